@@ -1,0 +1,132 @@
+"""The window in the wall: every message between the site and its workers, and the names they travel under.
+
+Standard library only. Messages are frozen; a field that one side does not know yet is ignored, a new field has a
+default, so the two sides can be upgraded in either order. A message may arrive twice or never: handlers may run twice.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+GENERATE = "inference.generate"
+"""Task, site to worker: carry out one sealed `WorkOrder`."""
+STOP = "stop_order"
+"""Remote-control command, site to one worker: stop the order with this id and fencing token at the next token."""
+REPORT = "jobs.report"
+"""Task, worker to site: one sealed `Report`."""
+HELLO = "jobs.hello"
+"""Task, worker to site: one sealed `Hello`, sent at start and every few seconds."""
+SITE_QUEUE = "site"
+
+REPORT_SECONDS = 1.0
+"""How often a worker reports on each order it holds: the pace of progress, of lease renewal and of revocation."""
+HELLO_SECONDS = 3.0
+
+
+def queue_of(size: str) -> str:
+    """The queue of one size: `gpt2/124M` is served from `generate.gpt2.124M`."""
+    return "generate." + size.replace("/", ".")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    `temperature` 0 takes the most likely token; `top_k` 0 and `top_p` 1 keep the whole vocabulary.
+    """
+
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One text to generate. Its random numbers are named by (`seed`, `index`, position), whatever else is in the batch."""
+
+    key: str
+    prompt: str
+    seed: int
+    index: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """Sequences of one size, of any jobs, handed out together. `token` is the fencing token of this hand-out."""
+
+    id: str
+    token: int
+    size: str
+    sequences: tuple[Sequence, ...]
+
+
+@dataclass(frozen=True)
+class Text:
+    """One finished sequence. `finish_reason` is "stop" (end of text), "length" or "refused" (then `error` says why)."""
+
+    key: str
+    text: str
+    prompt_tokens: int
+    tokens: int
+    finish_reason: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an order stands.
+
+    `texts` holds what finished since the last report; the last report (`ended`) holds every text of the order, so that
+    a lost report loses nothing. `tokens` counts all tokens generated for the order, unfinished rows included. An order
+    that ended early says so by `stopped` (told to, or the worker is shutting down) or by `error` (a sentence for the
+    operator); `retry` tells whether another worker might succeed.
+    """
+
+    order: str
+    token: int
+    worker: str
+    tokens: int = 0
+    texts: tuple[Text, ...] = ()
+    ended: bool = False
+    stopped: bool = False
+    error: str = ""
+    retry: bool = False
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none)."""
+
+    worker: str
+    host: str
+    device: str
+    dtype: str
+    sizes: tuple[str, ...]
+    checkpoints: tuple[str, ...] = ()
+    leaving: bool = False
+
+
+Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Text, Report, Hello)
+
+
+def to_wire(message: WorkOrder | Report | Hello) -> dict[str, Any]:
+    """The message as plain JSON values."""
+    return dataclasses.asdict(message)
+
+
+def from_wire(kind: type[Message], wire: dict[str, Any]) -> Message:
+    """The message that `wire` carries; raises TypeError or KeyError where a field without a default is missing."""
+    hints = get_type_hints(kind)
+    known = {name: value for name, value in wire.items() if name in hints}
+    return kind(**{name: _read(hints[name], value) for name, value in known.items()})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    if get_origin(hint) is tuple:
+        return tuple(_read(get_args(hint)[0], item) for item in value)
+    if dataclasses.is_dataclass(hint):
+        return from_wire(cast(Any, hint), value)
+    return value
