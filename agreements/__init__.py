@@ -1,0 +1,1 @@
+"""What they promised: the agreement, its versions, and who signed which."""

@@ -1,0 +1,144 @@
+"""Publishing a version of the agreement, and signing it."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from release_portal.audit.actions import record
+from release_portal.lib.states import Refused
+from release_portal.partners.actions import write_letter
+from release_portal.partners.guards import people_who, require
+from release_portal.partners.models import Partner, User
+from release_portal.partners.permissions import Permission
+
+from .models import Agreement, AgreementVersion, Signature
+
+TERM_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a signature came from: network address and browser, as the door saw them."""
+
+    address: str | None
+    user_agent: str
+
+
+def canonical(text: str) -> str:
+    """The one form of a text that is hashed, stored and shown: NFC, line feeds, one at the end."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip("\n") + "\n"
+
+
+def sha256_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@transaction.atomic
+def publish_version(*, by: User | None, text: str, term_days: int = TERM_DAYS) -> AgreementVersion:
+    """Publish a text as the next version. A text that is already published is returned as it is."""
+    text = canonical(text)
+    same = AgreementVersion.objects.filter(text_sha256=sha256_of(text)).first()
+    if same:
+        return same
+    newest = AgreementVersion.objects.current()
+    version = AgreementVersion.objects.create(
+        number=newest.number + 1 if newest else 1,
+        text=text,
+        text_sha256=sha256_of(text),
+        term_days=term_days,
+        published_at=timezone.now(),
+        published_by=by,
+    )
+    record("agreement.published", f"{version} was published", version, by=by, detail={"sha256": version.text_sha256})
+    return version
+
+
+def statements(partner: Partner, version: AgreementVersion) -> tuple[str, str]:
+    """The statements of authority and of intent that a signatory makes, word for word as they are stored."""
+    authority = f"I am authorised to bind {partner.legal_name} by my signature."
+    intent = (
+        f"I have read the {version} and I sign it electronically, by typing my name, on behalf of {partner.legal_name}."
+    )
+    return authority, intent
+
+
+@transaction.atomic
+def sign(
+    *,
+    by: User,
+    partner: Partner,
+    version: AgreementVersion,
+    text_sha256: str,
+    legal_name: str,
+    title: str,
+    states_authority: bool,
+    states_intent: bool,
+    origin: Origin,
+) -> Signature:
+    """Sign a version for an organisation. `text_sha256` is the text that the signatory was shown."""
+    require(by, Permission.AGREEMENT_SIGN, partner)
+    _refuse_incomplete(partner, version, text_sha256, legal_name, title, states_authority, states_intent)
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            agreement = Agreement.objects.create(
+                partner=partner, version=version, starts_at=now, ends_at=now + timedelta(days=version.term_days)
+            )
+    except IntegrityError:
+        raise Refused(f"{partner} has already signed the {version}.") from None
+    authority, intent = statements(partner, version)
+    signature = Signature.objects.create(
+        agreement=agreement,
+        text_sha256=version.text_sha256,
+        signer=by,
+        signer_email=by.email,
+        organisation=partner.legal_name,
+        legal_name=legal_name.strip(),
+        title=title.strip(),
+        authority_statement=authority,
+        intent_statement=intent,
+        signed_at=now,
+        address=origin.address,
+        user_agent=origin.user_agent[:300],
+    )
+    sentence = f"{signature.legal_name}, {signature.title}, signed the {version} for {partner}"
+    record("agreement.signed", sentence, agreement, partner, version, by=by, detail={"sha256": version.text_sha256})
+    write_letter(
+        to=[*people_who(Permission.PARTNER_READ, partner), by.email],
+        subject=f"{partner} signed the {version}",
+        text=f"{sentence}. It holds until {agreement.ends_at:%-d %B %Y}.\n\n"
+        f"SHA-256 of the text: {version.text_sha256}\n\nNext, {partner} can request access to sizes.",
+        path=f"/organisations/{partner.slug}/",
+        action="Request access",
+        by=by,
+    )
+    return signature
+
+
+def _refuse_incomplete(
+    partner: Partner,
+    version: AgreementVersion,
+    text_sha256: str,
+    legal_name: str,
+    title: str,
+    states_authority: bool,
+    states_intent: bool,
+) -> None:
+    if partner.status != Partner.Status.ADMITTED:
+        raise Refused(f"{partner} is not admitted yet, so there is nothing to sign.")
+    if version != AgreementVersion.objects.current() or text_sha256 != version.text_sha256:
+        raise Refused("A newer version was published while you read. Read that one, and sign it instead.")
+    if " " not in legal_name.strip():
+        raise Refused(
+            "Type your full legal name, given name and family name.", field="legal_name", given=legal_name
+        )
+    if not title.strip():
+        raise Refused("Say which office you hold, such as “Director of Research”.", field="title")
+    if not states_authority:
+        raise Refused("Confirm that you may sign for your organisation.", field="states_authority")
+    if not states_intent:
+        raise Refused("Confirm that you mean to sign.", field="states_intent")

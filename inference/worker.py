@@ -1,0 +1,118 @@
+"""The worker process, and the only file here that knows Celery.
+
+`celery -A inference.worker worker --pool threads --concurrency 8 --without-gossip --without-mingle --without-heartbeat`
+"""
+
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+from celery import Celery, signals
+from celery.worker.control import control_command
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from inference import checkpoints, config, contract
+from inference.contract import Hello, Report, WorkOrder
+from inference.desk import Desk
+from inference.engine import Engine
+from inference.seal import BadSeal, Seal
+
+logger = logging.getLogger(__name__)
+
+TASK_OF = {Report: contract.REPORT, Hello: contract.HELLO}
+
+settings = config.from_environment()
+seal = Seal(settings.worker_key)
+app = Celery("inference", broker=config.broker_url(settings.redis_url), set_as_current=False)
+app.conf.update(
+    task_queues=[Queue(contract.queue_of(size)) for size in settings.sizes],
+    task_default_queue=contract.queue_of(settings.sizes[0]),
+    accept_content=["json"],
+    task_serializer="json",
+    task_ignore_result=True,
+    worker_pool="threads",
+    worker_concurrency=8,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=True,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
+)
+
+
+def send(message: Report | Hello) -> bool:
+    """Give a message to the broker; returns whether the broker took it."""
+    try:
+        app.send_task(TASK_OF[type(message)], [seal.close(message)], queue=contract.SITE_QUEUE, retry=False)
+    except OperationalError as error:
+        logger.warning("The broker did not take a %s: %s", type(message).__name__, error)
+        return False
+    return True
+
+
+desk = Desk(Engine(settings), settings.worker, send)
+
+
+@app.task(name=contract.GENERATE)
+def generate(sealed: str) -> None:
+    """Carry out one sealed work order."""
+    try:
+        order = seal.open(WorkOrder, sealed)
+    except BadSeal as error:
+        logger.error("%s", error)
+        return
+    desk.carry_out(order)
+
+
+@control_command(name=contract.STOP, args=[("order", str), ("token", int)])
+def stop_order(_state: Any, order: str, token: int) -> dict[str, bool]:
+    """Stop one hand-out of an order at its next token."""
+    return {"stopped": desk.stop(order, token)}
+
+
+def hello(leaving: bool = False) -> Hello:
+    """What this worker is and holds."""
+    return Hello(
+        worker=settings.worker,
+        host=socket.gethostname(),
+        device=settings.chosen_device(),
+        dtype=settings.dtype,
+        sizes=settings.sizes,
+        checkpoints=tuple(checkpoints.identity(settings.weights_root / size) for size in settings.sizes),
+        leaving=leaving,
+    )
+
+
+def keep_telling() -> None:
+    """Report and say hello at the pace the contract sets, whatever happens, for as long as the process lives."""
+    next_hello = time.monotonic()
+    while True:
+        try:
+            desk.report()
+            if time.monotonic() >= next_hello:
+                next_hello += contract.HELLO_SECONDS
+                send(hello())
+        except Exception:
+            logger.exception("A report or hello failed.")
+        time.sleep(contract.REPORT_SECONDS)
+
+
+@signals.worker_ready.connect
+def start_telling(**_: Any) -> None:
+    """Start the thread that reports and says hello."""
+    threading.Thread(target=keep_telling, name="telling", daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def stop_all_orders(**_: Any) -> None:
+    """Let every order in hand end at its next token."""
+    desk.close()
+
+
+@signals.worker_shutdown.connect
+def say_goodbye(**_: Any) -> None:
+    """Tell the site that this worker takes no more orders."""
+    send(hello(leaving=True))

@@ -1,0 +1,1 @@
+"""Release Portal: a staged model release, run as a system."""

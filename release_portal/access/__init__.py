@@ -1,0 +1,1 @@
+"""What they may use: requests, grants, quota, and the one rule that decides."""

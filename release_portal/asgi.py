@@ -1,0 +1,43 @@
+"""The site as uvicorn serves it. A body over the limit is answered before it is read."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+django_application: Application = get_asgi_application()
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    if scope["type"] == "http" and _announced_bytes(scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        await _answer_too_large(scope, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+def _announced_bytes(scope: dict[str, Any]) -> int:
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
+
+
+async def _answer_too_large(scope: dict[str, Any], send: Send) -> None:
+    given = _announced_bytes(scope) / 1024 / 1024
+    sentence = (
+        f"This upload has {given:,.0f} MB; the portal takes at most {settings.UPLOAD_LIMIT_MB} MB at once. "
+        "Split the file and submit several jobs. Go back in your browser: what you typed is still there."
+    )
+    problem = {"status": 413, "title": "Too large", "detail": sentence}
+    wants_json = scope["path"].startswith("/api/")
+    body, kind = (json.dumps(problem), "application/problem+json") if wants_json else (sentence, "text/plain")
+    headers = [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})

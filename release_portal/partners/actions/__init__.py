@@ -1,0 +1,21 @@
+"""The verbs of this room."""
+
+from .letters import deliver_letters, write_letter
+from .members import accept_invitation, invite, remove_member, withdraw_invitation
+from .organisations import admit, apply, decline
+from .tokens import create_token, read_token, revoke_token
+
+__all__ = [
+    "accept_invitation",
+    "admit",
+    "apply",
+    "create_token",
+    "decline",
+    "deliver_letters",
+    "invite",
+    "read_token",
+    "remove_member",
+    "revoke_token",
+    "withdraw_invitation",
+    "write_letter",
+]

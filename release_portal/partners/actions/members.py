@@ -1,0 +1,123 @@
+"""Inviting people into an organisation, and letting them go."""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from release_portal.audit.actions import record
+from release_portal.lib.states import Refused, move
+
+from ..guards import require
+from ..models import Invitation, Membership, Partner, Role, User
+from ..permissions import Permission
+from .letters import write_letter
+
+INVITATION_DAYS = 14
+
+
+def hash_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@transaction.atomic
+def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -> Invitation:
+    """Offer a place in some roles to an address. An open invitation to the same address is replaced."""
+    require(by, Permission.MEMBER_INVITE, partner)
+    email = email.lower()
+    if Membership.objects.current().filter(partner=partner, user__email=email).exists():
+        raise Refused(f"{email} already belongs to {partner}.", field="email", given=email)
+    if not roles:
+        raise Refused("Choose at least one role.", field="roles")
+    for older in Invitation.objects.filter(partner=partner, email=email, status=Invitation.Status.SENT):
+        move(older, Invitation.Status.WITHDRAWN)
+    key = secrets.token_urlsafe(24)
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            invitation = Invitation.objects.create(
+                partner=partner,
+                email=email,
+                key_hash=hash_of(key),
+                invited_by=by,
+                invited_at=now,
+                expires_at=now + timedelta(days=INVITATION_DAYS),
+            )
+    except IntegrityError:
+        raise Refused(f"{email} was invited a moment ago.", field="email", given=email) from None
+    invitation.roles.set(roles)
+    record("member.invited", f"{email} was invited to {partner}", partner, invitation, by=by)
+    write_letter(
+        to=[email],
+        subject=f"{by} invites you to {partner}",
+        text=f"{by} invites you to join {partner} on Release Portal as {_listed(roles)}. "
+        f"The invitation holds until {invitation.expires_at:%-d %B %Y}. Sign in or register with {email} first.",
+        path=reverse("partners:accept", args=[key]),
+        action="Accept the invitation",
+        by=by,
+    )
+    return invitation
+
+
+@transaction.atomic
+def accept_invitation(*, by: User, key: str) -> Membership:
+    invitation = Invitation.objects.select_related("partner").filter(key_hash=hash_of(key)).first()
+    if invitation is None:
+        raise Refused("This invitation link is not known. Ask for a new invitation.")
+    if invitation.status == Invitation.Status.SENT and invitation.expires_at <= timezone.now():
+        raise Refused(
+            f"This invitation ended on {invitation.expires_at:%-d %B %Y}. Ask {invitation.invited_by} for a new one."
+        )
+    if invitation.email != by.email:
+        raise Refused(f"This invitation is for {invitation.email}; you are signed in as {by.email}.")
+    move(invitation, Invitation.Status.ACCEPTED)
+    membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
+    membership.roles.set(invitation.roles.all())
+    record("member.joined", f"{by} joined {invitation.partner}", invitation.partner, invitation, by=by)
+    write_letter(
+        to=[invitation.invited_by],
+        subject=f"{by} joined {invitation.partner}",
+        text=f"{by} accepted your invitation and is now {_listed(membership.roles.all())} at {invitation.partner}.",
+        path=reverse("partners:members", args=[invitation.partner.slug]),
+        action="See the members",
+        by=by,
+    )
+    return membership
+
+
+@transaction.atomic
+def withdraw_invitation(*, by: User, invitation: Invitation) -> None:
+    require(by, Permission.MEMBER_INVITE, invitation.partner)
+    move(invitation, Invitation.Status.WITHDRAWN)
+    sentence = f"The invitation of {invitation.email} was withdrawn"
+    record("invitation.withdrawn", sentence, invitation.partner, invitation, by=by)
+
+
+@transaction.atomic
+def remove_member(*, by: User, membership: Membership) -> None:
+    """End a membership. What the person made for the organisation stays with it."""
+    require(by, Permission.MEMBER_INVITE, membership.partner)
+    others = Membership.objects.current().filter(partner=membership.partner).exclude(pk=membership.pk)
+    if not others.may(Permission.MEMBER_INVITE).exists():
+        raise Refused(f"{membership.user} is the last owner of {membership.partner}. Make somebody else owner first.")
+    current = Membership.objects.current().filter(pk=membership.pk)
+    if not current.update(ended_at=timezone.now(), ended_by=by):
+        raise Refused(f"{membership.user} has already left {membership.partner}.")
+    record("member.removed", f"{membership.user} left {membership.partner}", membership.partner, by=by)
+    write_letter(
+        to=[membership.user],
+        subject=f"You no longer belong to {membership.partner}",
+        text=f"{by} ended your membership of {membership.partner}. What you made there stays with the organisation.",
+        path="/",
+        action="Open Release Portal",
+        by=by,
+    )
+
+
+def _listed(roles: Collection[Role]) -> str:
+    titles = [role.title.lower() for role in roles]
+    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)

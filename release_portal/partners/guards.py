@@ -1,0 +1,24 @@
+"""Who may do what, said once for every verb of every room."""
+
+from django.db.models import QuerySet
+
+from release_portal.lib.states import Forbidden
+
+from .models import Membership, Partner, User
+from .permissions import Permission
+
+
+def require(by: User, permission: Permission, partner: Partner | None = None) -> None:
+    """Raise Forbidden unless the person holds the permission, at the lab or in the organisation."""
+    if not by.may(permission, partner):
+        where = f"at {partner}" if partner else "at the lab"
+        raise Forbidden(f"“{permission.label}” needs a role that you do not have {where}.")
+
+
+def people_who(permission: Permission, partner: Partner | None = None) -> QuerySet[User]:
+    """Everybody who holds the permission, at the lab or in the organisation."""
+    people = User.objects.filter(is_active=True)
+    if partner is None:
+        return people.filter(lab_roles__permissions__contains=[permission]).distinct()
+    current = Membership.objects.current().filter(partner=partner).may(permission)
+    return people.filter(memberships__in=current).distinct()

@@ -1,0 +1,29 @@
+"""The mail backend that every message goes through: it writes Letters, which the site's worker then carries."""
+
+from collections.abc import Sequence
+
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils import timezone
+
+from release_portal.lib.wake import wake
+
+from .models import Letter
+
+
+class Outbox(BaseEmailBackend):
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        letters = [letter for message in email_messages for letter in _letters(message)]
+        Letter.objects.bulk_create(letters)
+        wake("partners.deliver_mail")
+        return len(email_messages)
+
+
+def _letters(message: EmailMessage) -> list[Letter]:
+    html = ""
+    if isinstance(message, EmailMultiAlternatives):
+        html = next((str(part.content) for part in message.alternatives if part.mimetype == "text/html"), "")
+    return [
+        Letter(to=to, subject=message.subject, body=message.body, html=html, written_at=timezone.now())
+        for to in message.to
+    ]

@@ -1,0 +1,18 @@
+"""Everything a person can be allowed to do. Roles, which are data, are sets of these."""
+
+from django.db import models
+
+
+class Permission(models.TextChoices):
+    # at the lab
+    PARTNER_ADMIT = "partner.admit", "Admit or decline organisations"
+    REQUEST_DECIDE = "request.decide", "Decide access requests"
+    GRANT_REVOKE = "grant.revoke", "Revoke grants"
+    SIZE_OPEN = "size.open", "Open components of sizes"
+    BOOK_READ = "book.read", "Read the book"
+    # in an organisation
+    PARTNER_READ = "partner.read", "See the organisation"
+    MEMBER_INVITE = "member.invite", "Invite and remove members"
+    AGREEMENT_SIGN = "agreement.sign", "Sign agreements"
+    ACCESS_REQUEST = "access.request", "Request access to sizes"
+    JOB_SUBMIT = "job.submit", "Submit and cancel generation jobs"

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ReleasesConfig(AppConfig):
+    name = "release_portal.releases"

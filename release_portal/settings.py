@@ -1,0 +1,171 @@
+"""All settings, from the environment. What has no safe default is required, and a missing one stops the start."""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PORTAL_HOME = Path(env("PORTAL_HOME", default=str(BASE_DIR / ".portal")))
+
+# --- required
+SECRET_KEY = env("SECRET_KEY")
+WORKER_KEY = env("WORKER_KEY")  # a Fernet key that the site shares with its workers and nobody else
+REDIS_URL = env("REDIS_URL")  # redis://, rediss:// or unix:// with a path
+DATABASES = {
+    "default": env.db("DATABASE_URL"),
+    # Migrations run as the owner of the tables: `manage.py migrate --database owner`. The site never does.
+    "owner": env.db("DATABASE_OWNER_URL", default=env("DATABASE_URL")),
+}
+
+# --- where the site is
+DEBUG = env.bool("DEBUG", default=False)
+BASE_URL = env("BASE_URL", default="http://127.0.0.1:8000")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+HTTPS = BASE_URL.startswith("https://")
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- generation
+WEIGHTS_ROOT = Path(env("WEIGHTS_ROOT", default=str(PORTAL_HOME / "weights")))
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=20.0)  # how long an order may be silent before it is handed out again
+ORDER_SEQUENCES = env.int("ORDER_SEQUENCES", default=32)  # sequences handed out together
+ORDERS_PER_WORKER = env.int("ORDERS_PER_WORKER", default=2)
+UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
+DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
+
+# --- mail: every message goes through the outbox; this is what then carries it
+EMAIL_BACKEND = "release_portal.partners.outbox.Outbox"
+CARRIER_BACKEND = env("EMAIL_CARRIER", default="django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = env("EMAIL_FILE_PATH", default=str(PORTAL_HOME / "mail"))
+vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25") | {"EMAIL_BACKEND": EMAIL_BACKEND})
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Release Portal <portal@localhost>")
+
+INSTALLED_APPS = [
+    "release_portal.audit",
+    "release_portal.partners",
+    "release_portal.releases",
+    "agreements",
+    "release_portal.access",
+    "release_portal.jobs",
+    "release_portal.review",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.forms",
+    "allauth",
+    "allauth.account",
+    "bootstrap",
+    "csp",
+    "django_countries",
+    "django_htmx",
+    "ninja",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.middleware.RefusalMiddleware",
+]
+ROOT_URLCONF = "release_portal.urls"
+ASGI_APPLICATION = "release_portal.asgi.application"
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "release_portal" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+DATETIME_FORMAT = "j M Y, H:i"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+STATIC_URL = "static/"
+STATIC_ROOT = PORTAL_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "release_portal" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+SERVESTATIC_USE_FINDERS = True
+
+# --- accounts
+AUTH_USER_MODEL = "partners.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "release_portal.partners.forms.SignupForm"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_RATE_LIMITS = {} if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "partners:home"
+LOGOUT_REDIRECT_URL = "home"
+# Rate limits are counted here. Losing them is harmless, so they may live where Redis lives.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- ninja
+NINJA_PAGINATION_PER_PAGE = 50
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+}
