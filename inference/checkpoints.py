@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -100,12 +99,11 @@ def load(folder: Path, device: str, dtype: str, on: str = "this machine") -> Che
     verify(folder, on)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    sources.hide_progress_bars()
     only_these = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(folder, **only_these)
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder, use_safetensors=True, dtype=getattr(torch, dtype), **only_these
     )
     return Checkpoint(f"{folder.parent.name}/{folder.name}", identity(folder), model.to(device).eval(), tokenizer)

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 from inference.checkpoints import CheckpointError
@@ -17,10 +16,6 @@ FINAL_SECONDS = 60.0
 """How long the last report of an order is offered to a broker that does not take it; then the lease brings it back."""
 LOOK_SECONDS = 0.1
 """How often an order that waits for the engine looks whether it was stopped."""
-
-
-class Stopped(Exception):
-    """The order was told to stop while it waited for the engine."""
 
 
 class InHand:
@@ -108,8 +103,6 @@ class Desk:
         """Generate, and say how it ended."""
         try:
             self._generate(held)
-        except Stopped:
-            return self._last(held, stopped=True)
         except CheckpointError as error:
             logger.error("%s", error)
             return self._last(held, error=str(error))
@@ -121,20 +114,20 @@ class Desk:
 
     def _generate(self, held: InHand) -> None:
         order = held.order
-        with self._engine_turn(held.stop):
+        if not self._engine_turn(held.stop):
+            return
+        try:
             for step in self._engine.generate(order.size, order.sequences, held.stop.is_set):
                 held.add(step, self._engine.identity())
+        finally:
+            self._turn.release()
 
-    @contextmanager
-    def _engine_turn(self, stop: threading.Event) -> Iterator[None]:
+    def _engine_turn(self, stop: threading.Event) -> bool:
+        """Wait for the engine; False where the order was stopped before its turn came."""
         while not stop.is_set():
             if self._turn.acquire(timeout=LOOK_SECONDS):
-                try:
-                    yield
-                finally:
-                    self._turn.release()
-                return
-        raise Stopped
+                return True
+        return False
 
     def _deliver(self, last: Report) -> None:
         deadline = time.monotonic() + FINAL_SECONDS

@@ -25,7 +25,7 @@ class Step:
 
 
 class Engine:
-    """Generates with the checkpoint it holds, and changes it when another size is asked for. Not for two threads at once."""
+    """Holds one checkpoint and generates with it; takes another when asked for it. For one thread at a time."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

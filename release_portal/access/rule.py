@@ -43,18 +43,18 @@ def decide(*, partner: Partner, size: ModelSize, at: datetime, user: User | None
 
     With `user`, also whether this person may submit for it; with `tokens`, whether so many are left in the quota.
     """
-    rule = conditions(at=at, partner="", grant="grant__")
+    rule = conditions(at=at, partner="", grant="its_grant__")
     if user is not None:
         rule["member"] = _member(user)
     asked = (
         Partner.objects.filter(pk=partner.pk)
-        .annotate(grant=FilteredRelation("grants", condition=Q(grants__size=size)))
-        .annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()}, grant_pk=F("grant__pk"))
-        .order_by(Case(When(grant__status=Grant.Status.ACTIVE, then=0), default=1), F("grant__starts_at").desc())
+        .annotate(its_grant=FilteredRelation("grants", condition=Q(grants__size=size)))
+        .annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
+        .order_by(Case(When(its_grant__status=Grant.Status.ACTIVE, then=0), default=1), F("its_grant__starts_at").desc())
     )
     columns = [f"holds_{name}" for name in rule]
     grant_columns = [field.attname for field in Grant._meta.concrete_fields]
-    row = asked.values(*columns, **{f"its_{name}": F(f"grant__{name}") for name in grant_columns})[:1].get()
+    row = asked.values(*columns, **{f"its_{name}": F(f"its_grant__{name}") for name in grant_columns})[:1].get()
     holds = {name: bool(row[f"holds_{name}"]) for name in rule}
     grant = _grant_of(row, grant_columns, partner, size)
     missing = tuple(_missing(holds, partner, size, grant, tokens))
@@ -82,7 +82,7 @@ def _grant_of(row: Mapping[str, Any], columns: list[str], partner: Partner, size
 def _missing(
     holds: Mapping[str, bool], partner: Partner, size: ModelSize, grant: Grant | None, tokens: int
 ) -> list[Missing]:
-    home = reverse("partners:organisation", args=[partner.slug])
+    home = reverse("access:organisation", args=[partner.slug])
     found = []
     if not holds.get("member", True):
         found.append(Missing("member", f"You have no role at {partner} that may submit jobs.", "an owner", home))

@@ -35,6 +35,15 @@ class JobQuerySet(models.QuerySet["Job"]):
     def newest_first(self) -> "JobQuerySet":
         return self.select_related("size__family", "partner", "submitted_by").order_by("-submitted_at", "-id")
 
+    def matching(self, words: str) -> "JobQuerySet":
+        """Those whose name, size or submitter contains the words."""
+        return self.filter(
+            Q(name__icontains=words)
+            | Q(size__name__icontains=words)
+            | Q(size__family__name__icontains=words)
+            | Q(submitted_by__name__icontains=words)
+        )
+
     def waiting_for(self, size: ModelSize) -> "JobQuerySet":
         """Those with sequences to hand out, the organisation served longest ago first, then the oldest job."""
         waiting = Completion.objects.waiting().filter(job=models.OuterRef("pk"))

@@ -1,10 +1,70 @@
-"""Forms of this room."""
+"""Forms of this room. What they check is only the shape of the input; the verbs know the rules."""
+
+from typing import Any
 
 from django import forms
 
+from .models import ApiToken, Invitation, Partner, Role
+
 
 class SignupForm(forms.Form):
-    name = forms.CharField(label="Full name", max_length=120)
+    name = forms.CharField(
+        label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
+    )
 
     def signup(self, request: object, user: object) -> None:
         """allauth calls this after saving; the adapter has already kept the name."""
+
+
+class ApplicationForm(forms.ModelForm[Partner]):
+    will_sign = forms.BooleanField(
+        label="I am authorised to sign agreements for this organisation",
+        required=False,
+        help_text="Leave it empty if somebody else signs: you can invite them once you have applied.",
+    )
+
+    class Meta:
+        model = Partner
+        fields = [
+            "legal_name",
+            "website",
+            "country",
+            "contact_name",
+            "contact_email",
+            "purpose",
+            "intended_use",
+        ]
+        help_texts = {
+            "legal_name": "As it stands in agreements, such as “University of Northlake”.",
+            "website": "The organisation's own, such as https://northlake.example",
+            "contact_name": "Whom the lab can write to about this application.",
+            "purpose": "What you want to find out, and who gains from it.",
+            "intended_use": "Such as: “Two researchers will use 355M and 774M to measure how well people tell texts apart.”",
+        }
+        widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
+
+
+class InvitationForm(forms.ModelForm[Invitation]):
+    roles = forms.ModelMultipleChoiceField(
+        queryset=Role.objects.filter(at_lab=False),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one role."},
+    )
+
+    class Meta:
+        model = Invitation
+        fields = ["email", "roles"]
+        help_texts = {"email": "The invitation can be accepted only with this address."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["roles"].label_from_instance = lambda role: f"{role.title}: {role.explanation}"  # type: ignore[attr-defined]
+
+
+class TokenForm(forms.ModelForm[ApiToken]):
+    days = forms.IntegerField(label="Days it lasts", initial=90, help_text="At most 365.")
+
+    class Meta:
+        model = ApiToken
+        fields = ["name"]
+        help_texts = {"name": "Such as “notebook on my laptop”."}

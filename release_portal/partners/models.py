@@ -116,7 +116,7 @@ class Partner(Stateful):
         return self.legal_name
 
     def get_absolute_url(self) -> str:
-        return reverse("partners:organisation", args=[self.slug])
+        return reverse("access:organisation", args=[self.slug])
 
     @property
     def standing(self) -> str:

@@ -1,7 +1,7 @@
 """The verbs of this room."""
 
 from .letters import deliver_letters, write_letter
-from .members import accept_invitation, invite, remove_member, withdraw_invitation
+from .members import accept_invitation, invite, open_invitation, remove_member, withdraw_invitation
 from .organisations import admit, apply, decline
 from .tokens import create_token, read_token, revoke_token
 
@@ -13,6 +13,7 @@ __all__ = [
     "decline",
     "deliver_letters",
     "invite",
+    "open_invitation",
     "read_token",
     "remove_member",
     "revoke_token",

@@ -63,9 +63,9 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
     return invitation
 
 
-@transaction.atomic
-def accept_invitation(*, by: User, key: str) -> Membership:
-    invitation = Invitation.objects.select_related("partner").filter(key_hash=hash_of(key)).first()
+def open_invitation(*, by: User, key: str) -> Invitation:
+    """The invitation behind a mailed link, where this person may accept it. Raises Refused with the reason where not."""
+    invitation = Invitation.objects.select_related("partner", "invited_by").filter(key_hash=hash_of(key)).first()
     if invitation is None:
         raise Refused("This invitation link is not known. Ask for a new invitation.")
     if invitation.status == Invitation.Status.SENT and invitation.expires_at <= timezone.now():
@@ -74,6 +74,15 @@ def accept_invitation(*, by: User, key: str) -> Membership:
         )
     if invitation.email != by.email:
         raise Refused(f"This invitation is for {invitation.email}; you are signed in as {by.email}.")
+    if invitation.status != Invitation.Status.SENT:
+        raise Refused(f"This invitation is already {invitation.standing}.")
+    return invitation
+
+
+@transaction.atomic
+def accept_invitation(*, by: User, key: str) -> Membership:
+    """Join an organisation in the roles that were offered."""
+    invitation = open_invitation(by=by, key=key)
     move(invitation, Invitation.Status.ACCEPTED)
     membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
     membership.roles.set(invitation.roles.all())

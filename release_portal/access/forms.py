@@ -1,0 +1,63 @@
+"""Forms of this room: asking, granting, and giving a reason."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from release_portal.releases.models import ModelSize
+
+from .models import AccessRequest
+
+
+def in_a_year() -> date:
+    return timezone.now().date() + timedelta(days=365)
+
+
+class DayField(forms.DateField):
+    """A day, picked or typed as 2027-05-31."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        errors = {"invalid": "Give a day of the calendar, such as 2027-05-31."}
+        super().__init__(widget=widget, error_messages=errors, **kwargs)
+
+
+class TokensField(forms.IntegerField):
+    """A number of tokens, with or without separators."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.TextInput(attrs={"inputmode": "numeric"}), **kwargs)
+
+    def to_python(self, value: Any) -> int | None:
+        text = str(value or "").replace(",", "").replace(" ", "").replace("\N{THIN SPACE}", "")
+        if text and not text.lstrip("-").isdigit():
+            raise forms.ValidationError(f"A quota is a whole number of tokens; you gave “{str(value)[:40]}”.")
+        return super().to_python(text)
+
+
+class AccessRequestForm(forms.ModelForm[AccessRequest]):
+    tokens_wanted = TokensField(initial=1_000_000, help_text="How many generated tokens you expect to need.")
+    until_wanted = DayField(label="Access wanted until", initial=in_a_year)
+
+    class Meta:
+        model = AccessRequest
+        fields = ["size", "purpose", "tokens_wanted", "until_wanted"]
+        widgets = {"purpose": forms.Textarea(attrs={"rows": 5})}
+        help_texts = {"purpose": "What you will study with this size, and how. The reviewer reads exactly this."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["size"].queryset = ModelSize.objects.smallest_first()  # type: ignore[attr-defined]
+
+
+class GrantForm(forms.Form):
+    ends_on = DayField(label="Access ends on", help_text="The last day of access, in UTC.")
+    token_quota = TokensField(label="Token quota", help_text="Generated tokens, all jobs of the organisation together.")
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason", max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 4})
+    )

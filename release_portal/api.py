@@ -1,0 +1,147 @@
+"""The switchboard of the JSON API: who is asking, and one form for every refusal."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import NinjaAPI, Schema
+from ninja.errors import AuthenticationError, ValidationError
+from ninja.security import HttpBearer
+
+from release_portal.access.models import Grant
+from release_portal.jobs.api import router as jobs
+from release_portal.jobs.limits import LIMITS
+from release_portal.lib.states import Refused
+from release_portal.middleware import problem_of, problem_response
+from release_portal.partners.actions import read_token
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import Partner, User
+from release_portal.releases.ladder import ladder_of
+from release_portal.releases.models import Family
+
+
+class Token(HttpBearer):
+    """Authorization: Bearer rp_..."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> User | None:
+        user = read_token(secret=token)
+        if user is not None:
+            request.user = user
+        return user
+
+
+api = NinjaAPI(
+    title="Release Portal",
+    version="1",
+    description="Make a token on the Tokens page and send it as `Authorization: Bearer …`. A refusal is a problem "
+    "document whose `detail` says what was wrong, the limit, and what was given.",
+    auth=Token(),
+    docs_url="/docs",
+)
+api.add_router("/jobs", jobs)
+
+
+class Part(Schema):
+    label: str
+    state: str
+    word: str
+    sentence: str
+
+
+class SizeOut(Schema):
+    name: str
+    parameters: str
+    url: str
+    weights: str
+    components: list[Part]
+
+
+class FamilyOut(Schema):
+    slug: str
+    name: str
+    summary: str
+    sizes: list[SizeOut]
+
+
+class GrantOut(Schema):
+    organisation: str
+    size: str
+    ends_at: Any
+    token_quota: int
+    tokens_used: int
+    tokens_reserved: int
+    tokens_left: int
+
+
+class Me(Schema):
+    name: str
+    email: str
+    organisations: list[str]
+    grants: list[GrantOut]
+
+
+@api.get("/families", response=list[FamilyOut], auth=None, tags=["models"], summary="Families and their ladders")
+def families(request: HttpRequest) -> Any:
+    now = timezone.now()
+    return [
+        {"slug": family.slug, "name": family.name, "summary": family.summary, "sizes": ladder_of(family, at=now)}
+        for family in Family.objects.all()
+    ]
+
+
+@api.get("/me", response=Me, tags=["you"], summary="Who you are and what you may use")
+def me(request: SignedIn) -> Any:
+    partners = Partner.objects.visible_to(request.user)
+    grants = Grant.objects.in_force(at=timezone.now()).filter(partner__in=partners).latest_first()
+    return {
+        "name": request.user.name,
+        "email": request.user.email,
+        "organisations": [partner.slug for partner in partners],
+        "grants": [
+            {
+                "organisation": grant.partner.slug,
+                "size": grant.size.path,
+                "ends_at": grant.ends_at,
+                "token_quota": grant.token_quota,
+                "tokens_used": grant.tokens_used,
+                "tokens_reserved": grant.tokens_reserved,
+                "tokens_left": grant.tokens_left,
+            }
+            for grant in grants
+        ],
+    }
+
+
+@api.exception_handler(Refused)
+def refused(request: HttpRequest, error: Refused) -> HttpResponse:
+    return problem_response(problem_of(error))
+
+
+@api.exception_handler(AuthenticationError)
+def unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    detail = "This needs a token in force, sent as “Authorization: Bearer rp_…”. Make one on the Tokens page."
+    return problem_response({"status": 401, "title": "Who are you?", "detail": detail})
+
+
+@api.exception_handler(Http404)
+def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return problem_response({"status": 404, "title": "Not found", "detail": "There is nothing here that you may see."})
+
+
+@api.exception_handler(ValidationError)
+def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """What has the wrong type. A number outside its limits is told in the same words as on the form."""
+    problems = [_problem_of(found) for found in error.errors]
+    return problem_response({**problems[0], "errors": problems})
+
+
+def _problem_of(found: dict[str, Any]) -> dict[str, object]:
+    place = [str(part) for part in found["loc"] if part not in {"body", "form", "file", "query", "path", "settings"}]
+    field, given = ".".join(place) or "body", found.get("input")
+    if field in LIMITS:
+        try:
+            LIMITS[field].read(given)
+        except Refused as refused:
+            return problem_of(refused)
+    sentence = f"“{field}”: {found['msg'][0].lower()}{found['msg'][1:]}."
+    return problem_of(Refused(sentence, field=field, given=given if isinstance(given, str | int | float) else None))

@@ -1,0 +1,153 @@
+"""The JSON door for jobs."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, File, Form, Router, Schema, UploadedFile
+from ninja.pagination import paginate
+
+from release_portal.access.models import Grant
+from release_portal.lib.states import Refused
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import Partner
+from release_portal.releases.models import ModelSize
+
+from . import actions
+from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
+from .models import Completion, Job
+from .progress import progress_of
+from .prompts import read_prompts
+
+router = Router(tags=["jobs"])
+
+
+class Sampling(Schema):
+    """How texts are sampled, and for whom."""
+
+    size: str = Field(description="family/size, such as gpt2/124M")
+    organisation: str | None = Field(None, description="its short name, where you belong to several")
+    samples: int = Field(1, description="texts per prompt, 1 to 1,000")
+    max_new_tokens: int = Field(64, description="longest text in tokens, 1 to 1,024")
+    temperature: float = Field(1.0, description="0 to 2; 0 always takes the most likely token")
+    top_k: int = Field(0, description="0 to 1,000; 0 keeps the whole vocabulary")
+    top_p: float = Field(1.0, description="0.01 to 1")
+    seed: int | None = Field(None, description=f"0 to {LONGEST_SEED}; drawn where it is missing")
+    name: str = Field("", description="yours to choose")
+
+
+class NewJob(Sampling):
+    prompts: list[str] = Field(
+        description=f"1 to {MOST_PROMPTS:,} prompts of at most {LONGEST_PROMPT:,} characters each"
+    )
+
+
+class JobOut(Schema):
+    id: UUID
+    url: str = Field(alias="get_absolute_url")
+    name: str
+    size: str = Field(alias="size.path")
+    organisation: str = Field(alias="partner.slug")
+    submitted_by: str = Field(alias="submitted_by.name")
+    submitted_at: datetime
+    status: str
+    progress: str = ""
+    end_reason: str
+    prompts: int = Field(alias="prompts_count")
+    texts: int = Field(alias="sequences")
+    texts_done: int
+    tokens_done: int
+    samples: int
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @staticmethod
+    def resolve_progress(job: Job) -> str:
+        return progress_of(job, at=timezone.now()).sentence
+
+
+class TextOut(Schema):
+    prompt_number: int
+    sample: int
+    prompt: str = Field(alias="prompt.text")
+    text: str
+    tokens: int
+    prompt_tokens: int
+    finish_reason: str
+    error: str
+
+    @staticmethod
+    def resolve_prompt_number(completion: Completion) -> int:
+        return completion.prompt.index + 1
+
+
+@router.post("", response={201: JobOut}, summary="Submit a job")
+def submit(request: SignedIn, body: NewJob) -> Any:
+    return 201, _submit(request, body, body.prompts)
+
+
+@router.post("/from-file", response={201: JobOut}, summary="Submit a job with a file of prompts")
+def submit_file(request: SignedIn, settings: Form[Sampling], file: File[UploadedFile]) -> Any:
+    return 201, _submit(request, settings, read_prompts(file.name or "", file.read()))
+
+
+@router.get("", response=list[JobOut], summary="Jobs of your organisations, newest first")
+@paginate
+def list_jobs(request: SignedIn, status: str = "") -> Any:
+    jobs = Job.objects.visible_to(request.user).newest_first()
+    return jobs.filter(status=status) if status else jobs
+
+
+@router.get("/{job_id}", response=JobOut, summary="One job")
+def get_job(request: SignedIn, job_id: UUID) -> Any:
+    return _job(request, job_id)
+
+
+@router.post("/{job_id}/cancel", response=JobOut, summary="Cancel a job; finished texts stay")
+def cancel(request: SignedIn, job_id: UUID) -> Any:
+    actions.cancel(by=request.user, job=_job(request, job_id))
+    return _job(request, job_id)
+
+
+@router.get("/{job_id}/texts", response=list[TextOut], summary="The finished texts of a job")
+@paginate
+def texts(request: SignedIn, job_id: UUID) -> Any:
+    return _job(request, job_id).completions.finished().select_related("job")
+
+
+def _job(request: SignedIn, job_id: UUID) -> Job:
+    return get_object_or_404(Job.objects.visible_to(request.user).newest_first(), pk=job_id)
+
+
+def _submit(request: SignedIn, settings: Sampling, prompts: list[str]) -> Job:
+    size = ModelSize.objects.named(settings.size).select_related("family").first()
+    if size is None:
+        raise Refused(f"There is no size “{settings.size}”.", field="size", given=settings.size)
+    return actions.submit(
+        by=request.user,
+        partner=_partner(request, settings.organisation, size),
+        size=size,
+        prompts=prompts,
+        idempotency_key=request.headers.get("Idempotency-Key"),
+        **settings.model_dump(exclude={"size", "organisation", "prompts"}),
+    )
+
+
+def _partner(request: SignedIn, slug: str | None, size: ModelSize) -> Partner:
+    """The organisation that a job is for: the one named, the only one, or the only one with a grant of the size."""
+    partners = Partner.objects.visible_to(request.user)
+    if slug:
+        return get_object_or_404(partners, slug=slug)
+    granted = list(partners.filter(grants__in=Grant.objects.in_force(at=timezone.now()).filter(size=size))[:2])
+    candidates = granted or list(partners[:2])
+    if len(candidates) == 1:
+        return candidates[0]
+    names = ", ".join(partners.values_list("slug", flat=True)) or "none"
+    raise Refused(f"Name the organisation that the job is for; you belong to: {names}.", field="organisation")

@@ -1,0 +1,81 @@
+"""The form of a new job. Every limit comes from `limits.py`."""
+
+import secrets
+from typing import Any
+
+from django import forms
+
+from release_portal.access.models import Grant
+from release_portal.lib.states import Refused
+
+from .limits import LIMITS, Limit
+from .prompts import read_prompts
+
+
+class LimitField(forms.Field):
+    """A number between limits; what is outside them is said in the limit's own sentence."""
+
+    def __init__(self, limit: Limit, **kwargs: Any) -> None:
+        widget = forms.TextInput(attrs={"inputmode": "numeric" if limit.kind is int else "decimal"})
+        super().__init__(label=limit.label, help_text=limit.help, widget=widget, **kwargs)
+        self.limit = limit
+
+    def clean(self, value: Any) -> int | float | None:
+        if not self.required and not str(value or "").strip():
+            return None
+        try:
+            return self.limit.read(value)
+        except Refused as refused:
+            raise forms.ValidationError(refused.sentence) from refused
+
+
+class GrantChoice(forms.ModelChoiceField):
+    def label_from_instance(self, grant: Any) -> str:
+        return f"{grant.size}, {grant.partner}: {grant.tokens_left:,} tokens left, until {grant.ends_at:%-d %b %Y}"
+
+
+class JobForm(forms.Form):
+    grant = GrantChoice(
+        label="Size", queryset=Grant.objects.none(), empty_label=None, help_text="The sizes granted to your organisation."
+    )
+    prompts = forms.CharField(
+        label="Prompt",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 5, "class": "sample"}),
+        help_text="The text to continue.",
+    )
+    one_per_line = forms.BooleanField(label="Each line is a prompt of its own", required=False)
+    file = forms.FileField(
+        label="Or a file of prompts",
+        required=False,
+        help_text="UTF-8: .txt with one prompt a line, or .jsonl with one {\"prompt\": …} a line; at most 50,000.",
+    )
+    samples = LimitField(LIMITS["samples"], initial=1)
+    max_new_tokens = LimitField(LIMITS["max_new_tokens"], initial=64)
+    temperature = LimitField(LIMITS["temperature"], initial=1.0)
+    top_k = LimitField(LIMITS["top_k"], initial=40)
+    top_p = LimitField(LIMITS["top_p"], initial=1.0)
+    seed = LimitField(LIMITS["seed"], required=False)
+    name = forms.CharField(
+        label="Name of the job", required=False, max_length=120, help_text="To find it again; yours to choose."
+    )
+    idempotency_key = forms.CharField(widget=forms.HiddenInput, initial=lambda: secrets.token_urlsafe(16))
+
+    def __init__(self, *args: Any, grants: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["grant"].queryset = grants  # type: ignore[attr-defined]
+        self.fields["seed"].help_text += " Leave it empty to have one drawn."
+
+    def prompt_list(self) -> list[str]:
+        """The prompts, from the file where there is one. Raises Refused."""
+        file = self.cleaned_data["file"]
+        if file:
+            return read_prompts(file.name, file.read())
+        typed = self.cleaned_data["prompts"].replace("\r\n", "\n")
+        if self.cleaned_data["one_per_line"]:
+            return [line for line in typed.split("\n") if line.strip()]
+        return [typed] if typed.strip() else []
+
+    def settings(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in (*LIMITS, "name", "idempotency_key")}

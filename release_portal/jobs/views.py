@@ -1,0 +1,131 @@
+"""The HTML door: jobs, their progress and texts; and the downloads."""
+
+from collections.abc import AsyncIterator, Callable
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from release_portal.access.models import Grant
+from release_portal.audit.models import Event
+from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.models import Membership, Partner
+from release_portal.partners.permissions import Permission
+
+from . import actions
+from .downloads import as_csv, as_jsonl
+from .forms import JobForm
+from .models import Job
+from .progress import progress_of
+
+JOBS_PER_PAGE = 50
+TEXTS_PER_PAGE = 20
+
+
+@login_required
+def job_list(request: SignedIn) -> HttpResponse:
+    words, status = request.GET.get("q", "").strip(), request.GET.get("status", "")
+    jobs = Job.objects.visible_to(request.user).newest_first()
+    if words:
+        jobs = jobs.matching(words)
+    if status in Job.Status.values:
+        jobs = jobs.filter(status=status)
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "page": Paginator(jobs, JOBS_PER_PAGE).get_page(request.GET.get("page")),
+        "query": query.urlencode(),
+        "q": words,
+        "status": status,
+        "statuses": Job.Status.choices,
+        "may_submit": _grants(request).exists(),
+    }
+    return render(request, "jobs/list.html", context)
+
+
+@login_required
+def new_job(request: SignedIn) -> HttpResponse:
+    grants = _grants(request)
+    initial = {"grant": request.GET.get("grant")} if request.GET.get("grant") else {}
+    form = JobForm(request.POST or None, request.FILES or None, grants=grants, initial=initial)
+    if form.is_valid():
+        with refusals_on(form):
+            grant = form.cleaned_data["grant"]
+            job = actions.submit(
+                by=request.user,
+                partner=grant.partner,
+                size=grant.size,
+                prompts=form.prompt_list(),
+                **form.settings(),
+            )
+            return redirect(job)
+    context = {"form": form, "grants": grants, "partners": Partner.objects.visible_to(request.user)}
+    return render(request, "jobs/new.html", context)
+
+
+@login_required
+def job(request: SignedIn, pk: str) -> HttpResponse:
+    job = _job(request, pk)
+    texts = Paginator(job.completions.finished(), TEXTS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "job": job,
+        "progress": progress_of(job, at=timezone.now()),
+        "page": texts,
+        "events": Event.objects.about(job).newest_first()[:50],
+        "checkpoint": job.orders.exclude(checkpoint="").values_list("checkpoint", flat=True).first(),
+        "may_cancel": job.is_live and request.user.may(Permission.JOB_SUBMIT, job.partner),
+    }
+    return render(request, "jobs/job.html", context)
+
+
+@login_required
+def progress(request: SignedIn, pk: str) -> HttpResponse:
+    """What a waiting page asks every second. Once the job has ended, the whole page is fetched again."""
+    job = _job(request, pk)
+    if not job.is_live:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "jobs/progress.html", {"job": job, "progress": progress_of(job, at=timezone.now())})
+
+
+@login_required
+@require_POST
+def cancel(request: SignedIn, pk: str) -> HttpResponse:
+    job = _job(request, pk)
+    actions.cancel(by=request.user, job=job)
+    messages.success(request, "The job was cancelled. Texts that were finished are kept.")
+    return redirect(job)
+
+
+@login_required
+def texts_jsonl(request: SignedIn, pk: str) -> StreamingHttpResponse:
+    return _download(_job(request, pk), as_jsonl, "jsonl", "application/jsonl; charset=utf-8")
+
+
+@login_required
+def texts_csv(request: SignedIn, pk: str) -> StreamingHttpResponse:
+    return _download(_job(request, pk), as_csv, "csv", "text/csv; charset=utf-8")
+
+
+def _job(request: SignedIn, pk: str) -> Job:
+    jobs = Job.objects.visible_to(request.user).select_related("size__family", "partner", "submitted_by", "grant__request")
+    return get_object_or_404(jobs, pk=pk)
+
+
+def _grants(request: SignedIn) -> QuerySet[Grant]:
+    """The grants in force with which this person may submit."""
+    at = Membership.objects.current().filter(user=request.user).may(Permission.JOB_SUBMIT)
+    return Grant.objects.in_force(at=timezone.now()).filter(partner__in=at.values("partner")).latest_first()
+
+
+def _download(
+    job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
+) -> StreamingHttpResponse:
+    filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{extension}"
+    return StreamingHttpResponse(
+        write(job), content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{filename}"'}
+    )
