@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
@@ -83,13 +83,12 @@ def sign(
     require(by, Permission.AGREEMENT_SIGN, partner)
     _refuse_incomplete(partner, version, text_sha256, legal_name, title, states_authority, states_intent)
     now = timezone.now()
-    try:
-        with transaction.atomic():
-            agreement = Agreement.objects.create(
-                partner=partner, version=version, starts_at=now, ends_at=now + timedelta(days=version.term_days)
-            )
-    except IntegrityError:
-        raise Refused(f"{partner} has already signed the {version}.") from None
+    Partner.objects.select_for_update().get(pk=partner.pk)  # two clicks at once: the second waits, and is refused
+    if Agreement.objects.in_force(at=now).filter(partner=partner, version=version).exists():
+        raise Refused(f"{partner} has already signed the {version}.")
+    agreement = Agreement.objects.create(
+        partner=partner, version=version, starts_at=now, ends_at=now + timedelta(days=version.term_days)
+    )
     authority, intent = statements(partner, version)
     signature = Signature.objects.create(
         agreement=agreement,

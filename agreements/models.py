@@ -56,12 +56,7 @@ class Agreement(models.Model):
     objects = AgreementQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            together("ended_at", "ended_by"),
-            models.UniqueConstraint(
-                fields=["partner", "version"], condition=Q(ended_at__isnull=True), name="one_agreement_per_version"
-            ),
-        ]
+        constraints = [together("ended_at", "ended_by")]
 
     def __str__(self) -> str:
         return f"{self.version} with {self.partner}"

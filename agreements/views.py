@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 
 from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Partner
@@ -11,7 +12,7 @@ from release_portal.partners.permissions import Permission
 
 from . import actions
 from .forms import SignatureForm
-from .models import AgreementVersion
+from .models import Agreement, AgreementVersion
 from .reading import as_html
 
 
@@ -40,7 +41,7 @@ def sign(request: SignedIn, slug: str) -> HttpResponse:
     version = AgreementVersion.objects.current()
     if version is None:
         raise Http404
-    signed = partner.agreements.filter(version=version).first()
+    signed = Agreement.objects.in_force(at=timezone.now()).filter(partner=partner, version=version).first()
     form = SignatureForm(request.POST or None, partner=partner, version=version)
     if form.is_valid():
         origin = actions.Origin(request.META.get("REMOTE_ADDR") or None, request.headers.get("user-agent", ""))

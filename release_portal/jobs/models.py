@@ -131,6 +131,12 @@ class Job(Stateful):
         return self.status in self.LIVE
 
     @property
+    def status_tag(self) -> dict[str, str]:
+        """The status as `components/status.html` shows it."""
+        tones = {"queued": "wait", "running": "run", "finished": "good", "failed": "bad", "stopped": "bad"}
+        return {"word": self.get_status_display(), "tone": tones.get(self.status, "off")}
+
+    @property
     def tokens_reserved(self) -> int:
         """Tokens of the quota still set aside for this job: the longest that the unfinished texts could be."""
         return (self.sequences - self.texts_done) * self.max_new_tokens
@@ -236,11 +242,6 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return f"text {self.index + 1}"
-
-    @property
-    def sample(self) -> int:
-        """Which of the samples of its prompt this is, from 1."""
-        return self.index % self.job.samples + 1
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
