@@ -43,11 +43,11 @@ ORDERS_PER_WORKER = env.int("ORDERS_PER_WORKER", default=2)
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
 
-# --- mail: every message goes through the outbox; this is what then carries it
+# --- mail: every message goes through the outbox; EMAIL_URL (smtp+tls://user:password@host:587) is what then carries it
+EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{PORTAL_HOME}/mail")
+CARRIER_BACKEND = EMAIL.pop("EMAIL_BACKEND")
+vars().update(EMAIL)
 EMAIL_BACKEND = "release_portal.partners.outbox.Outbox"
-CARRIER_BACKEND = env("EMAIL_CARRIER", default="django.core.mail.backends.filebased.EmailBackend")
-EMAIL_FILE_PATH = env("EMAIL_FILE_PATH", default=str(PORTAL_HOME / "mail"))
-vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25") | {"EMAIL_BACKEND": EMAIL_BACKEND})
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Release Portal <portal@localhost>")
 
 INSTALLED_APPS = [

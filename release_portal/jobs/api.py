@@ -119,7 +119,7 @@ def cancel(request: SignedIn, job_id: UUID) -> Any:
 @router.get("/{job_id}/texts", response=list[TextOut], summary="The finished texts of a job")
 @paginate
 def texts(request: SignedIn, job_id: UUID) -> Any:
-    return _job(request, job_id).completions.finished().select_related("job")
+    return _job(request, job_id).completions.finished()
 
 
 def _job(request: SignedIn, job_id: UUID) -> Job:

@@ -15,7 +15,7 @@ async def rows_of(job: Job) -> AsyncIterator[dict[str, Any]]:
     async for completion in job.completions.finished().aiterator(chunk_size=500):
         yield {
             "prompt_number": completion.prompt.index + 1,
-            "sample": completion.index % job.samples + 1,
+            "sample": completion.sample,
             "prompt": completion.prompt.text,
             "text": completion.text,
             "tokens": completion.tokens,

@@ -243,6 +243,11 @@ class Completion(models.Model):
     def __str__(self) -> str:
         return f"text {self.index + 1}"
 
+    @property
+    def sample(self) -> int:
+        """Which of the samples of its prompt this is, from 1."""
+        return self.index % self.job.samples + 1
+
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self, *, at: datetime) -> "WorkerQuerySet":

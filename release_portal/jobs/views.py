@@ -72,8 +72,6 @@ def new_job(request: SignedIn) -> HttpResponse:
 def job(request: SignedIn, pk: str) -> HttpResponse:
     job = _job(request, pk)
     texts = Paginator(job.completions.finished(), TEXTS_PER_PAGE).get_page(request.GET.get("page"))
-    for completion in texts:
-        completion.sample_of_prompt = completion.index % job.samples + 1
     context = {
         "job": job,
         "progress": progress_of(job, at=timezone.now()),

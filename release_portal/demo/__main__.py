@@ -1,0 +1,142 @@
+"""python -m release_portal.demo [--exit]: set up, start every process, play the journey, stay or stop."""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .browser import StepFailed
+from .cast import CAST
+from .journey import MODEL, Journey
+
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+SET_PASSWORDS = """
+import json, sys
+from release_portal.partners.models import User
+for email, password in json.load(sys.stdin).items():
+    for user in User.objects.filter(email=email):
+        user.set_password(password)
+        user.save()
+"""
+
+
+def say(sentence: str) -> None:
+    print(f"  {sentence}", flush=True)
+
+
+def manage(*arguments: str, **options: Any) -> None:
+    subprocess.run([sys.executable, "manage.py", *arguments], check=True, text=True, **options)
+
+
+def set_up(home: Path) -> dict[str, str]:
+    """Schema, first records and the lab's people; returns everybody's password, the same ones at every run."""
+    print("Schema and first records", flush=True)
+    manage("migrate", "--database", "owner", "--verbosity", "0")
+    manage("first_records")
+    for person in CAST.values():
+        if person.lab_roles:
+            roles = [argument for role in person.lab_roles for argument in ("--role", role)]
+            manage("appoint", person.email, "--name", person.name, *roles)
+    passwords = _passwords(home)
+    manage("shell", "--no-imports", "--command", SET_PASSWORDS, input=json.dumps(passwords))
+    return passwords
+
+
+def start(home: Path) -> subprocess.Popen[bytes]:
+    """Start the processes of the Procfile; their output goes to a file."""
+    log = home / "processes.log"
+    print(f"Site, workers and clock (their output: {log})", flush=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(["honcho", "start"], stdout=output, stderr=output, start_new_session=True)
+
+
+def wait_until_up(base_url: str, processes: subprocess.Popen[bytes]) -> None:
+    """Wait until the site answers and a worker has introduced itself."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if processes.poll() is not None:
+            raise StepFailed("One of the processes ended while starting; the log says why.")
+        try:
+            if requests.get(f"{base_url}/health/", timeout=5).json()["workers"]:
+                return
+        except requests.RequestException:
+            pass  # not up yet
+        time.sleep(0.3)
+    raise StepFailed(f"The site and a worker did not come up within {START_SECONDS} s; the log says why.")
+
+
+def write_down(home: Path, base_url: str, passwords: dict[str, str], tokens: dict[str, str]) -> None:
+    people = {
+        key: {
+            "name": person.name,
+            "email": person.email,
+            "password": passwords[person.email],
+            "role": person.role,
+            "organisation": person.organisation,
+            "api_token": tokens[person.email],
+        }
+        for key, person in CAST.items()
+    }
+    path = home / "demo.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"base_url": base_url, "people": people, "model": MODEL}, indent=2) + "\n")
+    print(f"Logins and tokens: {path}", flush=True)
+
+
+def stop(processes: subprocess.Popen[bytes]) -> None:
+    processes.terminate()
+    try:
+        processes.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(processes.pid, signal.SIGKILL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Play the main journey on a real model.")
+    parser.add_argument("--exit", action="store_true", help="stop everything after the journey")
+    arguments = parser.parse_args()
+    home, base_url = Path(os.environ["PORTAL_HOME"]), os.environ["BASE_URL"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    passwords = set_up(home)
+    processes = start(home)
+    try:
+        wait_until_up(base_url, processes)
+        print("The journey", flush=True)
+        journey = Journey(base_url, home / "mail", passwords, say)
+        text = journey.play()
+        print(f"\nThe model wrote:\n\n    {text}\n", flush=True)
+        write_down(home, base_url, passwords, journey.tokens)
+        if not arguments.exit:
+            print(f"The site is at {base_url} until you press Ctrl-C.", flush=True)
+            processes.wait()
+    except StepFailed as failed:
+        print(f"The journey stopped: {failed}\nThe log: {home / 'processes.log'}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopping.", flush=True)
+    finally:
+        stop(processes)
+    return 0
+
+
+def _passwords(home: Path) -> dict[str, str]:
+    path = home / "demo-passwords.json"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({person.email: secrets.token_urlsafe(12) for person in CAST.values()}))
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Giving people roles at the lab."""
+
+from collections.abc import Collection
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from release_portal.audit.actions import record
+from release_portal.lib.states import Refused
+
+from ..models import Role, User
+
+
+@transaction.atomic
+def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -> User:
+    """Give a person these roles at the lab, instead of those they had. A new person sets a password by “Forgot it?”."""
+    known = list(Role.objects.filter(at_lab=True))
+    unknown = set(roles) - {role.code for role in known}
+    if unknown:
+        choice = ", ".join(role.code for role in known)
+        raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
+    user = User.objects.filter(email=email.lower()).first() or User.objects.create_user(email, name=name)
+    EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+    user.lab_roles.set(roles)
+    record("staff.appointed", f"{user} was appointed: {', '.join(sorted(roles)) or 'no role'}", user, by=by)
+    return user

@@ -1,0 +1,61 @@
+"""manage.py first_records: what a new site starts with. Running it again adds only what is missing."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from agreements.actions import publish_version
+from release_portal.releases.actions import add_family, add_size, open_component
+from release_portal.releases.models import Audience, Component, ModelSize, Opening
+
+AGREEMENT = settings.BASE_DIR / "agreements" / "texts" / "model-sharing-agreement-1.md"
+
+FAMILIES = {
+    "gpt2": {
+        "name": "GPT-2",
+        "summary": "English text, four sizes. Opened size by size, each on what was learned from the one before.",
+        "licence": "Modified MIT",
+    },
+    "smollm2": {
+        "name": "SmolLM2",
+        "summary": "A small instruction-tuned model whose weights come with this portal, so that every page can be tried.",
+        "licence": "Apache-2.0",
+    },
+}
+STAGE = "Example of a programme at its second stage: the smaller sizes are public, the larger ones are studied by partners."
+PUBLIC = "Its makers published the weights."
+# family, name, parameters, context in tokens, hub id, generation, weights, reason
+SIZES = [
+    ("gpt2", "124M", 124_000_000, 1024, "openai-community/gpt2", "partner", "open", STAGE),
+    ("gpt2", "355M", 355_000_000, 1024, "openai-community/gpt2-medium", "partner", "open", STAGE),
+    ("gpt2", "774M", 774_000_000, 1024, "openai-community/gpt2-large", "partner", "closed", STAGE),
+    ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "closed", "closed", STAGE),
+    ("smollm2", "135M", 135_000_000, 2048, "HuggingFaceTB/SmolLM2-135M-Instruct", "partner", "open", PUBLIC),
+]
+
+
+class Command(BaseCommand):
+    help = "Publish the agreement's first version and add the families GPT-2 and SmolLM2."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        version = publish_version(by=None, text=AGREEMENT.read_text())
+        self.stdout.write(f"{version}, SHA-256 {version.text_sha256}")
+        families = {slug: add_family(by=None, slug=slug, **facts) for slug, facts in FAMILIES.items()}
+        for slug, name, parameters, context, hub_id, generation, weights, reason in SIZES:
+            size = add_size(
+                by=None,
+                family=families[slug],
+                name=name,
+                parameters=parameters,
+                context_tokens=context,
+                hub_id=hub_id,
+            )
+            _open(size, Component.GENERATION, Audience(generation), reason)
+            _open(size, Component.WEIGHTS, Audience(weights), reason)
+            self.stdout.write(f"{size}, {size.parameters_in_words}")
+
+
+def _open(size: ModelSize, component: Component, audience: Audience, reason: str) -> None:
+    if not Opening.objects.filter(size=size, component=component).exists():
+        open_component(by=None, size=size, component=component, audience=audience, reason=reason)

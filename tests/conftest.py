@@ -1,0 +1,389 @@
+"""The cast, and the world it acts in: a real PostgreSQL under the application's own role.
+
+Ada signs for Northlake and leads its research; Ben researches there. Cleo does all of it at Southbank and must never see
+Northlake. Rita and Tom review, Mara manages releases, Otto audits; Zoe is anonymous.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+
+import hypothesis
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test import AsyncClient, Client
+from django.utils import timezone
+
+from agreements import actions as agreements
+from inference import contract
+from release_portal.access import actions as access
+from release_portal.access.models import Grant
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Job, Worker, WorkOrder
+from release_portal.lib import wake
+from release_portal.lib.sealed import unseal
+from release_portal.lib.states import Refused
+from release_portal.partners import actions as partners
+from release_portal.partners.models import Letter, Partner, User
+from release_portal.releases import actions as releases
+from release_portal.releases.models import Family, ModelSize
+
+from . import factories
+
+hypothesis.settings.register_profile(
+    "portal",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=60,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("portal")
+
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+SIZES = {"124M": 124 * 10**6, "355M": 355 * 10**6, "774M": 774 * 10**6, "1558M": 1558 * 10**6}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment, django_db_blocker):
+    """The database that DATABASE_URL names, migrated by its owner and used by the application's role, as in earnest."""
+    with django_db_blocker.unblock():
+        call_command("migrate", database="owner", verbosity=0)
+        connections["owner"].close()
+
+
+@pytest.fixture(autouse=True)
+def _outbox(settings):
+    """Mail is written into the outbox, as in earnest."""
+    settings.EMAIL_BACKEND = "release_portal.partners.outbox.Outbox"
+
+
+# --- people
+
+
+@pytest.fixture
+def ada(db) -> User:
+    return factories.UserFactory(name="Ada Lowell", email="ada@northlake.example")
+
+
+@pytest.fixture
+def ben(northlake) -> User:
+    ben = factories.UserFactory(name="Ben Hart", email="ben@northlake.example")
+    factories.MembershipFactory(user=ben, partner=northlake, roles=["researcher"])
+    return ben
+
+
+@pytest.fixture
+def cleo(db) -> User:
+    return factories.UserFactory(name="Cleo Marsh", email="cleo@southbank.example")
+
+
+@pytest.fixture
+def rita(db) -> User:
+    return factories.UserFactory(name="Rita Moss", email="rita@lab.example", lab_roles=["reviewer"])
+
+
+@pytest.fixture
+def tom(db) -> User:
+    return factories.UserFactory(name="Tom Reed", email="tom@lab.example", lab_roles=["reviewer"])
+
+
+@pytest.fixture
+def mara(db) -> User:
+    return factories.UserFactory(name="Mara Quill", email="mara@lab.example", lab_roles=["release-manager"])
+
+
+@pytest.fixture
+def otto(db) -> User:
+    return factories.UserFactory(name="Otto Finch", email="otto@lab.example", lab_roles=["auditor"])
+
+
+@pytest.fixture
+def zoe(client) -> Client:
+    """Anonymous: a client that nobody is signed in with."""
+    return client
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend=BACKEND)
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def async_client_of(client_of) -> Callable[[User], AsyncClient]:
+    def signed_in(user: User) -> AsyncClient:
+        client = AsyncClient()
+        client.cookies = client_of(user).cookies
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def api_of() -> Callable[[User], Client]:
+    """A client that sends a token of the person, and JSON unless told otherwise."""
+
+    def with_token(user: User) -> Client:
+        _, secret = partners.create_token(by=user, name="test")
+        return Client(headers={"authorization": f"Bearer {secret}"})
+
+    return with_token
+
+
+# --- organisations
+
+
+@pytest.fixture
+def application() -> Callable[..., dict]:
+    """What an applicant tells about an organisation."""
+
+    def about(legal_name: str = "University of Northlake", domain: str = "northlake.example", **other) -> dict:
+        return {
+            "legal_name": legal_name,
+            "website": f"https://{domain}",
+            "country": "GB",
+            "contact_name": "Ada Lowell",
+            "contact_email": f"research@{domain}",
+            "purpose": factories.PURPOSE,
+            "intended_use": "Two researchers will use 124M to generate texts for a reading study.",
+            "will_sign": True,
+        } | other
+
+    return about
+
+
+@pytest.fixture
+def applied(ada, application) -> Partner:
+    """Northlake before anybody has decided."""
+    return partners.apply(by=ada, **application())
+
+
+@pytest.fixture
+def admitted(applied, rita) -> Partner:
+    """Northlake before anybody has signed."""
+    partners.admit(by=rita, partner=applied)
+    return applied
+
+
+@pytest.fixture
+def northlake(admitted, ada, agreement_version, signing) -> Partner:
+    """Admitted, its agreement signed."""
+    agreements.sign(by=ada, partner=admitted, **signing(agreement_version))
+    return admitted
+
+
+@pytest.fixture
+def southbank(cleo, rita, application, agreement_version, signing) -> Partner:
+    """Cleo's organisation, as far as Northlake."""
+    partner = partners.apply(by=cleo, **application("Southbank Institute", "southbank.example"))
+    partners.admit(by=rita, partner=partner)
+    agreements.sign(by=cleo, partner=partner, **signing(agreement_version, legal_name="Cleo Marsh"))
+    return partner
+
+
+@pytest.fixture
+def agreement_version(db):
+    return factories.published_agreement()
+
+
+@pytest.fixture
+def signing() -> Callable[..., dict]:
+    """What a signatory sends who has read everything and means it."""
+
+    def of(version, **other) -> dict:
+        return {
+            "version": version,
+            "text_sha256": version.text_sha256,
+            "legal_name": "Ada Lowell",
+            "title": "Director of Research",
+            "states_authority": True,
+            "states_intent": True,
+            "origin": agreements.Origin("203.0.113.7", "Firefox"),
+        } | other
+
+    return of
+
+
+# --- models, access, jobs
+
+
+@pytest.fixture
+def gpt2(db) -> Family:
+    """The family with its four sizes."""
+    family = releases.add_family(by=None, slug="gpt2", name="GPT-2", summary="Four sizes of one model.")
+    for name, parameters in SIZES.items():
+        releases.add_size(by=None, family=family, name=name, parameters=parameters, context_tokens=1024)
+    return family
+
+
+@pytest.fixture
+def size_124m(gpt2) -> ModelSize:
+    return gpt2.sizes.select_related("family").get(name="124M")
+
+
+@pytest.fixture
+def size_355m(gpt2) -> ModelSize:
+    return gpt2.sizes.select_related("family").get(name="355M")
+
+
+@pytest.fixture
+def asking() -> Callable[..., dict]:
+    """What an organisation says when it asks for a size."""
+
+    def about(**other) -> dict:
+        return {"purpose": factories.PURPOSE, "tokens_wanted": 100_000, "until_wanted": factories.in_days(365)} | other
+
+    return about
+
+
+@pytest.fixture
+def access_request(northlake, ada, size_124m, asking):
+    """Northlake's request for 124M, waiting."""
+    return access.request_access(by=ada, partner=northlake, size=size_124m, **asking())
+
+
+@pytest.fixture
+def grant(access_request, rita) -> Grant:
+    """Northlake may generate 100,000 tokens with 124M, for a year."""
+    year = factories.in_days(365)
+    return access.grant_request(by=rita, request=access_request, ends_on=year, token_quota=100_000)
+
+
+@pytest.fixture
+def southbank_grant(southbank, cleo, rita, size_124m, asking) -> Grant:
+    request = access.request_access(by=cleo, partner=southbank, size=size_124m, **asking())
+    return access.grant_request(by=rita, request=request, ends_on=factories.in_days(365), token_quota=100_000)
+
+
+@pytest.fixture
+def submit(grant, ben) -> Callable[..., Job]:
+    """Ben submits; every argument can be told otherwise."""
+
+    def submitted(prompts: list[str] | int = 2, **other) -> Job:
+        told = {"by": ben, "partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 7} | other
+        texts = [f"Prompt {n}" for n in range(prompts)] if isinstance(prompts, int) else prompts
+        return jobs.submit(prompts=texts, **told)
+
+    return submitted
+
+
+@pytest.fixture
+def job(submit) -> Job:
+    """Two prompts of Ben's, at most ten tokens each, waiting."""
+    return submit()
+
+
+@pytest.fixture
+def worker(db) -> Worker:
+    """A worker that serves 124M and has just said so."""
+    return jobs.receive_hello(by=None, hello=factories.hello())
+
+
+@pytest.fixture
+def order(job, worker) -> WorkOrder:
+    """The job, handed out whole."""
+    jobs.dispatch(by=None)
+    job.refresh_from_db()
+    return job.orders.get()
+
+
+class Wire:
+    """Where messages leave for the broker. `with wire:` carries what is committed inside; nothing really leaves."""
+
+    def __init__(self, capture: Callable) -> None:
+        self.tasks: list[tuple[str, tuple, str | None]] = []
+        self.commands: list[tuple[str, str, dict]] = []
+        self._capture = capture
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Wire":
+        self.tasks.clear()
+        self.commands.clear()
+        self._open.enter_context(self._capture(execute=True))
+        return self
+
+    def __exit__(self, *problem) -> None:
+        self._open.__exit__(*problem)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.tasks]
+
+    @property
+    def orders(self) -> list[contract.WorkOrder]:
+        """The work orders sent, unsealed."""
+        sealed = [args[0] for name, args, _ in self.tasks if name == contract.GENERATE]
+        return [contract.from_wire(contract.WorkOrder, unseal(text)) for text in sealed]
+
+
+@pytest.fixture
+def wire(monkeypatch, django_capture_on_commit_callbacks) -> Wire:
+    wire = Wire(django_capture_on_commit_callbacks)
+    monkeypatch.setattr("release_portal.lib.wake._send", lambda *sent: wire.tasks.append(sent))
+    monkeypatch.setattr("release_portal.lib.wake._broadcast", lambda *sent: wire.commands.append(sent))
+    return wire
+
+
+# --- what several tests say
+
+
+@pytest.fixture
+def letters() -> Callable[[User | str], list[str]]:
+    """The subjects of the letters in the outbox to a person, oldest first."""
+
+    def to(person: User | str) -> list[str]:
+        address = person if isinstance(person, str) else person.email
+        return list(Letter.objects.filter(to=address).order_by("id").values_list("subject", flat=True))
+
+    return to
+
+
+@pytest.fixture
+def committed(django_db_setup, django_db_blocker, monkeypatch):
+    """Rows that stay, for threads that race. Whoever uses it names everything anew; only the mail is thrown away."""
+    monkeypatch.setattr(wake, "_send", lambda *sent: None)
+    monkeypatch.setattr(wake, "_broadcast", lambda *sent: None)
+    with django_db_blocker.unblock():
+        began = timezone.now() - timedelta(seconds=1)
+        yield
+        Letter.objects.filter(written_at__gte=began).delete()
+        connection.close()
+
+
+@pytest.fixture
+def race() -> Callable[..., list]:
+    """Calls all at the same moment, each in a thread of its own; gives back what each returned or refused."""
+
+    def run(*calls: Callable) -> list:
+        start, ends = threading.Barrier(len(calls)), [None] * len(calls)
+
+        def one(place: int, call: Callable) -> None:
+            try:
+                connection.ensure_connection()
+                start.wait()
+                ends[place] = call()
+            except Refused as refused:
+                ends[place] = refused
+            except Exception as error:  # noqa: BLE001 - told to the test, which fails on it
+                ends[place] = error
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=one, args=pair) for pair in enumerate(calls)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        unexpected = [end for end in ends if isinstance(end, Exception) and not isinstance(end, Refused)]
+        if unexpected:
+            raise unexpected[0]
+        return ends
+
+    return run

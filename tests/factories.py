@@ -1,0 +1,251 @@
+"""Rows for tests. The cast comes about by the verbs themselves (`conftest.py`); these make many rows, or odd ones, fast."""
+
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import factory
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.utils import timezone
+from factory import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
+from factory.django import DjangoModelFactory
+
+from agreements import actions as agreements
+from agreements.models import Agreement, AgreementVersion, Signature
+from inference import contract
+from release_portal.access.models import AccessRequest, Grant
+from release_portal.audit.models import Event
+from release_portal.jobs.models import Completion, Job, Prompt, WorkOrder
+from release_portal.partners.models import Letter, Membership, Partner, User
+from release_portal.releases.models import Family, ModelSize
+
+AGREEMENT_TEXT = Path(settings.BASE_DIR, "agreements/texts/model-sharing-agreement-1.md")
+PURPOSE = "Measure how well people tell generated texts from written ones."
+
+
+class UserFactory(DjangoModelFactory):
+    class Meta:
+        model = User
+
+    name = Sequence(lambda n: f"Person {n}")
+    email = Sequence(lambda n: f"person{n}@elsewhere.example")
+    password = "!"  # nobody signs in with a password here
+
+    @factory.post_generation
+    def lab_roles(self, create, codes):
+        self.lab_roles.set(codes or [])
+
+    @factory.post_generation
+    def address(self, create, extracted):
+        EmailAddress.objects.create(user=self, email=self.email, verified=True, primary=True)
+
+
+class PartnerFactory(DjangoModelFactory):
+    """An admitted organisation."""
+
+    class Meta:
+        model = Partner
+
+    class Params:
+        key = LazyFunction(lambda: uuid.uuid4().hex[:10])
+
+    slug = LazyAttribute(lambda partner: f"organisation-{partner.key}")
+    legal_name = LazyAttribute(lambda partner: f"Organisation {partner.key}")
+    website = "https://elsewhere.example"
+    country = "NL"
+    contact_name = "Contact"
+    contact_email = "contact@elsewhere.example"
+    purpose = PURPOSE
+    intended_use = PURPOSE
+    applied_by = SubFactory(UserFactory)
+    applied_at = LazyFunction(timezone.now)
+    status = Partner.Status.ADMITTED
+    decided_by = SelfAttribute("applied_by")
+    decided_at = LazyFunction(timezone.now)
+
+
+class MembershipFactory(DjangoModelFactory):
+    class Meta:
+        model = Membership
+
+    user = SubFactory(UserFactory)
+    partner = SubFactory(PartnerFactory)
+    started_at = LazyFunction(timezone.now)
+
+    @factory.post_generation
+    def roles(self, create, codes):
+        self.roles.set(codes or [])
+
+
+class FamilyFactory(DjangoModelFactory):
+    class Meta:
+        model = Family
+
+    slug = LazyFunction(lambda: f"family-{uuid.uuid4().hex[:10]}")
+    name = LazyAttribute(lambda family: family.slug)
+    summary = "A family."
+
+
+class SizeFactory(DjangoModelFactory):
+    class Meta:
+        model = ModelSize
+
+    family = SubFactory(FamilyFactory)
+    name = Sequence(lambda n: f"{n + 1}M")
+    parameters = Sequence(lambda n: (n + 1) * 10**6)
+    context_tokens = 1024
+
+
+class AgreementFactory(DjangoModelFactory):
+    """An agreement for a year that nobody has signed yet; `signed=True` signs it."""
+
+    class Meta:
+        model = Agreement
+
+    partner = SubFactory(PartnerFactory)
+    version = LazyFunction(lambda: published_agreement())
+    starts_at = LazyFunction(timezone.now)
+    ends_at = LazyFunction(lambda: timezone.now() + timedelta(days=365))
+
+    @factory.post_generation
+    def signed(self, create, signed):
+        if signed:
+            Signature.objects.create(
+                agreement=self,
+                text_sha256=self.version.text_sha256,
+                signer=self.partner.applied_by,
+                signer_email=self.partner.applied_by.email,
+                organisation=self.partner.legal_name,
+                legal_name="Somebody Else",
+                title="Director",
+                authority_statement="I may.",
+                intent_statement="I do.",
+                signed_at=self.starts_at,
+                user_agent="",
+            )
+
+
+class AccessRequestFactory(DjangoModelFactory):
+    class Meta:
+        model = AccessRequest
+
+    partner = SubFactory(PartnerFactory)
+    size = SubFactory(SizeFactory)
+    purpose = PURPOSE
+    tokens_wanted = 1_000
+    until_wanted = LazyFunction(lambda: in_days(365))
+    submitted_by = SelfAttribute("partner.applied_by")
+    submitted_at = LazyFunction(timezone.now)
+
+
+class GrantFactory(DjangoModelFactory):
+    class Meta:
+        model = Grant
+
+    partner = SubFactory(PartnerFactory)
+    size = SubFactory(SizeFactory)
+    request = SubFactory(
+        AccessRequestFactory,
+        partner=SelfAttribute("..partner"),
+        size=SelfAttribute("..size"),
+        status=AccessRequest.Status.GRANTED,
+        decided_by=SelfAttribute("..partner.applied_by"),
+        decided_at=LazyFunction(timezone.now),
+    )
+    starts_at = LazyFunction(timezone.now)
+    ends_at = LazyFunction(lambda: timezone.now() + timedelta(days=365))
+    token_quota = 100_000
+    granted_by = SelfAttribute("partner.applied_by")
+
+
+class EventFactory(DjangoModelFactory):
+    class Meta:
+        model = Event
+
+    kind = "thing.happened"
+    sentence = Sequence(lambda n: f"Thing {n} happened")
+    at = LazyFunction(timezone.now)
+    by = SubFactory(UserFactory)
+    about = LazyFunction(list)
+
+
+class LetterFactory(DjangoModelFactory):
+    class Meta:
+        model = Letter
+
+    to = "somebody@elsewhere.example"
+    subject = Sequence(lambda n: f"Letter {n}")
+    body = "Something happened."
+    written_at = LazyFunction(timezone.now)
+
+
+def in_days(days):
+    """A day of the calendar (UTC), so many days from today."""
+    return timezone.now().date() + timedelta(days=days)
+
+
+def published_agreement() -> AgreementVersion:
+    return agreements.publish_version(by=None, text=AGREEMENT_TEXT.read_text())
+
+
+def jobs_of(grant: Grant, user: User, count: int, *, status: str = Job.Status.QUEUED, **fields) -> list[Job]:
+    """So many jobs of one text each, as rows alone: nothing is reserved."""
+    now = timezone.now()
+    ended_at = None if status in Job.LIVE else now
+    settings = {"samples": 1, "max_new_tokens": 10, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 1}
+    agreement = Agreement.objects.filter(partner=grant.partner).latest("starts_at")
+    return Job.objects.bulk_create(
+        Job(
+            partner=grant.partner,
+            grant=grant,
+            agreement=agreement,
+            size=grant.size,
+            submitted_by=user,
+            submitted_at=now,
+            started_at=None if status == Job.Status.QUEUED else now,
+            ended_at=ended_at,
+            idempotency_key=uuid.uuid4().hex,
+            prompts_count=1,
+            sequences=1,
+            status=status,
+            **settings | fields,
+        )
+        for _ in range(count)
+    )
+
+
+def finished_texts(job: Job, count: int) -> list[Completion]:
+    """So many finished texts of a job, as rows alone."""
+    first = job.prompts.count()
+    prompts = Prompt.objects.bulk_create(
+        Prompt(job=job, index=first + index, text=f"Prompt {index}") for index in range(count)
+    )
+    return Completion.objects.bulk_create(
+        Completion(
+            job=job,
+            prompt=prompt,
+            index=prompt.index,
+            text=" and so on",
+            prompt_tokens=2,
+            tokens=3,
+            finish_reason="length",
+            finished_at=timezone.now(),
+        )
+        for prompt in prompts
+    )
+
+
+def hello(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contract.Hello:
+    return contract.Hello(worker, "host", "cpu", "float32", (size,), **fields)
+
+
+def report_on(order: WorkOrder, *, texts: int | None = None, tokens_each: int = 5, **fields) -> contract.Report:
+    """What a worker would say of the order under its current token; `texts` of it finished, or all."""
+    order.refresh_from_db()
+    unfinished = order.completions.order_by("index")[:texts]
+    written = tuple(
+        contract.Text(str(text.pk), f" text {text.index}", 2, tokens_each, "length") for text in unfinished
+    )
+    told = {"token": order.token, "worker": "worker-1", "texts": written, "tokens": tokens_each * len(written)} | fields
+    return contract.Report(order=str(order.pk), **told)

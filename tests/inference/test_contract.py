@@ -1,0 +1,48 @@
+"""Messages survive the wire, and either side may be newer."""
+
+import json
+
+import pytest
+
+from inference import contract
+from inference.contract import Hello, Report, Sampling, Sequence, Text, WorkOrder
+
+
+def over_the_wire(message):
+    return json.loads(json.dumps(contract.to_wire(message)))
+
+
+def test_keep_every_field_of_a_nested_order():
+    sequences = (Sequence("a", "Once", 7, 0, Sampling(8, 0.5, 40, 0.9)), Sequence("b", "Ünïcode", 7, 1, Sampling(4)))
+    order = WorkOrder("order-1", 3, "gpt2/124M", sequences)
+
+    assert contract.from_wire(WorkOrder, over_the_wire(order)) == order
+
+
+def test_keep_every_field_of_a_report():
+    report = Report("order-1", 3, "worker-1", 12, (Text("a", "upon", 1, 1, "stop"),), ended=True, checkpoint="abc")
+
+    assert contract.from_wire(Report, over_the_wire(report)) == report
+
+
+def test_ignore_fields_of_a_newer_sender():
+    wire = over_the_wire(Report("order-1", 3, "worker-1", texts=(Text("a", "upon", 1, 1, "stop"),)))
+    wire["mood"] = "cheerful"
+    wire["texts"][0]["font"] = "serif"
+
+    assert contract.from_wire(Report, wire).texts[0].text == "upon"
+
+
+def test_fill_fields_of_an_older_sender():
+    wire = {"worker": "worker-1", "host": "here", "device": "cpu", "dtype": "float32", "sizes": ["gpt2/124M"]}
+
+    assert contract.from_wire(Hello, wire).leaving is False
+
+
+def test_refuse_a_message_without_a_required_field():
+    with pytest.raises(TypeError, match="token"):
+        contract.from_wire(Report, {"order": "order-1", "worker": "worker-1"})
+
+
+def test_name_the_queue_of_a_size():
+    assert contract.queue_of("gpt2/1.5B") == "generate.gpt2.1.5B"

@@ -1,0 +1,43 @@
+"""Tiny random models for tests: a GPT-2 over single bytes, which knows nothing but runs the real code fast."""
+
+import tempfile
+from pathlib import Path
+
+from inference import checkpoints
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def install_tiny_gpt2(root: Path, size: str = "gpt2/124M", seed: int = 0, layers: int = 2, width: int = 64) -> Path:
+    """Install a random GPT-2 with 256 tokens of context as `size`, by the same way as real weights.
+
+    More `layers` and `width` (a multiple of 4) make it slower. Returns its folder in the store.
+    """
+    with tempfile.TemporaryDirectory() as source:
+        save_tiny_gpt2(Path(source), seed, layers, width)
+        return checkpoints.install(size, source, root)
+
+
+def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64) -> None:
+    """Write the model and its tokenizer as transformers does."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(seed)
+    shape = {"n_layer": layers, "n_embd": width, "n_head": 4, "n_positions": 256, "vocab_size": 257}
+    ends = {"bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256}
+    # Wider than GPT-2's own initial 0.02, so that the tokens are not all about equally likely.
+    model = GPT2LMHeadModel(GPT2Config(**shape, **ends, initializer_range=0.2))
+    model.save_pretrained(folder)
+    _byte_tokenizer().save_pretrained(folder)
+
+
+def _byte_tokenizer():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({byte: place for place, byte in enumerate(vocabulary)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, bos_token=END_OF_TEXT)

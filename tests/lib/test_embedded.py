@@ -1,0 +1,86 @@
+"""PostgreSQL is started once for the whole run, by `make test` itself; here only what is quick is started."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from release_portal.lib import embedded
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """The environment names no server."""
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "WORKER_KEY", "PORTAL_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_services_use_the_servers_that_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
+    monkeypatch.setenv("REDIS_URL", "redis://somewhere:6379")
+    with embedded.services(tmp_path) as environment:
+        assert environment["DATABASE_URL"] == "postgres://somewhere/portal"
+        assert environment["REDIS_URL"] == "redis://somewhere:6379"
+    assert not (tmp_path / "postgres").exists()
+    assert not (tmp_path / "redis").exists()
+
+
+def test_services_tell_a_process_all_that_settings_require(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
+    with embedded.services(tmp_path) as environment:
+        assert {"PORTAL_HOME", "SECRET_KEY", "WORKER_KEY", "DATABASE_URL", "REDIS_URL"} <= set(environment)
+        assert environment["PORTAL_HOME"] == str(tmp_path)
+        with redis.Redis.from_url(environment["REDIS_URL"]) as client:
+            assert client.ping()
+        socket = Path(environment["REDIS_URL"].removeprefix("unix://"))
+    assert not socket.exists(), "Redis was left running"
+
+
+def test_secrets_are_made_once_and_kept_for_their_owner(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
+    monkeypatch.setenv("REDIS_URL", "redis://somewhere:6379")
+    with embedded.services(tmp_path) as first, embedded.services(tmp_path) as second:
+        assert first["SECRET_KEY"] == second["SECRET_KEY"]
+        assert first["WORKER_KEY"] == second["WORKER_KEY"]
+    path = tmp_path / "secrets.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(json.loads(path.read_text())) == {"SECRET_KEY", "WORKER_KEY"}
+
+
+def test_redis_starts_below_a_folder_too_deep_for_a_socket(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
+    deep = tmp_path / ("a" * 60) / ("b" * 60)
+    with embedded.services(deep) as environment, redis.Redis.from_url(environment["REDIS_URL"]) as client:
+        assert len(environment["REDIS_URL"].removeprefix("unix://")) <= embedded.SOCKET_PATH_LIMIT
+        client.set("kept", "below the folder")
+    assert (deep / "redis").is_dir()
+
+
+def test_redis_keeps_what_it_knew_over_a_restart(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
+    with embedded.services(tmp_path) as environment, redis.Redis.from_url(environment["REDIS_URL"]) as client:
+        client.set("kept", "yes")
+    with embedded.services(tmp_path) as environment, redis.Redis.from_url(environment["REDIS_URL"]) as client:
+        assert client.get("kept") == b"yes"
+
+
+def test_command_line_ends_with_the_status_of_its_command(tmp_path):
+    command = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(tmp_path)]
+    program = "import os; raise SystemExit(7 if 'PORTAL_HOME' in os.environ else 1)"
+    ended = subprocess.run([*command, sys.executable, "-c", program], env=os.environ, check=False)
+    assert ended.returncode == 7
+
+
+def test_database_is_used_by_a_role_that_owns_no_table(db):
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, count(*) FROM pg_tables WHERE tableowner = current_user GROUP BY 1")
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
+        assert cursor.fetchone() == (False, False, False)
