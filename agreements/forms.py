@@ -4,13 +4,14 @@ from typing import Any
 
 from django import forms
 
+from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
 
 from .actions import statements
 from .models import AgreementVersion
 
 
-class SignatureForm(forms.Form):
+class SignatureForm(PlainWords, forms.Form):
     legal_name = forms.CharField(
         label="Your full legal name",
         max_length=120,

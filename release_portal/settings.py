@@ -148,6 +148,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "release_portal.partners.forms.SignupForm"
+ACCOUNT_FORMS = {
+    "login": "release_portal.partners.account_forms.LoginForm",
+    "signup": "release_portal.partners.account_forms.SignupForm",
+    "reset_password": "release_portal.partners.account_forms.ResetPasswordForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False

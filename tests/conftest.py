@@ -263,7 +263,7 @@ def southbank_grant(southbank, cleo, rita, size_124m, asking) -> Grant:
 
 
 @pytest.fixture
-def submit(grant, ben) -> Callable[..., Job]:
+def submit(quiet, grant, ben) -> Callable[..., Job]:
     """Ben submits; every argument can be told otherwise."""
 
     def submitted(prompts: list[str] | int = 2, **other) -> Job:
@@ -281,7 +281,15 @@ def job(submit) -> Job:
 
 
 @pytest.fixture
-def worker(db) -> Worker:
+def quiet(db) -> None:
+    """No worker and no job from another run is about."""
+    Worker.objects.update(left_at=timezone.now())
+    Job.objects.live().update(status=Job.Status.CANCELLED, ended_at=timezone.now())
+    WorkOrder.objects.out().update(status=WorkOrder.Status.STOPPED)
+
+
+@pytest.fixture
+def worker(quiet) -> Worker:
     """A worker that serves 124M and has just said so."""
     return jobs.receive_hello(by=None, hello=factories.hello())
 

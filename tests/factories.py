@@ -27,6 +27,7 @@ PURPOSE = "Measure how well people tell generated texts from written ones."
 class UserFactory(DjangoModelFactory):
     class Meta:
         model = User
+        skip_postgeneration_save = True
 
     name = Sequence(lambda n: f"Person {n}")
     email = Sequence(lambda n: f"person{n}@elsewhere.example")
@@ -68,6 +69,7 @@ class PartnerFactory(DjangoModelFactory):
 class MembershipFactory(DjangoModelFactory):
     class Meta:
         model = Membership
+        skip_postgeneration_save = True
 
     user = SubFactory(UserFactory)
     partner = SubFactory(PartnerFactory)
@@ -102,6 +104,7 @@ class AgreementFactory(DjangoModelFactory):
 
     class Meta:
         model = Agreement
+        skip_postgeneration_save = True
 
     partner = SubFactory(PartnerFactory)
     version = LazyFunction(lambda: published_agreement())

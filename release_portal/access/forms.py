@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from release_portal.partners.doors import PlainWords
 from release_portal.releases.models import ModelSize
 
 from .models import AccessRequest
@@ -37,7 +38,7 @@ class TokensField(forms.IntegerField):
         return super().to_python(text)
 
 
-class AccessRequestForm(forms.ModelForm[AccessRequest]):
+class AccessRequestForm(PlainWords, forms.ModelForm[AccessRequest]):
     tokens_wanted = TokensField(initial=1_000_000, help_text="How many generated tokens you expect to need.")
     until_wanted = DayField(label="Access wanted until", initial=in_a_year)
 
@@ -52,7 +53,7 @@ class AccessRequestForm(forms.ModelForm[AccessRequest]):
         self.fields["size"].queryset = ModelSize.objects.smallest_first()  # type: ignore[attr-defined]
 
 
-class GrantForm(forms.Form):
+class GrantForm(PlainWords, forms.Form):
     ends_on = DayField(label="Access ends on", help_text="The last day of access, in UTC.")
     token_quota = TokensField(label="Token quota", help_text="Generated tokens, all jobs of the organisation together.")
 

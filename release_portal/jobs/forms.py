@@ -7,6 +7,7 @@ from django import forms
 
 from release_portal.access.models import Grant
 from release_portal.lib.states import Refused
+from release_portal.partners.doors import PlainWords
 
 from .limits import LIMITS, Limit
 from .prompts import read_prompts
@@ -34,13 +35,12 @@ class GrantChoice(forms.ModelChoiceField):
         return f"{grant.size}, {grant.partner}: {grant.tokens_left:,} tokens left, until {grant.ends_at:%-d %b %Y}"
 
 
-class JobForm(forms.Form):
+class JobForm(PlainWords, forms.Form):
     grant = GrantChoice(
         label="Size", queryset=Grant.objects.none(), empty_label=None, help_text="The sizes granted to your organisation."
     )
     prompts = forms.CharField(
         label="Prompt",
-        required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 5, "class": "sample"}),
         help_text="The text to continue.",
@@ -65,6 +65,8 @@ class JobForm(forms.Form):
     def __init__(self, *args: Any, grants: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["grant"].queryset = grants  # type: ignore[attr-defined]
+        self.fields["prompts"].required = not self.files.get("file")
+        self.fields["prompts"].error_messages["required"] = "Type a prompt, or choose a file of prompts."
         self.fields["seed"].help_text += " Leave it empty to have one drawn."
 
     def prompt_list(self) -> list[str]:

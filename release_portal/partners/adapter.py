@@ -9,6 +9,16 @@ from .models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": "This e-mail address and password do not belong together. Check both, or set a new "
+        "password by “Forgotten your password?”.",
+        "too_many_login_attempts": "There were too many failed tries. Wait five minutes, then try again.",
+        "enter_current_password": "Type the password that you use now.",
+        "incorrect_password": "This is not your password.",
+        "invalid_password_reset": "This link to set a password was already used or is too old. Ask for a new one.",
+    }
+
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.name = form.cleaned_data["name"]
         user.email = form.cleaned_data["email"].lower()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.forms import BaseForm
 from django.http import HttpRequest
@@ -26,3 +27,13 @@ def refusals_on(form: BaseForm) -> Iterator[None]:
         raise
     except Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
+
+
+class PlainWords(BaseForm):
+    """A form that says what is missing by its name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            label = str(field.label or name.replace("_", " ").capitalize())
+            field.error_messages["required"] = f"{label} is missing."

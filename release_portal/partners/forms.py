@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from .doors import PlainWords
 from .models import ApiToken, Invitation, Partner, Role
 
 
@@ -16,7 +17,13 @@ class SignupForm(forms.Form):
         """allauth calls this after saving; the adapter has already kept the name."""
 
 
-class ApplicationForm(forms.ModelForm[Partner]):
+class ApplicationForm(PlainWords, forms.ModelForm[Partner]):
+    website = forms.URLField(
+        label="Web site",
+        max_length=300,
+        assume_scheme="https",
+        help_text="The organisation's own, such as https://northlake.example",
+    )
     will_sign = forms.BooleanField(
         label="I am authorised to sign agreements for this organisation",
         required=False,
@@ -36,7 +43,6 @@ class ApplicationForm(forms.ModelForm[Partner]):
         ]
         help_texts = {
             "legal_name": "As it stands in agreements, such as “University of Northlake”.",
-            "website": "The organisation's own, such as https://northlake.example",
             "contact_name": "Whom the lab can write to about this application.",
             "purpose": "What you want to find out, and who gains from it.",
             "intended_use": "Such as: “Two researchers will use 355M and 774M to measure how well people tell texts apart.”",
@@ -44,11 +50,10 @@ class ApplicationForm(forms.ModelForm[Partner]):
         widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
 
 
-class InvitationForm(forms.ModelForm[Invitation]):
+class InvitationForm(PlainWords, forms.ModelForm[Invitation]):
     roles = forms.ModelMultipleChoiceField(
         queryset=Role.objects.filter(at_lab=False),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one role."},
     )
 
     class Meta:
@@ -61,7 +66,7 @@ class InvitationForm(forms.ModelForm[Invitation]):
         self.fields["roles"].label_from_instance = lambda role: f"{role.title}: {role.explanation}"  # type: ignore[attr-defined]
 
 
-class TokenForm(forms.ModelForm[ApiToken]):
+class TokenForm(PlainWords, forms.ModelForm[ApiToken]):
     days = forms.IntegerField(label="Days it lasts", initial=90, help_text="At most 365.")
 
     class Meta:

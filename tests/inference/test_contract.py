@@ -45,4 +45,4 @@ def test_refuse_a_message_without_a_required_field():
 
 
 def test_name_the_queue_of_a_size():
-    assert contract.queue_of("gpt2/1.5B") == "generate.gpt2.1.5B"
+    assert contract.queue_of("gpt2/1558M") == "generate.gpt2.1558M"

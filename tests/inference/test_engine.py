@@ -70,15 +70,15 @@ def test_write_something_else_for_another_seed_or_index(engine):
 
 
 def test_end_a_text_where_the_model_ends_it(engine):
-    texts = texts_of(engine, some_sequences(40, max_new_tokens=100)).values()
+    texts = texts_of(engine, some_sequences(24, max_new_tokens=64)).values()
 
     assert {text.finish_reason for text in texts} == {"stop", "length"}
-    assert all(text.tokens == 100 for text in texts if text.finish_reason == "length")
+    assert all(text.tokens == 64 for text in texts if text.finish_reason == "length")
     assert not any("<|endoftext|>" in text.text for text in texts)
 
 
 def test_count_every_token_of_every_step(engine):
-    steps = list(engine.generate(SIZE, some_sequences(20, max_new_tokens=100), never))
+    steps = list(engine.generate(SIZE, some_sequences(20, max_new_tokens=64), never))
 
     assert sum(step.tokens for step in steps) == sum(text.tokens for step in steps for text in step.texts)
     assert min(step.tokens for step in steps) < 16  # finished rows have left the batch

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from inference import checkpoints
+from inference import checkpoints, sources
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -23,6 +23,7 @@ def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    sources.hide_progress_bars()
     torch.manual_seed(seed)
     shape = {"n_layer": layers, "n_embd": width, "n_head": 4, "n_positions": 256, "vocab_size": 257}
     ends = {"bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256}

@@ -1,0 +1,358 @@
+"""The book only grows: the database refuses everything else, and every verb leaves one line."""
+
+import re
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import pytest
+from django.db import DatabaseError, connections, transaction
+from django.utils import timezone
+
+from agreements import actions as agreements
+from release_portal.access import actions as access
+from release_portal.audit.actions import record
+from release_portal.audit.models import Event, key_of
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Job
+from release_portal.lib.states import Refused
+from release_portal.partners import actions as partners
+from release_portal.partners.models import Membership, Role
+from release_portal.releases import actions as releases
+from release_portal.releases.models import Audience, Component
+
+from .. import factories
+
+pytestmark = pytest.mark.usefixtures("db")
+
+CHANGES = {
+    "update": "UPDATE {table} SET id = id",
+    "delete": "DELETE FROM {table}",
+    "truncate": "TRUNCATE {table} CASCADE",
+}
+DISARMING = {
+    "disable trigger": "ALTER TABLE {table} DISABLE TRIGGER ALL",
+    "drop trigger": "DROP TRIGGER {table}_rows ON {table}",
+    "replace the trigger's function": "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql "
+    "AS $$ BEGIN RETURN OLD; END $$",
+    "become a replica": "SET session_replication_role = replica",
+    "become the owner": "SET ROLE portal_owner",
+    "drop the table": "DROP TABLE {table} CASCADE",
+    "add a rule": "CREATE RULE quietly AS ON INSERT TO {table} DO INSTEAD NOTHING",
+    "grant oneself the right": "GRANT UPDATE, DELETE, TRUNCATE ON {table} TO portal_app",
+}
+TABLES = ["audit_event", "agreements_agreementversion", "agreements_signature", "releases_opening"]
+
+
+def rights(table: str) -> set[str]:
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT right_, has_table_privilege(%s, right_) FROM unnest(%s) AS right_",
+            [table, ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"]],
+        )
+        return {right for right, held in cursor.fetchall() if held}
+
+
+def attempt(sql: str, table: str, alias: str) -> None:
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(sql.format(table=table))
+
+
+@pytest.fixture
+def rows(grant, size_124m, mara):
+    """A row in each of the tables that only grow."""
+    releases.open_component(
+        by=mara, size=size_124m, component=Component.GENERATION, audience=Audience.PARTNER, reason="Step one."
+    )
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_is_refused_on_the_applications_own_connection(table, change):
+    with pytest.raises(DatabaseError, match=f"permission denied|table {table} only grows"):
+        attempt(CHANGES[change], table, "default")
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("way", DISARMING)
+def test_disarming_is_refused_on_the_applications_own_connection(table, way):
+    before = rights(table)
+    try:
+        attempt(DISARMING[way], table, "default")
+    except DatabaseError as refused:
+        assert any(words in str(refused) for words in ("must be owner", "permission denied", "must be member"))
+    assert rights(table) == before == {"SELECT", "INSERT"}, "PostgreSQL answers a GRANT without the right by a warning"
+
+
+@pytest.mark.django_db(databases=["default", "owner"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_is_refused_even_to_the_owner(change):
+    Event.objects.using("owner").create(kind="thing.happened", sentence="It did", at=timezone.now(), about=[])
+    connections["owner"].check_constraints()  # or PostgreSQL puts off a TRUNCATE for another reason
+    with pytest.raises(DatabaseError, match="table audit_event only grows"):
+        attempt(CHANGES[change], "audit_event", "owner")
+
+
+def test_change_through_the_orm_is_refused(rows):
+    for change in (lambda: Event.objects.update(sentence="x"), lambda: Event.objects.all().delete()):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            change()
+
+
+def test_record_tells_who_what_when_and_on_which_things(northlake, ada):
+    before = timezone.now()
+    event = record("thing.happened", "It happened", northlake, ada, by=ada, detail={"count": 2})
+    event.refresh_from_db()
+    assert (event.kind, event.sentence, event.by, event.detail) == ("thing.happened", "It happened", ada, {"count": 2})
+    assert event.about == [f"partners.partner:{northlake.pk}", f"partners.user:{ada.pk}"]
+    assert before <= event.at <= timezone.now()
+
+
+def test_events_are_found_by_what_they_are_about_and_by_words(northlake, southbank, rita):
+    kinds = [event.kind for event in Event.objects.about(northlake).newest_first()]
+    assert kinds == ["agreement.signed", "partner.admitted", "partner.applied"]
+    assert not Event.objects.about(northlake).filter(about__contains=[key_of(southbank)])
+    assert {event.by for event in Event.objects.about(northlake, southbank).matching("admitted")} == {rita}
+    assert Event.objects.about(northlake).matching("rita moss").count() == 1
+
+
+# --- one event for each verb, and none where the verb came to nothing
+
+
+@dataclass
+class Cast:
+    """What the verbs below act on; each verb is told in one line."""
+
+    request: pytest.FixtureRequest
+
+    def __getattr__(self, name):
+        return self.request.getfixturevalue(name)
+
+    @property
+    def membership(self):
+        return Membership.objects.get(user=self.ben)
+
+    @property
+    def invitation(self):
+        roles = list(Role.objects.filter(code="viewer"))
+        return partners.invite(by=self.ada, partner=self.northlake, email="new@northlake.example", roles=roles)
+
+    @property
+    def token(self):
+        return partners.create_token(by=self.ada, name="laptop")[0]
+
+    def report(self, **fields):
+        return factories.report_on(self.order, **fields)
+
+
+def _apply(cast):
+    return lambda: partners.apply(by=cast.ada, **cast.application())
+
+
+def _admit(cast):
+    return lambda partner=cast.applied: partners.admit(by=cast.rita, partner=partner)
+
+
+def _decline(cast):
+    return lambda partner=cast.applied: partners.decline(by=cast.rita, partner=partner, reason="Too vague.")
+
+
+def _invite(cast):
+    northlake, roles = cast.northlake, list(Role.objects.filter(code="viewer"))
+    return lambda: partners.invite(by=cast.ada, partner=northlake, email="new@northlake.example", roles=roles)
+
+
+def _withdraw_invitation(cast):
+    return lambda it=cast.invitation: partners.withdraw_invitation(by=cast.ada, invitation=it)
+
+
+def _remove_member(cast):
+    cast.ben  # noqa: B018 - he joins
+    return lambda it=cast.membership: partners.remove_member(by=cast.ada, membership=it)
+
+
+def _create_token(cast):
+    return lambda by=cast.ada: partners.create_token(by=by, name="laptop")
+
+
+def _revoke_token(cast):
+    return lambda it=cast.token: partners.revoke_token(by=cast.ada, token=it)
+
+
+def _add_family(cast):
+    return lambda: releases.add_family(by=None, slug="another", name="Another", summary="Another.")
+
+
+def _add_size(cast):
+    return lambda family=cast.gpt2: releases.add_size(
+        by=None, family=family, name="9B", parameters=9 * 10**9, context_tokens=1024
+    )
+
+
+def _open_component(cast):
+    return lambda size=cast.size_124m, by=cast.mara: releases.open_component(
+        by=by, size=size, component=Component.WEIGHTS, audience=Audience.OPEN, reason="No harm was seen."
+    )
+
+
+def _note_weights(cast):
+    return lambda size=cast.size_124m: releases.note_weights(by=None, size=size, manifest_sha256="ab" * 32, worker="w")
+
+
+def _publish_version(cast):
+    return lambda: agreements.publish_version(by=None, text="# Another text\n")
+
+
+def _sign(cast):
+    admitted, told = cast.admitted, cast.signing(cast.agreement_version)
+    return lambda: agreements.sign(by=cast.ada, partner=admitted, **told)
+
+
+def _request_access(cast):
+    northlake, size, told = cast.northlake, cast.size_124m, cast.asking()
+    return lambda: access.request_access(by=cast.ada, partner=northlake, size=size, **told)
+
+
+def _withdraw_request(cast):
+    return lambda it=cast.access_request: access.withdraw_request(by=cast.ada, request=it)
+
+
+def _grant_request(cast):
+    day = factories.in_days(9)
+    return lambda it=cast.access_request: access.grant_request(by=cast.rita, request=it, ends_on=day, token_quota=9)
+
+
+def _decline_request(cast):
+    return lambda it=cast.access_request: access.decline_request(by=cast.rita, request=it, reason="Too vague.")
+
+
+def _revoke_grant(cast):
+    return lambda it=cast.grant, by=cast.mara: access.revoke_grant(by=by, grant=it, reason="A key was shared.")
+
+
+def _expire_grants(cast):
+    return lambda grant=cast.grant: access.expire_grants(by=None, at=grant.ends_at)
+
+
+def _submit(cast):
+    submit = cast.submit
+    return lambda: submit()
+
+
+def _dispatch(cast):
+    cast.job, cast.worker  # noqa: B018 - work and somebody to do it
+    return lambda: jobs.dispatch(by=None)
+
+
+def _cancel(cast):
+    return lambda job=cast.job: jobs.cancel(by=cast.ben, job=job)
+
+
+def _finish(cast):
+    return lambda told=cast.report(ended=True): jobs.receive_report(by=None, report=told)
+
+
+def _fail(cast):
+    told = cast.report(texts=0, ended=True, error="The weights are corrupt.")
+    return lambda: jobs.receive_report(by=None, report=told)
+
+
+def _hand_back(cast):
+    return lambda told=cast.report(texts=0, ended=True, stopped=True): jobs.receive_report(by=None, report=told)
+
+
+def _hand_out_again(cast):
+    told = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
+    return lambda: jobs.receive_report(by=None, report=told)
+
+
+def _stop(cast):
+    job, grant = cast.job, cast.grant
+    return lambda: jobs.stop_no_longer_allowed(by=None, at=grant.ends_at) and job
+
+
+def _hello(cast):
+    return lambda: jobs.receive_hello(by=None, hello=factories.hello("worker-new"))
+
+
+VERBS = {
+    "partner.applied": _apply,
+    "partner.admitted": _admit,
+    "partner.declined": _decline,
+    "member.invited": _invite,
+    "invitation.withdrawn": _withdraw_invitation,
+    "member.removed": _remove_member,
+    "token.created": _create_token,
+    "token.revoked": _revoke_token,
+    "family.added": _add_family,
+    "size.added": _add_size,
+    "component.opened": _open_component,
+    "weights.found": _note_weights,
+    "agreement.published": _publish_version,
+    "agreement.signed": _sign,
+    "access.requested": _request_access,
+    "access.withdrawn": _withdraw_request,
+    "access.granted": _grant_request,
+    "access.declined": _decline_request,
+    "access.revoked": _revoke_grant,
+    "access.expired": _expire_grants,
+    "job.submitted": _submit,
+    "job.started": _dispatch,
+    "job.cancelled": _cancel,
+    "job.finished": _finish,
+    "job.failed": _fail,
+    "job.stopped": _stop,
+    "order.handed_back": _hand_back,
+    "order.handed_out_again": _hand_out_again,
+    "worker.joined": _hello,
+}
+
+
+@pytest.mark.parametrize("kind", VERBS)
+def test_verb_leaves_exactly_one_event_of_its_kind(kind, request):
+    verb = VERBS[kind](Cast(request))
+    before = set(Event.objects.values_list("pk", flat=True))
+    verb()
+    new = Event.objects.exclude(pk__in=before)
+    assert [event.kind for event in new] == [kind]
+    assert new[0].sentence
+
+
+@pytest.mark.parametrize("kind", VERBS)
+def test_verb_that_comes_to_nothing_leaves_no_event(kind, request):
+    verb = VERBS[kind](Cast(request))
+    before = Event.objects.count()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        verb()
+        raise ZeroDivisionError
+    assert Event.objects.count() == before
+
+
+REFUSED_TWICE = [
+    "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
+    "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
+    "access.revoked", "job.cancelled",
+]  # fmt: skip
+SAID_ONCE = ["family.added", "size.added", "weights.found", "agreement.published", "access.expired", "worker.joined",
+             "job.finished", "job.failed", "job.stopped", "order.handed_back", "order.handed_out_again"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED_TWICE + SAID_ONCE)
+def test_verb_done_twice_leaves_one_event(kind, request):
+    verb = VERBS[kind](Cast(request))
+    verb()
+    before = Event.objects.count()
+    with pytest.raises(Refused) if kind in REFUSED_TWICE else nullcontext():
+        verb()
+    assert Event.objects.count() == before
+
+
+def test_every_kind_that_the_code_records_is_told_here(settings):
+    """The kinds are read from the source, so that a new verb comes with its line above."""
+    places = [*settings.BASE_DIR.glob("release_portal/*/actions.py"), *settings.BASE_DIR.glob("agreements/actions.py")]
+    places += settings.BASE_DIR.glob("release_portal/*/actions/*.py")
+    recorded = {kind for place in places for kind in re.findall(r'record\(\s*"([a-z_.]+)"', place.read_text())}
+    recorded |= {f"job.{status}" for status in Job.Status.values} - {"job.queued", "job.running"}
+    elsewhere = {"member.joined", "staff.appointed"}  # test_members.py
+    assert recorded - elsewhere == set(VERBS)

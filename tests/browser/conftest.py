@@ -1,0 +1,91 @@
+"""Chromium from the system's packages, and people who sit at it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from release_portal.demo.browser import mailed_link
+
+from ..live import ROOT, Portal
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+PASSWORD = "a long enough pass phrase"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason="Chromium is not installed; `apt-get install chromium` brings it."))
+
+
+@pytest.fixture(scope="session")
+def staff(portal: Portal) -> dict[str, str]:
+    """The lab's people, with passwords; made by the operator's command."""
+    people = {"rita@lab.example": ("Rita Moss", "reviewer"), "mara@lab.example": ("Mara Voss", "release-manager")}
+    set_password = "from release_portal.partners.models import User\nfor user in User.objects.filter(email__endswith='@lab.example'):\n    user.set_password('%s')\n    user.save()"
+    for email, (name, role) in people.items():
+        _manage(portal, "appoint", email, "--name", name, "--role", role)
+    _manage(portal, "shell", "--no-imports", "-c", set_password % PASSWORD)
+    return dict.fromkeys(people, PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def chromium(staff) -> Iterator[Browser]:
+    assert CHROMIUM, "Chromium is needed where CI=true."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(chromium: Browser, portal: Portal) -> Iterator[Callable[[], Page]]:
+    """Somebody at a browser of their own. Fails where a page logs an error to its console."""
+    contexts, errors = [], []
+
+    def sit_down() -> Page:
+        context = chromium.new_context(base_url=portal.base_url, viewport={"width": 1280, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        return page
+
+    yield sit_down
+    for context in contexts:
+        context.close()
+    assert [error for error in errors if "status of 4" not in error] == []
+
+
+def register(page: Page, portal: Portal, name: str, email: str) -> None:
+    """Create an account and verify its address by the link in the mail."""
+    page.goto("/")
+    page.get_by_role("link", name="Create account").first.click()
+    page.get_by_label("Full name").fill(name)
+    page.get_by_label("E-mail address").fill(email)
+    page.locator("input[name=password1]").fill(PASSWORD)
+    page.locator("input[name=password2]").fill(PASSWORD)
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_url("**/confirm-email/**")
+    page.goto(mailed_link(portal.home / "mail", email, "/accounts/confirm-email/"))
+    page.locator("main form button[type=submit]").click()
+
+
+def sign_in(page: Page, email: str) -> None:
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill(email)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("main form button[type=submit]").first.click()
+    page.wait_for_url("**/organisations/**")
+
+
+def _manage(portal: Portal, *arguments: str) -> None:
+    subprocess.run(["python", "manage.py", *arguments], check=True, cwd=ROOT, env=portal.environment, capture_output=True)

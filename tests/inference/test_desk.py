@@ -1,0 +1,253 @@
+"""The desk: what is in hand, what the site is told, and what happens when nobody listens."""
+
+import threading
+import time
+
+import pytest
+
+from inference import desk as desks
+from inference.checkpoints import CheckpointError
+from inference.contract import Sampling, Sequence, Text, WorkOrder
+from inference.desk import Desk
+from inference.engine import Step
+
+
+class Broker:
+    """Takes reports, unless it is down."""
+
+    def __init__(self):
+        self.taken = []
+        self.down = False
+
+    def send(self, report):
+        if not self.down:
+            self.taken.append(report)
+        return not self.down
+
+
+class StepwiseEngine:
+    """Finishes one text each time the test allows a step."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.steps = threading.Semaphore(0)
+        self.sizes = []
+
+    def identity(self):
+        return "weights-1"
+
+    def generate(self, size, sequences, stopped):
+        self.sizes.append(size)
+        if self.error:
+            raise self.error
+        for sequence in sequences:
+            while not self.steps.acquire(timeout=0.01):
+                if stopped():
+                    return
+            yield Step(5, (Text(sequence.key, "words", 2, 5, "length"),))
+
+
+@pytest.fixture
+def broker():
+    return Broker()
+
+
+@pytest.fixture
+def engine():
+    return StepwiseEngine()
+
+
+@pytest.fixture
+def desk(engine, broker):
+    return Desk(engine, "anna", broker.send)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(desks, "REPORT_SECONDS", 0.01)
+
+
+def order(token=1, name="order-1", count=3):
+    sequences = tuple(Sequence(str(number), "Once", 0, number, Sampling(5)) for number in range(count))
+    return WorkOrder(name, token, "gpt2/124M", sequences)
+
+
+def start(desk, order):
+    thread = threading.Thread(target=desk.carry_out, args=[order], daemon=True)
+    thread.start()
+    wait_until(lambda: order.id in desk._in_hand)
+    return thread
+
+
+def wait_until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "this never came true"
+        time.sleep(0.005)
+
+
+def finished_texts(desk):
+    return len(desk._in_hand["order-1"].texts)
+
+
+def end(thread):
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+
+
+def keys(report):
+    return [text.key for text in report.texts]
+
+
+def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
+    thread = start(desk, order())
+    for number in (1, 2):
+        engine.steps.release()
+        wait_until(lambda number=number: finished_texts(desk) == number)
+        desk.report()
+    engine.steps.release()
+    end(thread)
+
+    assert [keys(report) for report in broker.taken] == [["0"], ["1"], ["0", "1", "2"]]
+    assert [report.tokens for report in broker.taken] == [5, 10, 15]
+    last = broker.taken[-1]
+    assert (last.ended, last.stopped, last.error, last.checkpoint) == (True, False, "", "weights-1")
+
+
+def test_keep_texts_for_the_next_report_while_the_broker_is_down(desk, engine, broker):
+    thread = start(desk, order())
+    engine.steps.release()
+    wait_until(lambda: finished_texts(desk) == 1)
+    broker.down = True
+    desk.report()
+    broker.down = False
+    desk.report()
+
+    assert [keys(report) for report in broker.taken] == [["0"]]
+    desk.close()
+    end(thread)
+
+
+def test_offer_the_last_report_until_the_broker_takes_it(desk, engine, broker):
+    broker.down = True
+    thread = start(desk, order(count=1))
+    engine.steps.release()
+    wait_until(lambda: finished_texts(desk) == 1)
+    broker.down = False
+    end(thread)
+
+    assert [report.ended for report in broker.taken] == [True]
+
+
+def test_give_up_the_last_report_in_the_end(desk, engine, broker, monkeypatch):
+    monkeypatch.setattr(desks, "FINAL_SECONDS", 0.05)
+    broker.down = True
+    engine.steps.release()
+
+    desk.carry_out(order(count=1))
+
+    assert not desk._in_hand
+
+
+def test_report_an_order_that_waits_for_the_engine(desk, broker):
+    first = start(desk, order())
+    second = start(desk, order(name="order-2"))
+    desk.report()
+
+    assert [report.order for report in broker.taken] == ["order-1", "order-2"]
+    desk.close()
+    end(first)
+    end(second)
+
+
+def test_stop_an_order_that_waits_for_the_engine(desk, engine, broker):
+    first = start(desk, order())
+    wait_until(lambda: engine.sizes)
+    second = start(desk, order(name="order-2"))
+
+    assert desk.stop("order-2", 1)
+    end(second)
+
+    assert [(report.order, report.stopped, report.ended) for report in broker.taken] == [("order-2", True, True)]
+    assert engine.sizes == ["gpt2/124M"]
+    desk.close()
+    end(first)
+
+
+def test_stop_keeps_what_is_finished(desk, engine, broker):
+    thread = start(desk, order())
+    engine.steps.release()
+    wait_until(lambda: finished_texts(desk) == 1)
+
+    assert desk.stop("order-1", 1)
+    end(thread)
+
+    assert (keys(broker.taken[-1]), broker.taken[-1].stopped) == (["0"], True)
+
+
+@pytest.mark.parametrize(("name", "token"), [("order-1", 1), ("order-1", 3), ("order-9", 2)])
+def test_ignore_a_stop_for_another_hand_out(desk, name, token):
+    held = desk.take(order(token=2))
+
+    assert not desk.stop(name, token)
+    assert not held.stop.is_set()
+
+
+@pytest.mark.parametrize("token", [1, 2])
+def test_ignore_an_order_already_in_hand(desk, broker, token):
+    held = desk.take(order(token=2))
+
+    desk.carry_out(order(token=token))
+
+    assert desk._in_hand == {"order-1": held}
+    assert broker.taken == []
+
+
+def test_replace_an_earlier_hand_out(desk, engine, broker):
+    earlier = start(desk, order(token=1))
+    wait_until(lambda: engine.sizes)
+    later = threading.Thread(target=desk.carry_out, args=[order(token=2)], daemon=True)
+    later.start()
+    end(earlier)
+    engine.steps.release(3)
+    end(later)
+
+    assert [(report.token, report.stopped, len(report.texts)) for report in broker.taken] == [
+        (1, True, 0),
+        (2, False, 3),
+    ]
+
+
+def test_stop_everything_when_closing(desk, broker):
+    thread = start(desk, order())
+    desk.close()
+    end(thread)
+    desk.carry_out(order(name="too-late"))
+
+    assert [(report.order, report.stopped) for report in broker.taken] == [("order-1", True), ("too-late", True)]
+
+
+def test_tell_the_operator_about_missing_weights(broker):
+    Desk(StepwiseEngine(CheckpointError("There are no weights.")), "anna", broker.send).carry_out(order())
+
+    last = broker.taken[-1]
+    assert (last.error, last.retry, last.ended) == ("There are no weights.", False, True)
+
+
+def test_let_another_worker_try_after_an_unexpected_error(broker, caplog):
+    Desk(StepwiseEngine(MemoryError("no room")), "anna", broker.send).carry_out(order())
+
+    last = broker.taken[-1]
+    assert (last.error, last.retry, last.ended) == ("Generation failed on worker anna with MemoryError.", True, True)
+    assert "Traceback" in caplog.text
+
+
+def test_serve_the_next_order_after_an_error(broker):
+    engine = StepwiseEngine(MemoryError("no room"))
+    desk = Desk(engine, "anna", broker.send)
+    desk.carry_out(order())
+    engine.error = None
+    engine.steps.release(3)
+    desk.carry_out(order(token=2))
+
+    assert len(broker.taken[-1].texts) == 3

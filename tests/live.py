@@ -1,0 +1,129 @@
+"""A whole portal for tests: the processes of the Procfile, on the test services, with tiny random models."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from django.db import connection
+
+from .inference.tiny import install_tiny_gpt2
+
+ROOT = Path(__file__).parent.parent
+LIVE_FOLDERS = {"journeys", "browser", "faults"}
+LEASE_SECONDS = 4
+START_SECONDS = 60
+
+
+@dataclass
+class Portal:
+    """A running portal; each process can be killed and started again by its name in the Procfile."""
+
+    home: Path
+    port: int
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def weights(self) -> Path:
+        return self.home / "weights"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PORTAL_HOME": str(self.home),
+            "WEIGHTS_ROOT": str(self.weights),
+            "BASE_URL": self.base_url,
+            "PORT": str(self.port),
+            "SIZES": "gpt2/124M,gpt2/355M,gpt2/774M",
+            "LEASE_SECONDS": str(LEASE_SECONDS),
+            "ORDER_SEQUENCES": "16",
+            "ACCOUNT_RATE_LIMITS_OFF": "1",
+            "EMAIL_URL": f"filemail:///{self.home}/mail",
+        }
+
+    def start(self, name: str) -> None:
+        command = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())[name]
+        expanded = command.replace("$PORT", str(self.port)).replace("${PORT}", str(self.port))
+        expanded = expanded.replace("$PORTAL_HOME", str(self.home))
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                shlex.split(expanded), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self, name: str, with_signal: signal.Signals = signal.SIGKILL) -> None:
+        """Send the process a signal and wait until it is gone."""
+        self.processes[name].send_signal(with_signal)
+        self.processes.pop(name).wait(20)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def log(self) -> str:
+        return "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in self.home.glob("*.log"))
+
+
+def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Wait until something holds; fails with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail(f"Waited {seconds:.0f} s for this, in vain: {what}")
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def has_worker(portal: Portal) -> bool:
+    try:
+        return bool(requests.get(f"{portal.base_url}/health/", timeout=2).json()["workers"])
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="session")
+def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Portal]:
+    """The portal that the journeys, the browser and the faults share. Its rows are committed and stay."""
+    home = tmp_path_factory.mktemp("portal")
+    portal = Portal(home, free_port())
+    install_tiny_gpt2(portal.weights, "gpt2/124M", layers=6, width=256)
+    install_tiny_gpt2(portal.weights, "gpt2/774M")
+    with django_db_blocker.unblock():
+        subprocess.run(
+            ["python", "manage.py", "first_records"], check=True, cwd=ROOT, env=portal.environment, capture_output=True
+        )
+        try:
+            for name in ("web", "site", "clock", "generate"):
+                portal.start(name)
+            until(lambda: has_worker(portal), seconds=START_SECONDS, what="the site and its worker to start")
+            yield portal
+        finally:
+            portal.stop()
+            connection.close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests on a live portal come last: its workers would take up what the other tests leave in the database."""
+    items.sort(key=lambda item: bool(LIVE_FOLDERS & set(item.path.parts)))
