@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from celery import Celery, signals
@@ -54,6 +55,7 @@ def send(message: Report | Hello) -> bool:
 
 
 desk = Desk(Engine(settings), settings.worker, send)
+leaving = threading.Event()
 
 
 @app.task(name=contract.GENERATE)
@@ -73,7 +75,7 @@ def stop_order(_state: Any, order: str, token: int) -> dict[str, bool]:
     return {"stopped": desk.stop(order, token)}
 
 
-def hello(leaving: bool = False) -> Hello:
+def hello() -> Hello:
     """What this worker is and holds."""
     return Hello(
         worker=settings.worker,
@@ -82,14 +84,13 @@ def hello(leaving: bool = False) -> Hello:
         dtype=settings.dtype,
         sizes=settings.sizes,
         checkpoints=tuple(checkpoints.identity(settings.weights_root / size) for size in settings.sizes),
-        leaving=leaving,
     )
 
 
 def keep_telling() -> None:
-    """Report and say hello at the pace the contract sets, whatever happens, for as long as the process lives."""
+    """Report and say hello at the pace the contract sets, whatever happens, until the worker leaves."""
     next_hello = time.monotonic()
-    while True:
+    while not leaving.is_set():
         try:
             desk.report()
             if time.monotonic() >= next_hello:
@@ -97,7 +98,7 @@ def keep_telling() -> None:
                 send(hello())
         except Exception:
             logger.exception("A report or hello failed.")
-        time.sleep(contract.REPORT_SECONDS)
+        leaving.wait(contract.REPORT_SECONDS)
 
 
 @signals.celeryd_init.connect
@@ -121,4 +122,5 @@ def stop_all_orders(**_: Any) -> None:
 @signals.worker_shutdown.connect
 def say_goodbye(**_: Any) -> None:
     """Tell the site that this worker takes no more orders."""
-    send(hello(leaving=True))
+    leaving.set()
+    send(replace(hello(), leaving=True))

@@ -194,7 +194,7 @@ def _expire(grant: Grant, at: datetime, *, by: User | None) -> None:
     write_letter(
         to=people_who(Permission.PARTNER_READ, grant.partner),
         subject=f"Access to {grant.size} has ended",
-        text=f"The grant of {grant.size} to {grant.partner} ended on {grant.ends_at:%-d %B %Y}. You can ask again.",
+        text=f"The grant of {grant.size} to {grant.partner} ended on {grant.last_day:%-d %B %Y}. You can ask again.",
         path=grant.get_absolute_url(),
         action="Request access again",
         by=by,

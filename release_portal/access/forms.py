@@ -60,5 +60,7 @@ class GrantForm(PlainWords, forms.Form):
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        label="Reason", max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 4})
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        error_messages={"required": "Say why: the organisation reads the reason."},
     )

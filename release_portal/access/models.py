@@ -1,6 +1,6 @@
 """AccessRequest and Grant."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -156,9 +156,14 @@ class Grant(Stateful):
     @property
     def standing(self) -> str:
         if self.ended_at is None:
-            return f"active until {self.ends_at:%-d %B %Y}"
+            return f"active until {self.last_day:%-d %B %Y}"
         by = f" by {self.ended_by}" if self.ended_by else ""
         return f"{self.get_status_display().lower()}{by} on {self.ended_at:%-d %B %Y}"
+
+    @property
+    def last_day(self) -> date:
+        """The last day of access as it was granted, in UTC."""
+        return (self.ends_at - timedelta(microseconds=1)).date()
 
     @property
     def tokens_left(self) -> int:

@@ -109,7 +109,7 @@ def _missing_of_grant(holds: Mapping[str, bool], partner: Partner, grant: Grant,
         sentence = f"The grant of {grant.size} was revoked on {grant.ended_at:%-d %B %Y}: {grant.end_reason}"
         return [Missing("active", sentence, who, ask)]
     if not holds["not_over"] or not holds["active"]:
-        return [Missing("not_over", f"The grant of {grant.size} ended on {grant.ends_at:%-d %B %Y}.", who, ask)]
+        return [Missing("not_over", f"The grant of {grant.size} ended on {grant.last_day:%-d %B %Y}.", who, ask)]
     if not holds["begun"]:
         sentence = f"The grant of {grant.size} begins on {grant.starts_at:%-d %B %Y}."
         return [Missing("begun", sentence, "nobody", ask)]

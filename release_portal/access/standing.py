@@ -87,7 +87,7 @@ def _agreement(partner: Partner, agreement: Agreement | None) -> Step:
 def _access(partner: Partner, agreement: Agreement | None, *, at: datetime) -> Step:
     granted = Grant.objects.in_force(at=at).filter(partner=partner).latest_first()
     if granted:
-        names = ", ".join(f"{grant.size} until {grant.ends_at:%-d %B %Y}" for grant in granted)
+        names = ", ".join(f"{grant.size} until {grant.last_day:%-d %B %Y}" for grant in granted)
         return Step("Access granted", "done", str(granted[0].granted_by), granted[0].starts_at, detail=names)
     pending = AccessRequest.objects.awaiting_review().filter(partner=partner).select_related("size__family").first()
     if pending:
@@ -121,7 +121,7 @@ def _yours(
     if grant:
         detail = f"{grant.tokens_left:,} of {grant.token_quota:,} tokens left"
         generate = f"{reverse('jobs:new')}?grant={grant.pk}"
-        return Yours(f"Yours until {grant.ends_at:%-d %b %Y}", "granted", detail, generate, "New job")
+        return Yours(f"Yours until {grant.last_day:%-d %b %Y}", "granted", detail, generate, "New job")
     if request and request.status == AccessRequest.Status.SUBMITTED:
         detail = f"{timesince(request.submitted_at, at)} ago"
         return Yours("Requested", "requested", detail, request.get_absolute_url(), "See the request")

@@ -32,7 +32,7 @@ class LimitField(forms.Field):
 
 class GrantChoice(forms.ModelChoiceField):
     def label_from_instance(self, grant: Any) -> str:
-        return f"{grant.size}, {grant.partner}: {grant.tokens_left:,} tokens left, until {grant.ends_at:%-d %b %Y}"
+        return f"{grant.size}: {grant.tokens_left:,} tokens left, until {grant.last_day:%-d %b %Y} ({grant.partner})"
 
 
 class JobForm(PlainWords, forms.Form):
@@ -42,7 +42,7 @@ class JobForm(PlainWords, forms.Form):
     prompts = forms.CharField(
         label="Prompt",
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 5, "class": "sample"}),
+        widget=forms.Textarea(attrs={"rows": 5, "class": "mono"}),
         help_text="The text to continue.",
     )
     one_per_line = forms.BooleanField(label="Each line is a prompt of its own", required=False)

@@ -70,14 +70,15 @@ def desk(request: SignedIn) -> HttpResponse:
 def organisation(request: SignedIn, slug: str) -> HttpResponse:
     """An organisation with all that is known of it; admit or decline it here."""
     partner = get_object_or_404(Partner.objects.select_related("applied_by", "decided_by"), slug=slug)
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(request.POST if "decline" in request.POST else None)
+    if "admit" in request.POST:
+        partners.admit(by=request.user, partner=partner)
+        messages.success(request, f"{partner} was admitted.")
+        return redirect("review:desk")
     if form.is_valid():
         with refusals_on(form):
-            if "admit" in request.POST:
-                partners.admit(by=request.user, partner=partner)
-            else:
-                partners.decline(by=request.user, partner=partner, reason=form.cleaned_data["reason"])
-            messages.success(request, f"{partner} was {partner.get_status_display().lower()}.")
+            partners.decline(by=request.user, partner=partner, **form.cleaned_data)
+            messages.success(request, f"The application of {partner} was declined.")
             return redirect("review:desk")
     context = {
         "partner": partner,

@@ -10,10 +10,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from release_portal.demo.browser import mailed_link
 
+from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
 from ..live import ROOT, Portal
+
+__all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs a loop in this thread; the rows are made before it is used
 PASSWORD = "a long enough pass phrase"
 
 

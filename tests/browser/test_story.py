@@ -84,7 +84,7 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     rita.goto("/review/")
     rita.get_by_role("link", name="GPT-2 1558M for University of Northlake").click()
     rita.get_by_role("button", name="Decline with this reason").click()
-    expect(rita.get_by_role("alert")).to_contain_text("a reason is needed")
+    expect(rita.get_by_role("alert")).to_contain_text("Say why")
     rita.get_by_label("Reason").fill("Begin with 124M.")
     rita.get_by_role("button", name="Decline with this reason").click()
     ada.reload()

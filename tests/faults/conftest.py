@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db.models import Count, Sum
 from django.utils import timezone
 
@@ -29,7 +30,9 @@ def rita_of_the_lab(portal) -> User:
 @pytest.fixture
 def researcher(portal) -> User:
     mark = uuid.uuid4().hex[:8]
-    return User.objects.create_user(f"{mark}@{mark}.example", name=f"Ada of {mark}")
+    user = User.objects.create_user(f"{mark}@{mark}.example", name=f"Ada of {mark}")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    return user
 
 
 @pytest.fixture

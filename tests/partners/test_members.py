@@ -88,7 +88,7 @@ def test_accept_a_withdrawn_invitation_is_refused(invite, ada, dora):
 
 
 def test_accept_while_already_a_member_is_refused(invite, northlake, dora):
-    """Two invitations to one person, the first accepted under an earlier address of the same mailbox."""
+    """Whoever changes their mail address after joining can hold an invitation to the new one."""
     invite("researcher")
     factories.MembershipFactory(user=dora, partner=northlake, roles=["viewer"])
     with pytest.raises(Refused, match="already belong"):
@@ -110,6 +110,16 @@ def test_invite_a_member_is_refused(invite, ben):
     with pytest.raises(Refused, match="ben@northlake.example already belongs") as refused:
         invite("viewer", email="BEN@northlake.example")
     assert refused.value.field == "email"
+
+
+def test_invite_with_the_longest_names_is_accepted(rita, application):
+    owner = factories.UserFactory(name="N" * 120)
+    partner = actions.apply(by=owner, **application("L" * 200))
+    address = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 59}.example"
+    roles = list(Role.objects.filter(at_lab=False))
+    actions.invite(by=owner, partner=partner, email=address, roles=roles)
+    invited = factories.UserFactory(name="M" * 120, email=address)
+    assert actions.accept_invitation(by=invited, key=mailed_key(address)).pk
 
 
 def test_invite_without_a_role_is_refused(invite):

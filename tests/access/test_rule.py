@@ -1,0 +1,191 @@
+"""The one access rule, asked in its two ways: `decide()` for one person and size, `in_force()` for a list of grants."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from release_portal.access import actions
+from release_portal.access.models import Grant
+from release_portal.access.rule import decide
+from release_portal.partners.models import Membership, Partner
+
+from .. import factories
+
+
+def ask(grant_or_partner, size=None, **more):
+    partner = getattr(grant_or_partner, "partner", grant_or_partner)
+    return decide(partner=partner, size=size or grant_or_partner.size, at=more.pop("at", timezone.now()), **more)
+
+
+def codes(decision) -> list[str]:
+    return [missing.code for missing in decision.missing]
+
+
+def test_decide_allows_with_the_grant_that_allows_it(grant, ben):
+    decision = ask(grant, user=ben, tokens=100_000)
+    assert (decision.allowed, decision.grant, decision.missing) == (True, grant, ())
+    assert (decision.grant.tokens_left, decision.sentence) == (100_000, "")
+
+
+def test_decide_takes_one_query(grant, ben, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        ask(grant, user=ben, tokens=10)
+    Grant.objects.filter(pk=grant.pk).update(status="revoked", ended_at=timezone.now(), end_reason="A key was shared.")
+    with django_assert_num_queries(1):
+        assert ask(grant, user=ben).sentence
+
+
+def test_decide_tells_everything_that_is_missing_at_once(applied, cleo, size_124m):
+    decision = ask(applied, size_124m, user=cleo)
+    assert codes(decision) == ["member", "admitted", "agreed", "granted"]
+    assert [missing.who for missing in decision.missing] == [
+        "an owner",
+        "the lab",
+        "a signatory of University of Northlake",
+        "an investigator of University of Northlake",
+    ]
+    assert decision.sentence == " ".join(missing.sentence for missing in decision.missing)
+    assert all(missing.url.startswith("/organisations/university-of-northlake/") for missing in decision.missing)
+
+
+def test_decide_before_admission(applied, size_124m):
+    assert "University of Northlake is not admitted yet." in ask(applied, size_124m).sentence
+
+
+def test_decide_before_signing(admitted, size_124m):
+    decision = ask(admitted, size_124m)
+    assert codes(decision) == ["agreed", "granted"]
+    assert decision.missing[0].sentence == "University of Northlake has no model-sharing agreement in force."
+    assert decision.missing[0].url.endswith("/agreement/")
+
+
+def test_decide_before_a_grant(northlake, size_124m):
+    decision = ask(northlake, size_124m)
+    assert codes(decision) == ["granted"]
+    assert decision.grant is None
+    assert decision.sentence == "GPT-2 124M has not been granted to University of Northlake."
+
+
+def test_decide_for_another_size(grant, size_355m):
+    assert codes(ask(grant, size_355m)) == ["granted"]
+
+
+def test_decide_for_another_organisation(grant, southbank):
+    assert codes(ask(southbank, grant.size)) == ["granted"]
+
+
+def test_decide_after_the_agreement_ended(grant, ada):
+    grant.partner.agreements.update(ended_at=timezone.now(), ended_by=ada)
+    assert codes(ask(grant)) == ["agreed"]
+
+
+def test_decide_after_the_organisation_lost_its_admission(grant):
+    Partner.objects.filter(pk=grant.partner_id).update(status=Partner.Status.DECLINED)
+    assert codes(ask(grant)) == ["admitted"]
+
+
+def test_decide_after_the_grant_was_revoked_says_when_and_why(grant, mara):
+    actions.revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    decision = ask(grant)
+    assert codes(decision) == ["active"]
+    assert decision.sentence == f"The grant of GPT-2 124M was revoked on {timezone.now():%-d %B %Y}: A key was shared."
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_decide_after_the_grant_ended(grant, written):
+    """From the moment that its time is over, whether or not the clock has written it."""
+    grant.ends_at = grant.starts_at + timedelta(days=30)  # well within the agreement's year
+    grant.save()
+    if written:
+        actions.expire_grants(by=None, at=grant.ends_at)
+    assert ask(grant, at=grant.ends_at - timedelta(seconds=1)).allowed is not written
+    decision = ask(grant, at=grant.ends_at)
+    assert codes(decision) == ["not_over"]
+    assert "The grant of GPT-2 124M ended on" in decision.sentence
+
+
+def test_decide_before_the_grant_begins(grant):
+    early = grant.starts_at - timedelta(hours=1)
+    assert "begun" in codes(ask(grant, at=early))
+
+
+def test_decide_when_the_quota_is_too_small_says_how_much_is_left(grant, ben):
+    actions.reserve(by=ben, grant=grant, tokens=99_000)
+    assert ask(grant, tokens=1_000).allowed
+    decision = ask(grant, tokens=1_001)
+    assert codes(decision) == ["quota"]
+    assert decision.sentence == (
+        "This needs up to 1,001 tokens and 1,000 are left of the 100,000 granted for GPT-2 124M."
+    )
+
+
+def test_decide_for_a_person_without_a_role_that_submits(grant, ada, ben, cleo, rita):
+    viewer = factories.UserFactory()
+    factories.MembershipFactory(user=viewer, partner=grant.partner, roles=["viewer", "signatory", "owner"])
+    assert ask(grant, user=ada).allowed
+    for person in (viewer, cleo, rita):
+        assert codes(ask(grant, user=person)) == ["member"]
+    Membership.objects.filter(user=ben).update(ended_at=timezone.now(), ended_by=ada)
+    assert codes(ask(grant, user=ben)) == ["member"]
+
+
+def test_decide_prefers_the_active_grant_to_a_later_one_that_ended(grant):
+    later = timezone.now() + timedelta(minutes=1)
+    factories.GrantFactory(
+        partner=grant.partner, size=grant.size, starts_at=later, status=Grant.Status.REVOKED, ended_at=later
+    )
+    assert ask(grant).grant == grant
+
+
+# --- the two ways agree on every situation
+
+day = st.integers(-2, 2)
+spans = st.tuples(day, day).filter(lambda span: span[0] < span[1])
+agreements = st.lists(st.tuples(st.booleans(), spans, st.none() | day), max_size=2)
+ended_grants = st.lists(st.tuples(st.sampled_from(["revoked", "expired"]), spans, day), max_size=2)
+active_grants = st.none() | spans
+
+
+@given(st.sampled_from(Partner.Status.values), agreements, active_grants, ended_grants)
+def test_decide_and_in_force_agree_in_every_situation(grant, status, agreements, active, ended):
+    now = timezone.now()
+
+    def on(offset):
+        return None if offset is None else now + timedelta(days=offset)
+
+    with transaction.atomic():
+        partner = factories.PartnerFactory(status=status)
+        for signed, (start, end), early in agreements:
+            factories.AgreementFactory(
+                partner=partner,
+                signed=signed,
+                starts_at=on(start),
+                ends_at=on(end),
+                ended_at=on(early),
+                ended_by=None if early is None else partner.applied_by,
+            )
+        if active:
+            factories.GrantFactory(partner=partner, size=grant.size, starts_at=on(active[0]), ends_at=on(active[1]))
+        for state, (start, end), early in ended:
+            factories.GrantFactory(
+                partner=partner,
+                size=grant.size,
+                starts_at=on(start),
+                ends_at=on(end),
+                status=state,
+                ended_at=on(early),
+            )
+        agreed = any(
+            signed and start <= 0 < end and (early is None or early > 0) for signed, (start, end), early in agreements
+        )
+        granted = active is not None and active[0] <= 0 < active[1]
+        decision = decide(partner=partner, size=grant.size, at=now)
+        in_force = list(Grant.objects.in_force(at=now).filter(partner=partner, size=grant.size))
+        transaction.set_rollback(True)
+    assert decision.allowed == (status == "admitted" and agreed and granted) == bool(in_force)
+    assert decision.allowed == (not decision.missing)
+    assert in_force == ([decision.grant] if decision.allowed else [])

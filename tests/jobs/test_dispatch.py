@@ -1,0 +1,431 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from inference import contract
+from release_portal.access import actions as access
+from release_portal.access.actions import revoke_grant
+from release_portal.audit.models import Event
+from release_portal.jobs import actions
+from release_portal.jobs.models import WORKER_SILENCE, Job, Worker, WorkOrder
+from release_portal.lib.states import Forbidden, Refused
+
+from .. import factories
+
+
+@pytest.fixture
+def small_orders(settings):
+    settings.ORDER_SEQUENCES = 2
+
+
+def hear(order, **told):
+    """A worker reports on the order that it has begun it."""
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0, **told))
+
+
+def end(order, **told):
+    """A worker reports every text of the order, for the last time."""
+    actions.receive_report(by=None, report=factories.report_on(order, ended=True, **told))
+
+
+def fail(order, error, *, retry):
+    actions.receive_report(
+        by=None, report=factories.report_on(order, texts=0, ended=True, error=error, retry=retry)
+    )
+
+
+def after_the_lease(order):
+    order.refresh_from_db()
+    return order.leased_until + timedelta(seconds=1)
+
+
+def ledger(grant):
+    grant.refresh_from_db()
+    return grant.tokens_used, grant.tokens_reserved
+
+
+# --- handing out
+
+
+def test_dispatch_without_a_worker_hands_nothing_out(job, wire):
+    with wire:
+        assert actions.dispatch(by=None) == 0
+    assert wire.tasks == []
+    job.refresh_from_db()
+    assert job.status == "queued"
+
+
+def test_dispatch_sends_a_sealed_order_to_the_queue_of_the_size(job, worker, wire):
+    with wire:
+        assert actions.dispatch(by=None) == 1
+    ((name, args, queue),) = wire.tasks
+    assert (name, queue) == ("inference.generate", "generate.gpt2.124M")
+    assert "Prompt 0" not in args[0]
+    order = job.orders.get()
+    (sent,) = wire.orders
+    assert (sent.id, sent.token, sent.size) == (str(order.pk), 1, "gpt2/124M")
+    assert [(text.prompt, text.seed, text.index) for text in sent.sequences] == [("Prompt 0", 7, 0), ("Prompt 1", 7, 1)]
+    assert sent.sequences[0].sampling == contract.Sampling(10, 1.0, 0, 1.0)
+
+
+def test_dispatch_starts_the_job(job, worker):
+    at = timezone.now()
+    actions.dispatch(by=None, at=at)
+    job.refresh_from_db()
+    assert (job.status, job.started_at) == ("running", at)
+
+
+def test_dispatch_twice_hands_nothing_out_twice(order):
+    assert actions.dispatch(by=None) == 0
+    order.refresh_from_db()
+    assert order.token == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"size": "gpt2/355M"},
+        {"leaving": True},
+    ],
+)
+def test_dispatch_to_a_worker_of_another_size_or_one_that_leaves_does_nothing(job, told):
+    actions.receive_hello(by=None, hello=factories.hello(**told))
+    assert actions.dispatch(by=None) == 0
+
+
+def test_dispatch_to_a_worker_that_went_silent_does_nothing(job, worker):
+    assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 0
+    actions.receive_hello(by=None, hello=factories.hello(), at=worker.seen_at + WORKER_SILENCE)
+    assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 1
+
+
+@pytest.mark.parametrize(("workers", "orders"), [(1, 2), (3, 6)])
+def test_dispatch_keeps_a_couple_of_orders_out_per_live_worker(submit, small_orders, quiet, workers, orders):
+    job = submit(20)
+    for number in range(workers):
+        actions.receive_hello(by=None, hello=factories.hello(f"worker-{number}"))
+    assert actions.dispatch(by=None) == orders
+    assert actions.dispatch(by=None) == 0
+    assert job.completions.waiting().count() == 20 - 2 * orders
+    end(job.orders.out().first())
+    assert actions.dispatch(by=None) == 1
+
+
+def test_dispatch_hands_every_text_out_exactly_once(submit, small_orders, worker):
+    job = submit(7)
+    while actions.dispatch(by=None):
+        for order in job.orders.out():
+            end(order)
+    job.refresh_from_db()
+    assert (job.status, job.texts_done) == ("finished", 7)
+    assert sorted(order.completions.count() for order in job.orders.all()) == [1, 2, 2, 2]
+
+
+def test_dispatch_lets_two_organisations_take_turns(submit, southbank_grant, cleo, worker, settings):
+    settings.ORDER_SEQUENCES = settings.ORDERS_PER_WORKER = 1
+    for number in range(3):
+        submit(2, name=f"Northlake {number}")
+    submit(3, by=cleo, partner=southbank_grant.partner, name="Southbank")
+    served, at = [], timezone.now()
+    for _ in range(9):
+        at += timedelta(seconds=1)
+        actions.receive_hello(by=None, hello=factories.hello(), at=at)
+        actions.dispatch(by=None, at=at)
+        order = WorkOrder.objects.out().select_related("job").get()
+        served.append(order.job.name)
+        end(order)
+    turns = ["Northlake", "Southbank"] * 3 + ["Northlake"] * 3
+    assert [name.split()[0] for name in served] == turns
+    assert [name for name in served if name != "Southbank"] == [f"Northlake {number}" for number in (0, 0, 1, 1, 2, 2)]
+
+
+def test_dispatch_turns_hold_within_one_round(submit, southbank_grant, cleo, worker, settings):
+    settings.ORDER_SEQUENCES = 1
+    submit(4)
+    submit(4, by=cleo, partner=southbank_grant.partner)
+    assert actions.dispatch(by=None) == 2
+    partners = WorkOrder.objects.out().values_list("job__partner__slug", flat=True)
+    assert set(partners) == {"university-of-northlake", "southbank-institute"}
+
+
+# --- leases, tokens, attempts
+
+
+def test_lease_that_runs_out_hands_the_rest_out_again_under_a_higher_token(order, job, wire):
+    actions.receive_report(by=None, report=factories.report_on(order, texts=1))
+    with wire:
+        assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
+    order.refresh_from_db()
+    assert (order.token, order.attempts, order.worker) == (2, 1, "")
+    (sent,) = wire.orders
+    assert (sent.id, sent.token) == (str(order.pk), 2)
+    assert [text.index for text in sent.sequences] == [1]
+    event = Event.objects.about(order).get(kind="order.handed_out_again")
+    assert "worker worker-1 went silent" in event.sentence
+
+
+def test_lease_is_renewed_by_every_report(order, job):
+    at = after_the_lease(order) - timedelta(seconds=2)
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0), at=at)
+    assert actions.dispatch(by=None, at=at + timedelta(seconds=2)) == 0
+    order.refresh_from_db()
+    assert (order.token, order.leased_until - at) == (1, timedelta(seconds=20))
+
+
+def test_message_that_was_never_heard_is_not_an_attempt(order, wire):
+    for token in range(2, 8):
+        with wire:
+            assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
+        order.refresh_from_db()
+        assert (order.token, order.attempts, wire.orders[0].token) == (token, 0, token)
+    assert "its message was lost" in Event.objects.about(order).latest("id").sentence
+
+
+def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
+    stale = factories.report_on(order)
+    hear(order)
+    actions.dispatch(by=None, at=after_the_lease(order))
+    with wire:
+        actions.receive_report(by=None, report=stale)
+    job.refresh_from_db()
+    order.refresh_from_db()
+    assert (job.texts_done, order.token, order.heard_at) == (0, 2, None)
+    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    end(order, worker="worker-2")
+    job.refresh_from_db()
+    assert (job.status, job.texts_done) == ("finished", 2)
+
+
+def test_order_tried_three_times_fails_the_job_with_a_sentence(order, job, grant, wire):
+    for _ in range(3):
+        hear(order)
+        with wire:
+            actions.dispatch(by=None, at=after_the_lease(order))
+    job.refresh_from_db()
+    assert job.status == "failed"
+    assert job.end_reason == (
+        "Part of this job was tried 3 times and did not end. The last time: worker worker-1 went silent."
+    )
+    assert wire.orders == []
+    assert ledger(grant) == (0, 0)
+
+
+def test_worker_that_asks_for_another_counts_as_an_attempt(order, job, wire):
+    for attempt in (1, 2):
+        with wire:
+            fail(order, "Out of memory.", retry=True)
+        order.refresh_from_db()
+        assert (order.attempts, order.token, len(wire.orders)) == (attempt, attempt + 1, 1)
+    fail(order, "Out of memory.", retry=True)
+    job.refresh_from_db()
+    assert job.status == "failed"
+    assert job.end_reason.endswith("The last time: Out of memory.")
+
+
+def test_worker_that_asks_for_another_at_length_is_understood(order, job):
+    fail(order, "CUDA out of memory. " * 200, retry=True)
+    order.refresh_from_db()
+    assert order.token == 2
+
+
+def test_worker_handing_back_is_not_an_attempt(order, job, wire):
+    for token in range(2, 7):
+        with wire:
+            actions.receive_report(
+                by=None, report=factories.report_on(order, texts=0, ended=True, stopped=True)
+            )
+        order.refresh_from_db()
+        assert (order.token, order.attempts, wire.orders[0].token) == (token, 0, token)
+    job.refresh_from_db()
+    assert job.status == "running"
+
+
+def test_worker_handing_back_keeps_what_it_finished(order, job, wire):
+    with wire:
+        actions.receive_report(by=None, report=factories.report_on(order, texts=1, ended=True, stopped=True))
+    job.refresh_from_db()
+    assert job.texts_done == 1
+    assert [text.index for text in wire.orders[0].sequences] == [1]
+
+
+def test_error_that_no_worker_can_mend_fails_the_job_at_once(order, job, grant, letters):
+    reason = "The weights of gpt2/124M are corrupt: install them again with “inference.checkpoints install”."
+    fail(order, reason, retry=False)
+    job.refresh_from_db()
+    assert (job.status, job.end_reason) == ("failed", reason)
+    assert letters("ben@northlake.example")[-1] == "Your job “GPT-2 124M, 2 texts” failed"
+    assert ledger(grant) == (0, 0)
+
+
+# --- revoking, cancelling
+
+
+def test_revoked_grant_stops_queued_and_running_jobs(submit, order, job, grant, mara, wire):
+    hear(order)
+    queued = submit()
+    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    with wire:
+        actions.dispatch(by=None)
+    for stopped in (job, queued):
+        stopped.refresh_from_db()
+        assert stopped.status == "stopped"
+        assert "was revoked on" in stopped.end_reason
+        assert "A key was shared." in stopped.end_reason
+    order.refresh_from_db()
+    assert order.status == "stopped"
+    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.orders == []
+    assert ledger(grant) == (0, 0)
+
+
+def test_grant_whose_time_is_over_stops_its_jobs(order, job, grant):
+    actions.dispatch(by=None, at=grant.ends_at)
+    job.refresh_from_db()
+    assert job.status == "stopped"
+
+
+def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mara, wire):
+    """Even where no dispatch ran: every report asks the rule again."""
+    hear(order)
+    told = factories.report_on(order, texts=1)
+    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    with wire:
+        actions.receive_report(by=None, report=told)
+    job.refresh_from_db()
+    assert (job.status, job.texts_done) == ("stopped", 0)
+    assert [command for command, _, _ in wire.commands] == ["stop_order"]
+
+
+def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order, job, grant, mara, wire):
+    told = factories.report_on(order, texts=0)
+    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    with wire:
+        actions.receive_report(by=None, report=told)
+    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+
+
+def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant, ben, wire):
+    told = factories.report_on(order, texts=1)
+    actions.cancel(by=ben, job=job)
+    with wire:
+        actions.receive_report(by=None, report=told)
+    job.refresh_from_db()
+    assert (job.status, job.texts_done) == ("cancelled", 0)
+    assert ledger(grant) == (0, 0)
+    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+
+
+def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
+    told = factories.report_on(order, ended=True, stopped=True)
+    actions.cancel(by=ben, job=job)
+    with wire:
+        actions.receive_report(by=None, report=told)
+    assert wire.commands == wire.tasks == []
+
+
+def test_job_under_an_ended_grant_does_not_go_on_under_a_new_one(order, job, grant, ada, rita, asking):
+    revoke_grant(by=rita, grant=grant, reason="By mistake.")
+    request = access.request_access(by=ada, partner=grant.partner, size=grant.size, **asking())
+    access.grant_request(by=rita, request=request, ends_on=factories.in_days(9), token_quota=10)
+    actions.dispatch(by=None)
+    job.refresh_from_db()
+    assert (job.status, "Submit it again under the new one" in job.end_reason) == ("stopped", True)
+
+
+def test_cancel_stops_the_order_and_keeps_finished_texts(order, job, grant, ben, wire):
+    actions.receive_report(by=None, report=factories.report_on(order, texts=1))
+    with wire:
+        actions.cancel(by=ben, job=job)
+    job.refresh_from_db()
+    assert (job.status, job.ended_by, job.texts_done) == ("cancelled", ben, 1)
+    assert job.completions.finished().count() == 1
+    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert actions.dispatch(by=None, at=after_the_lease(order)) == 0
+
+
+def test_cancel_twice_is_refused(job, ben):
+    actions.cancel(by=ben, job=job)
+    with pytest.raises(Refused, match="This job is already cancelled"):
+        actions.cancel(by=ben, job=job)
+
+
+def test_cancel_a_finished_job_is_refused(order, job, ben):
+    end(order)
+    with pytest.raises(Refused, match="This job is already finished"):
+        actions.cancel(by=ben, job=job)
+
+
+@pytest.mark.parametrize("who", ["cleo", "rita"])
+def test_cancel_without_the_right_is_forbidden(job, who, request):
+    with pytest.raises(Forbidden):
+        actions.cancel(by=request.getfixturevalue(who), job=job)
+
+
+# --- the quota at each end: two texts of at most ten tokens, one of them finished with five
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "failed", "stopped", "finished"])
+def test_quota_is_settled_exactly_whatever_the_end(order, job, grant, ben, ending):
+    assert ledger(grant) == (0, 20)
+    actions.receive_report(by=None, report=factories.report_on(order, texts=1))
+    assert ledger(grant) == (5, 10)
+    if ending == "cancelled":
+        actions.cancel(by=ben, job=job)
+    elif ending == "failed":
+        fail(order, "The weights are corrupt.", retry=False)
+    elif ending == "stopped":
+        actions.stop_no_longer_allowed(by=None, at=grant.ends_at)
+    else:
+        end(order)
+    job.refresh_from_db()
+    assert job.status == ending
+    assert ledger(grant) == ((10, 0) if ending == "finished" else (5, 0))
+
+
+def test_quota_is_given_back_by_a_queued_job_that_is_cancelled(submit, grant, ben):
+    job = submit(3)
+    assert ledger(grant) == (0, 30)
+    actions.cancel(by=ben, job=job)
+    assert ledger(grant) == (0, 0)
+
+
+# --- workers
+
+
+def test_hello_notes_the_worker_and_its_weights_once(gpt2, size_124m, quiet):
+    for _ in range(2):
+        actions.receive_hello(by=None, hello=factories.hello("worker-9", checkpoints=("ab" * 32,)))
+    worker = Worker.objects.get(name="worker-9")
+    assert (worker.host, worker.device, worker.sizes) == ("host", "cpu", ["gpt2/124M"])
+    assert size_124m.artefacts.filter(manifest_sha256="ab" * 32).count() == 1
+    assert Event.objects.about(worker).count() == 1
+
+
+def test_hello_without_weights_or_of_an_unknown_size_notes_none(size_124m, quiet):
+    before = size_124m.artefacts.count()
+    actions.receive_hello(by=None, hello=factories.hello(checkpoints=("",)))
+    actions.receive_hello(by=None, hello=factories.hello(size="other/1B", checkpoints=("ab" * 32,)))
+    assert size_124m.artefacts.count() == before
+
+
+def test_hello_wakes_dispatch_and_leaving_does_not(quiet, wire):
+    with wire:
+        actions.receive_hello(by=None, hello=factories.hello())
+    assert wire.names == ["jobs.dispatch"]
+    with wire:
+        worker = actions.receive_hello(by=None, hello=factories.hello(leaving=True))
+    assert wire.names == []
+    assert not Worker.objects.alive(at=timezone.now()).contains(worker)
+
+
+def test_worker_that_comes_back_is_alive_again(quiet):
+    actions.receive_hello(by=None, hello=factories.hello(leaving=True))
+    worker = actions.receive_hello(by=None, hello=factories.hello())
+    assert Worker.objects.alive(at=timezone.now()).contains(worker)
+
+
+def test_live_jobs_are_those_queued_and_running(submit, order, job, ben):
+    queued, cancelled = submit(), submit()
+    actions.cancel(by=ben, job=cancelled)
+    assert set(Job.objects.live()) == {job, queued}

@@ -1,0 +1,146 @@
+"""The staff's pages, by clicks' worth of requests: what they say when somebody was faster, or may not decide."""
+
+import pytest
+
+from release_portal.access import actions as access
+from release_portal.access.models import Grant
+from release_portal.partners import actions as partners
+
+from .. import factories
+
+
+@pytest.fixture
+def desk(client_of, rita):
+    return client_of(rita)
+
+
+def body(response) -> str:
+    return response.content.decode()
+
+
+def granting(**other):
+    return {"grant": "1", "ends_on": factories.in_days(9).isoformat(), "token_quota": "5,000"} | other
+
+
+def test_desk_lists_what_waits_and_no_longer_what_was_decided(desk, applied, southbank, cleo, size_124m, asking):
+    asked = access.request_access(by=cleo, partner=southbank, size=size_124m, **asking())
+    page = body(desk.get("/review/"))
+    assert "University of Northlake" in page
+    assert f"/review/requests/{asked.pk}/" in page
+    desk.post("/review/organisations/university-of-northlake/", {"admit": "1"})
+    desk.post(f"/review/requests/{asked.pk}/", granting())
+    page = body(desk.get("/review/"))
+    assert "/review/organisations/university-of-northlake/" not in page
+    assert f"/review/requests/{asked.pk}/" not in page
+
+
+def test_desk_finds_by_words(desk, applied, access_request):
+    assert f"/review/requests/{access_request.pk}/" in body(desk.get("/review/?q=northlake"))
+    assert f"/review/requests/{access_request.pk}/" not in body(desk.get("/review/?q=southbank"))
+
+
+def test_admit_by_the_page_says_so(desk, applied):
+    response = desk.post("/review/organisations/university-of-northlake/", {"admit": "1"}, follow=True)
+    assert "University of Northlake was admitted." in body(response)
+
+
+def test_decline_by_the_page_without_a_reason_keeps_the_page(desk, applied):
+    response = desk.post("/review/organisations/university-of-northlake/", {"decline": "1", "reason": " "})
+    assert response.status_code == 200
+    assert "a reason is needed to decline" in body(response)
+    applied.refresh_from_db()
+    assert applied.status == "applied"
+
+
+def test_decide_on_what_a_colleague_decided_says_who(desk, access_request, tom):
+    access.decline_request(by=tom, request=access_request, reason="Too vague.")
+    response = desk.post(f"/review/requests/{access_request.pk}/", granting())
+    assert "This request is already declined by Tom Reed on" in body(response)
+    assert not Grant.objects.filter(request=access_request).exists()
+
+
+def test_admit_whom_a_colleague_declined_says_who(desk, applied, tom):
+    partners.decline(by=tom, partner=applied, reason="Too vague.")
+    response = desk.post("/review/organisations/university-of-northlake/", {"admit": "1"})
+    assert "This organisation is already declined by Tom Reed on" in body(response)
+
+
+def test_decide_for_ones_own_organisation_is_refused_on_the_page(desk, access_request, rita):
+    factories.MembershipFactory(user=rita, partner=access_request.partner, roles=["viewer"])
+    response = desk.post(f"/review/requests/{access_request.pk}/", granting())
+    assert "You belong to University of Northlake, so another reviewer has to decide." in body(response)
+    access_request.refresh_from_db()
+    assert access_request.status == "submitted"
+
+
+def test_grant_by_the_page_reads_tokens_with_separators(desk, access_request):
+    response = desk.post(f"/review/requests/{access_request.pk}/", granting(token_quota="1,000,000"), follow=True)
+    assert "GPT-2 124M was granted to University of Northlake." in body(response)
+    assert Grant.objects.get(request=access_request).token_quota == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"token_quota": "many"}, "A quota is a whole number of tokens; you gave “many”."),
+        ({"token_quota": "²"}, "A quota is a whole number of tokens; you gave “²”."),
+        ({"token_quota": "0"}, "A quota has from 1 to 1,000,000,000,000 tokens; you gave 0."),
+        ({"ends_on": "tomorrow"}, "Give a day of the calendar, such as 2027-05-31."),
+        ({"ends_on": "2020-01-01"}, "Access ends after today and by"),
+        ({"ends_on": "9999-12-31"}, "Access ends after today and by"),
+    ],
+)
+def test_grant_by_the_page_with_bad_terms_says_what_is_wrong_and_keeps_what_was_typed(
+    desk, access_request, told, sentence
+):
+    terms = granting(**told)
+    response = desk.post(f"/review/requests/{access_request.pk}/", terms)
+    assert response.status_code == 200
+    assert sentence in body(response)
+    assert all(f'value="{terms[field]}"' in body(response) for field in ("ends_on", "token_quota"))
+
+
+def test_request_page_offers_what_was_asked(desk, access_request):
+    page = body(desk.get(f"/review/requests/{access_request.pk}/"))
+    assert access_request.purpose in page
+    assert f'value="{access_request.until_wanted.isoformat()}"' in page
+    assert 'value="100000"' in page
+
+
+def test_revoke_by_the_page_says_what_it_stops_and_does(client_of, mara, grant, job):
+    client = client_of(mara)
+    page = body(client.get(f"/review/grants/{grant.pk}/revoke/"))
+    assert "Queued jobs" in page
+    response = client.post(f"/review/grants/{grant.pk}/revoke/", {"reason": "A key was shared."}, follow=True)
+    assert "The grant of GPT-2 124M to University of Northlake was revoked." in body(response)
+    again = client.post(f"/review/grants/{grant.pk}/revoke/", {"reason": "A key was shared."})
+    assert "This grant is already revoked by Mara Quill on" in body(again)
+
+
+def test_revoke_by_the_page_without_a_reason_is_refused(client_of, mara, grant):
+    response = client_of(mara).post(f"/review/grants/{grant.pk}/revoke/", {"reason": ""})
+    assert "a reason is needed to revoke" in body(response)
+    grant.refresh_from_db()
+    assert grant.status == "active"
+
+
+@pytest.mark.parametrize(
+    ("website", "email", "tone"),
+    [
+        ("https://www.northlake.example", "ada@northlake.example", "is the domain of the web site"),
+        ("https://lab.northlake.example", "ada@northlake.example", "is the domain of the web site"),
+        ("https://northlake.example", "ada@mail.northlake.example", "is the domain of the web site"),
+        ("https://northlake.example", "ada@notnorthlake.example", "is not the domain of the web site"),
+        ("https://northlake.example", "ada@post.example", "is not the domain of the web site"),
+    ],
+)
+def test_organisation_page_compares_mail_and_web_site(desk, application, website, email, tone):
+    applicant = factories.UserFactory(email=email)
+    partner = partners.apply(by=applicant, **application(website=website, contact_email=email))
+    assert f"{email.split('@')[1]} {tone}" in body(desk.get(f"/review/organisations/{partner.slug}/"))
+
+
+def test_book_finds_events_by_words(desk, northlake, southbank):
+    page = body(desk.get("/review/book/?q=Southbank"))
+    assert "Southbank Institute was admitted" in page
+    assert "University of Northlake was admitted" not in page
