@@ -132,9 +132,7 @@ def _refuse_incomplete(
     if version != AgreementVersion.objects.current() or text_sha256 != version.text_sha256:
         raise Refused("A newer version was published while you read. Read that one, and sign it instead.")
     if " " not in legal_name.strip():
-        raise Refused(
-            "Type your full legal name, given name and family name.", field="legal_name", given=legal_name
-        )
+        raise Refused("Type your full legal name, given name and family name.", field="legal_name", given=legal_name)
     if not title.strip():
         raise Refused("Say which office you hold, such as “Director of Research”.", field="title")
     if not states_authority:

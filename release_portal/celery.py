@@ -25,6 +25,7 @@ app.conf.update(
     timezone="UTC",
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,  # commands are for generation workers, which share the broker
     # The clock: what a lost message would have started is found again here. A tick that waited too long is dropped.
     beat_schedule={
         "dispatch": {"task": "jobs.dispatch", "schedule": 1.0, "options": {"expires": 2}},

@@ -22,4 +22,10 @@ def owner_is_another_role(**kwargs: Any) -> list[CheckMessage]:
     if settings.DATABASES["owner"].get("USER") != settings.DATABASES["default"].get("USER"):
         return []
     hint = "Let DATABASE_URL name a role that owns no table, and DATABASE_OWNER_URL the one that runs migrations."
-    return [Warning("The site connects as the owner of its tables, who could drop the book's triggers.", hint=hint, id="portal.W001")]
+    return [
+        Warning(
+            "The site connects as the owner of its tables, who could drop the book's triggers.",
+            hint=hint,
+            id="portal.W001",
+        )
+    ]

@@ -37,7 +37,9 @@ if env.bool("BEHIND_PROXY", default=False):
 
 # --- generation
 WEIGHTS_ROOT = Path(env("WEIGHTS_ROOT", default=str(PORTAL_HOME / "weights")))
-LEASE_SECONDS = env.float("LEASE_SECONDS", default=20.0)  # how long an order may be silent before it is handed out again
+LEASE_SECONDS = env.float(
+    "LEASE_SECONDS", default=20.0
+)  # how long an order may be silent before it is handed out again
 ORDER_SEQUENCES = env.int("ORDER_SEQUENCES", default=32)  # sequences handed out together
 ORDERS_PER_WORKER = env.int("ORDERS_PER_WORKER", default=2)
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)

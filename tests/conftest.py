@@ -307,7 +307,7 @@ class Wire:
 
     def __init__(self, capture: Callable) -> None:
         self.tasks: list[tuple[str, tuple, str | None]] = []
-        self.commands: list[tuple[str, str, dict]] = []
+        self.commands: list[tuple[str, dict]] = []
         self._capture = capture
         self._open = ExitStack()
 

@@ -220,7 +220,7 @@ def jobs_of(grant: Grant, user: User, count: int, *, status: str = Job.Status.QU
 
 def finished_texts(job: Job, count: int) -> list[Completion]:
     """So many finished texts of a job, as rows alone."""
-    first = job.prompts.count()
+    first, first_text = job.prompts.count(), job.completions.count()
     prompts = Prompt.objects.bulk_create(
         Prompt(job=job, index=first + index, text=f"Prompt {index}") for index in range(count)
     )
@@ -228,7 +228,7 @@ def finished_texts(job: Job, count: int) -> list[Completion]:
         Completion(
             job=job,
             prompt=prompt,
-            index=prompt.index,
+            index=first_text + prompt.index - first,
             text=" and so on",
             prompt_tokens=2,
             tokens=3,

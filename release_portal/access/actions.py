@@ -1,7 +1,6 @@
 """Asking for a size, deciding, revoking; and the quota's ledger."""
 
-from datetime import date, datetime, time, timedelta
-from datetime import timezone as timezones
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -96,7 +95,7 @@ def grant_request(*, by: User, request: AccessRequest, ends_on: date, token_quot
         size=request.size,
         request=request,
         starts_at=now,
-        ends_at=datetime.combine(ends_on + timedelta(days=1), time.min, tzinfo=timezones.utc),
+        ends_at=datetime.combine(ends_on + timedelta(days=1), time.min, tzinfo=UTC),
         token_quota=token_quota,
         granted_by=by,
     )

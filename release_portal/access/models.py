@@ -76,7 +76,8 @@ class AccessRequest(Stateful):
 def conditions(*, at: datetime, partner: str, grant: str) -> dict[str, Q | Exists]:
     """What must hold for an organisation to use a size, each under its name.
 
-    This is the access rule, and the only place where it is written. `partner` and `grant` are lookup prefixes, so that the same rule can be asked from an organisation or from a grant.
+    This is the access rule, and the only place where it is written. `partner` and `grant` are lookup prefixes, so that
+    the same rule can be asked from an organisation or from a grant.
     """
     agreed = Agreement.objects.in_force(at=at).filter(partner=OuterRef(f"{partner}pk"))
     return {

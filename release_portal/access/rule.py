@@ -1,4 +1,4 @@
-"""Asking the access rule, which `models.conditions` writes once: `decide()` says what is missing, and whose turn it is."""
+"""Asking the access rule, which `models.conditions` writes: `decide()` says what is missing and whose turn it is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ def decide(*, partner: Partner, size: ModelSize, at: datetime, user: User | None
         Partner.objects.filter(pk=partner.pk)
         .annotate(its_grant=FilteredRelation("grants", condition=Q(grants__size=size)))
         .annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
-        .order_by(Case(When(its_grant__status=Grant.Status.ACTIVE, then=0), default=1), F("its_grant__starts_at").desc())
+        .order_by(
+            Case(When(its_grant__status=Grant.Status.ACTIVE, then=0), default=1), F("its_grant__starts_at").desc()
+        )
     )
     columns = [f"holds_{name}" for name in rule]
     grant_columns = [field.attname for field in Grant._meta.concrete_fields]

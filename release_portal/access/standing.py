@@ -48,7 +48,10 @@ def checklist_of(partner: Partner, *, at: datetime) -> list[Step]:
 def ladders_of(partner: Partner, *, at: datetime) -> list[tuple[Family, list[Rung]]]:
     """Every family's ladder, with what is the organisation's own."""
     grants = {grant.size_id: grant for grant in Grant.objects.in_force(at=at).filter(partner=partner)}
-    latest = {request.size_id: request for request in partner.access_requests.select_related("partner").order_by("submitted_at")}
+    latest = {
+        request.size_id: request
+        for request in partner.access_requests.select_related("partner").order_by("submitted_at")
+    }
     ladders = []
     for family in Family.objects.all():
         ladder = ladder_of(family, at=at)

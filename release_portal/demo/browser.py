@@ -49,7 +49,7 @@ class Browser:
         if not answer.ok:
             sentence = re.search(r'<p class="lead">(.*?)</p>', answer.text, re.DOTALL)
             raise StepFailed(f"{answer.url}: {answer.status_code} {sentence[1].strip() if sentence else ''}")
-        return answer.text
+        return str(answer.text)
 
     @staticmethod
     def _hidden(page: str) -> dict[str, str]:
@@ -64,7 +64,7 @@ def mailed_link(mail: Path, to: str, containing: str, *, seconds: float = 20) ->
     while time.monotonic() < deadline:
         for path in sorted(mail.glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True):
             for letter in reversed(path.read_text().replace("=\n", "").split("-" * 79)):
-                links = [link for link in LINK.findall(letter) if containing in link]
+                links: list[str] = [link for link in LINK.findall(letter) if containing in link]
                 if f"To: {to}" in letter and links:
                     return links[0]
         time.sleep(0.2)

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,10 @@ MODEL = "smollm2/135M"
 PROMPT = "The most important lesson of releasing a language model in stages is"
 MEMBERS_PAGE = re.compile(r"/organisations/([\w-]+)/members/")
 PATIENCE = 120  # seconds for a job to end, the first one loads the model
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 @dataclass
@@ -97,7 +101,7 @@ class Journey:
         """A size granted to Northlake; one declined to Southbank, with a reason that its applicant reads."""
         if self._grant(BEN, MODEL) is None:
             self._request(ADA, "SmolLM2 135M")
-            until = (date.today() + timedelta(days=180)).isoformat()
+            until = (today() + timedelta(days=180)).isoformat()
             self._decide(RITA, "SmolLM2 135M", "Northlake", grant="1", ends_on=until, token_quota="250,000")
             self.say(f"{RITA.name} granted SmolLM2 135M to {ADA.organisation}: 250,000 tokens, until {until}.")
         reason = "Begin with 124M: a finding on the smaller size comes before the largest one."
@@ -123,18 +127,20 @@ class Journey:
         if other.status_code != 404:
             raise StepFailed(f"Another organisation got {other.status_code} for the job instead of 404.")
         self.say(f"{CLEO.name} asks for Ben's job by its address and gets 404.")
-        return f"{texts[0]['prompt']}{texts[0]['text']}"
+        return str(texts[0]["prompt"] + texts[0]["text"])
 
     def _revoke(self) -> None:
         """A grant of another size, revoked while a job of it waits or runs: the job stops, a new one is refused."""
         self._request(ADA, "GPT-2 355M")
-        until = (date.today() + timedelta(days=30)).isoformat()
+        until = (today() + timedelta(days=30)).isoformat()
         self._decide(RITA, "GPT-2 355M", "Northlake", grant="1", ends_on=until, token_quota="10000")
         grants = self._signed_in(RITA).get("/review/grants/?q=Northlake")
         grant = re.search(r'/review/grants/(\d+)/revoke/">Revoke<span class="visually-hidden"> GPT-2 355M', grants)
         if grant is None:
             raise StepFailed("The grant of GPT-2 355M is not among the grants.")
-        self._signed_in(RITA).submit(f"/review/grants/{grant[1]}/revoke/", reason="The study of 355M was moved to next year.")
+        self._signed_in(RITA).submit(
+            f"/review/grants/{grant[1]}/revoke/", reason="The study of 355M was moved to next year."
+        )
         answer = requests.post(
             self._api("/jobs"), json={"size": "gpt2/355M", "prompts": [PROMPT]}, headers=self._bearer(BEN), timeout=30
         )
@@ -190,7 +196,7 @@ class Journey:
             size=option[1],
             purpose="To measure how often readers take generated text for written text.",
             tokens_wanted="1000000",
-            until_wanted=(date.today() + timedelta(days=365)).isoformat(),
+            until_wanted=(today() + timedelta(days=365)).isoformat(),
         )
         self.say(f"{person.name} requested {size} for {person.organisation}.")
 
@@ -203,7 +209,8 @@ class Journey:
 
     def _latest_request(self, person: Person) -> str:
         page = self._signed_in(person).get(f"/organisations/{self._slug(person)}/")
-        return max(re.findall(r"/organisations/[\w-]+/requests/\d+/", page), key=lambda path: int(path.split("/")[-2]))
+        paths: list[str] = re.findall(r"/organisations/[\w-]+/requests/\d+/", page)
+        return max(paths, key=lambda path: int(path.split("/")[-2]))
 
     def _grant(self, person: Person, size: str) -> dict[str, Any] | None:
         grants = self._call(person, "GET", "/me")["grants"]

@@ -30,14 +30,17 @@ class LimitField(forms.Field):
             raise forms.ValidationError(refused.sentence) from refused
 
 
-class GrantChoice(forms.ModelChoiceField):
-    def label_from_instance(self, grant: Any) -> str:
+class GrantChoice(forms.ModelChoiceField[Grant]):
+    def label_from_instance(self, grant: Grant) -> str:
         return f"{grant.size}: {grant.tokens_left:,} tokens left, until {grant.last_day:%-d %b %Y} ({grant.partner})"
 
 
 class JobForm(PlainWords, forms.Form):
     grant = GrantChoice(
-        label="Size", queryset=Grant.objects.none(), empty_label=None, help_text="The sizes granted to your organisation."
+        label="Size",
+        queryset=Grant.objects.none(),
+        empty_label=None,
+        help_text="The sizes granted to your organisation.",
     )
     prompts = forms.CharField(
         label="Prompt",
@@ -49,7 +52,7 @@ class JobForm(PlainWords, forms.Form):
     file = forms.FileField(
         label="Or a file of prompts",
         required=False,
-        help_text="UTF-8: .txt with one prompt a line, or .jsonl with one {\"prompt\": …} a line; at most 50,000.",
+        help_text='UTF-8: .txt with one prompt a line, or .jsonl with one {"prompt": …} a line; at most 50,000.',
     )
     samples = LimitField(LIMITS["samples"], initial=1)
     max_new_tokens = LimitField(LIMITS["max_new_tokens"], initial=64)

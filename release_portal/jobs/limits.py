@@ -46,7 +46,14 @@ LIMITS = {
         Limit("max_new_tokens", "Longest text", int, 1, 1_024, "Tokens; a text ends earlier where the model ends it."),
         Limit("temperature", "Temperature", float, 0, 2, "0 always takes the most likely token; 1 samples as trained."),
         Limit("top_k", "Top-k", int, 0, 1_000, "Sample among the k most likely tokens; 0 keeps all."),
-        Limit("top_p", "Top-p", float, 0.01, 1, "Sample among the most likely tokens that make up this share; 1 keeps all."),
+        Limit(
+            "top_p",
+            "Top-p",
+            float,
+            0.01,
+            1,
+            "Sample among the most likely tokens that make up this share; 1 keeps all.",
+        ),
         Limit("seed", "Seed", int, 0, LONGEST_SEED, "The same seed and settings give the same texts again."),
     ]
 }

@@ -117,7 +117,9 @@ class Job(Stateful):
         ]
         indexes = [
             models.Index(fields=["partner", "-submitted_at"]),
-            models.Index(fields=["size", "submitted_at"], condition=Q(status__in=["queued", "running"]), name="live_jobs"),
+            models.Index(
+                fields=["size", "submitted_at"], condition=Q(status__in=["queued", "running"]), name="live_jobs"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -215,7 +217,7 @@ class CompletionQuerySet(models.QuerySet["Completion"]):
 
 
 class Completion(models.Model):
-    """One text of a job: waiting, handed out, finished. `index` is its number in the job and names its random numbers."""
+    """One text of a job: waiting, handed out, finished. `index` numbers it in the job and names its random numbers."""
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="completions")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="completions")

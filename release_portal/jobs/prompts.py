@@ -11,7 +11,7 @@ def read_prompts(name: str, content: bytes) -> list[str]:
     reader = READERS.get(name.rpartition(".")[2].lower())
     if reader is None:
         raise Refused(
-            f"“{name}” is neither .txt (one prompt a line) nor .jsonl (one {{\"prompt\": …}} a line).",
+            f'“{name}” is neither .txt (one prompt a line) nor .jsonl (one {{"prompt": …}} a line).',
             field="file",
             limit=[".txt", ".jsonl"],
             given=name,

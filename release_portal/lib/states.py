@@ -51,7 +51,7 @@ def move(instance: Stateful, to: str, **fields: Any) -> None:
 
     One conditional UPDATE decides a race. Raises Refused for the loser, naming how the thing stands now.
     """
-    model = type(instance)
+    model: Any = type(instance)
     allowed = model._base_manager.filter(pk=instance.pk, status__in=instance.COMES_FROM[to])
     if not allowed.update(status=to, **fields):
         instance.refresh_from_db()

@@ -16,9 +16,9 @@ def wake(task: str, *args: Any, queue: str | None = None) -> None:
     transaction.on_commit(lambda: _send(task, args, queue))
 
 
-def broadcast(command: str, *, to: str, **arguments: Any) -> None:
-    """Send a remote-control command to one worker once the running transaction has committed."""
-    transaction.on_commit(lambda: _broadcast(command, to, arguments))
+def broadcast(command: str, **arguments: Any) -> None:
+    """Send a remote-control command to every generation worker once the running transaction has committed."""
+    transaction.on_commit(lambda: _broadcast(command, arguments))
 
 
 def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
@@ -28,8 +28,8 @@ def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
         logger.warning("%s was not sent, the clock will send it again: %s", task, error)
 
 
-def _broadcast(command: str, to: str, arguments: dict[str, Any]) -> None:
+def _broadcast(command: str, arguments: dict[str, Any]) -> None:
     try:
-        app.control.broadcast(command, arguments=arguments, destination=[to])
+        app.control.broadcast(command, arguments=arguments)
     except OperationalError as error:
-        logger.warning("%s was not sent to %s, its next report will bring it again: %s", command, to, error)
+        logger.warning("%s was not sent, the next report will bring it again: %s", command, error)

@@ -45,7 +45,7 @@ class ApplicationForm(PlainWords, forms.ModelForm[Partner]):
             "legal_name": "As it stands in agreements, such as “University of Northlake”.",
             "contact_name": "Whom the lab can write to about this application.",
             "purpose": "What you want to find out, and who gains from it.",
-            "intended_use": "Such as: “Two researchers will use 355M and 774M to measure how well people tell texts apart.”",
+            "intended_use": "Such as: “Two researchers use 355M and 774M to measure how well people tell texts apart.”",
         }
         widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
 

@@ -20,10 +20,7 @@ class Outbox(BaseEmailBackend):
 
 
 def _letters(message: EmailMessage) -> list[Letter]:
-    html = ""
-    if isinstance(message, EmailMultiAlternatives):
-        html = next((str(part.content) for part in message.alternatives if part.mimetype == "text/html"), "")
-    return [
-        Letter(to=to, subject=message.subject, body=message.body, html=html, written_at=timezone.now())
-        for to in message.to
-    ]
+    parts = message.alternatives if isinstance(message, EmailMultiAlternatives) else []
+    html = next((str(content) for content, kind in parts if kind == "text/html"), "")
+    subject, body, now = str(message.subject), str(message.body), timezone.now()
+    return [Letter(to=to, subject=subject, body=body, html=html, written_at=now) for to in message.to]

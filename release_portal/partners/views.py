@@ -16,7 +16,9 @@ from .permissions import Permission
 
 @login_required
 def apply(request: SignedIn) -> HttpResponse:
-    form = ApplicationForm(request.POST or None, initial={"contact_name": request.user.name, "contact_email": request.user.email})
+    form = ApplicationForm(
+        request.POST or None, initial={"contact_name": request.user.name, "contact_email": request.user.email}
+    )
     if form.is_valid():
         with refusals_on(form):
             partner = actions.apply(by=request.user, **form.cleaned_data)

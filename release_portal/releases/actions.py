@@ -44,7 +44,13 @@ def add_size(
 
 @transaction.atomic
 def open_component(
-    *, by: User | None, size: ModelSize, component: Component, audience: Audience, reason: str, at: datetime | None = None
+    *,
+    by: User | None,
+    size: ModelSize,
+    component: Component,
+    audience: Audience,
+    reason: str,
+    at: datetime | None = None,
 ) -> Opening:
     """From `at` (default now) on, the component of the size is for the audience."""
     if by is not None:

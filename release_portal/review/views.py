@@ -1,4 +1,4 @@
-"""The staff door: the desk, decisions, grants and the book. Nothing is decided here; every decision is a verb of its room."""
+"""The staff door: the desk, decisions, grants and the book. Every decision is a verb of its room."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from release_portal.demo.browser import mailed_link
+from release_portal.partners.models import User
 
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
 from ..live import ROOT, Portal
@@ -16,8 +17,16 @@ from ..live import ROOT, Portal
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs a loop in this thread; the rows are made before it is used
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
+    "1"  # Playwright runs a loop in this thread; the rows are made before it is used
+)
 PASSWORD = "a long enough pass phrase"
 
 
@@ -33,10 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def staff(portal: Portal) -> dict[str, str]:
     """The lab's people, with passwords; made by the operator's command."""
     people = {"rita@lab.example": ("Rita Moss", "reviewer"), "mara@lab.example": ("Mara Voss", "release-manager")}
-    set_password = "from release_portal.partners.models import User\nfor user in User.objects.filter(email__endswith='@lab.example'):\n    user.set_password('%s')\n    user.save()"
     for email, (name, role) in people.items():
         _manage(portal, "appoint", email, "--name", name, "--role", role)
-    _manage(portal, "shell", "--no-imports", "-c", set_password % PASSWORD)
+        user = User.objects.get(email=email)
+        user.set_password(PASSWORD)
+        user.save()
     return dict.fromkeys(people, PASSWORD)
 
 
@@ -92,4 +102,6 @@ def sign_in(page: Page, email: str) -> None:
 
 
 def _manage(portal: Portal, *arguments: str) -> None:
-    subprocess.run(["python", "manage.py", *arguments], check=True, cwd=ROOT, env=portal.environment, capture_output=True)
+    subprocess.run(
+        ["python", "manage.py", *arguments], check=True, cwd=ROOT, env=portal.environment, capture_output=True
+    )

@@ -77,17 +77,30 @@ def test_look_at_pages_of_newcomer(page, researcher):
 
 
 def test_look_at_pages_of_member(page, portal, researcher, organisation, submit):
-    organisation.legal_name = f"The Very Long and Venerable {organisation.legal_name} for the Study of Generated Language and its Readers"
+    organisation.legal_name = (
+        f"The Very Long and Venerable {organisation.legal_name} for the Study of Generated Language and its Readers"
+    )
     organisation.save()
     researcher.set_password(PASSWORD)
     researcher.save()
     job = submit(30, tokens=16)
-    invite(by=researcher, partner=organisation, email="ben@northlake.example", roles=list(Role.objects.filter(pk="researcher")))
+    invite(
+        by=researcher,
+        partner=organisation,
+        email="ben@northlake.example",
+        roles=list(Role.objects.filter(pk="researcher")),
+    )
     until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=60, what="the job to end")
     sign_in(page, researcher.email)
     home = f"/organisations/{organisation.slug}"
     request = organisation.access_requests.get()
-    paths = [f"{home}/", f"{home}/members/", f"{home}/agreement/", f"{home}/requests/new/", f"{home}/requests/{request.pk}/"]
+    paths = [
+        f"{home}/",
+        f"{home}/members/",
+        f"{home}/agreement/",
+        f"{home}/requests/new/",
+        f"{home}/requests/{request.pk}/",
+    ]
     paths += ["/jobs/", "/jobs/?q=nothing", "/jobs/new/", f"/jobs/{job.pk}/"]
     assert [wrong for path in paths for wrong in look(page, path, "member")] == []
 
@@ -103,6 +116,11 @@ def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submi
         until_wanted=job.grant.ends_at.date(),
     )
     sign_in(page, "rita@lab.example")
-    paths = ["/review/", "/review/?q=nothing", f"/review/organisations/{organisation.slug}/", f"/review/requests/{asked.pk}/"]
+    paths = [
+        "/review/",
+        "/review/?q=nothing",
+        f"/review/organisations/{organisation.slug}/",
+        f"/review/requests/{asked.pk}/",
+    ]
     paths += ["/review/grants/", f"/review/grants/{job.grant_id}/revoke/", "/review/book/", "/review/book/?q=nothing"]
     assert [wrong for path in paths for wrong in look(page, path, "reviewer")] == []

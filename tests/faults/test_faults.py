@@ -123,6 +123,8 @@ def test_revoke_grant_stops_running_work_within_two_seconds(portal, submit, rita
     assert (job.ended_at - revoked_at).total_seconds() < 2
     job.grant.refresh_from_db()
     assert job.grant.tokens_reserved == 0
+    after = submit(3)  # under a new grant: the worker is free at once, it did not go on with what was stopped
+    until(lambda: not Job.objects.live().filter(pk=after.pk).exists(), seconds=4, what="the worker to be free")
 
 
 def test_run_size_without_weights_says_what_the_operator_must_do(portal, submit):

@@ -191,7 +191,7 @@ def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire
     job.refresh_from_db()
     order.refresh_from_db()
     assert (job.texts_done, order.token, order.heard_at) == (0, 2, None)
-    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
     end(order, worker="worker-2")
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("finished", 2)
@@ -274,7 +274,7 @@ def test_revoked_grant_stops_queued_and_running_jobs(submit, order, job, grant, 
         assert "A key was shared." in stopped.end_reason
     order.refresh_from_db()
     assert order.status == "stopped"
-    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
     assert wire.orders == []
     assert ledger(grant) == (0, 0)
 
@@ -294,7 +294,7 @@ def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mar
         actions.receive_report(by=None, report=told)
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("stopped", 0)
-    assert [command for command, _, _ in wire.commands] == ["stop_order"]
+    assert [command for command, _ in wire.commands] == ["stop_order"]
 
 
 def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order, job, grant, mara, wire):
@@ -302,7 +302,7 @@ def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order
     revoke_grant(by=mara, grant=grant, reason="A key was shared.")
     with wire:
         actions.receive_report(by=None, report=told)
-    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
 
 
 def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant, ben, wire):
@@ -313,7 +313,7 @@ def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("cancelled", 0)
     assert ledger(grant) == (0, 0)
-    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
 
 
 def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
@@ -340,7 +340,7 @@ def test_cancel_stops_the_order_and_keeps_finished_texts(order, job, grant, ben,
     job.refresh_from_db()
     assert (job.status, job.ended_by, job.texts_done) == ("cancelled", ben, 1)
     assert job.completions.finished().count() == 1
-    assert wire.commands == [("stop_order", "worker-1", {"order": str(order.pk), "token": 1})]
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
     assert actions.dispatch(by=None, at=after_the_lease(order)) == 0
 
 

@@ -41,7 +41,12 @@ def test_submit_and_fetch_texts(call):
     assert job["texts_done"] == job["texts"] == 6
     texts = call("GET", f"/jobs/{job['id']}/texts?limit=4").json()
     assert texts["count"] == 6
-    assert [(text["prompt"], text["sample"]) for text in texts["items"]] == [("One", 1), ("One", 2), ("One", 3), ("Two", 1)]
+    assert [(text["prompt"], text["sample"]) for text in texts["items"]] == [
+        ("One", 1),
+        ("One", 2),
+        ("One", 3),
+        ("Two", 1),
+    ]
 
 
 def test_submit_same_seed_gives_same_texts(call):

@@ -32,8 +32,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0)
     for order in job.orders.out().select_for_update():
         move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
-        if order.worker:
-            broadcast(contract.STOP, to=order.worker, order=str(order.pk), token=order.token)
+        broadcast(contract.STOP, order=str(order.pk), token=order.token)
     sentence = f"Job “{job}” {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)

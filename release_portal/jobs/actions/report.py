@@ -1,4 +1,4 @@
-"""What workers tell: each text is stored and charged once, however often a report arrives, and never under an old token."""
+"""What workers tell: each text is stored and charged once, however often told, and never under an old token."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
     order = _fenced(report)
     if order is None:
         if not report.ended:
-            broadcast(contract.STOP, to=report.worker, order=report.order, token=report.token)
+            broadcast(contract.STOP, order=report.order, token=report.token)
         return
     job = locked(order.job)
     order = WorkOrder.objects.out().select_for_update().filter(pk=order.pk, token=report.token).first()

@@ -64,7 +64,7 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
 
 
 def open_invitation(*, by: User, key: str) -> Invitation:
-    """The invitation behind a mailed link, where this person may accept it. Raises Refused with the reason where not."""
+    """The invitation behind a mailed link. Raises Refused with the reason where this person cannot accept it."""
     invitation = Invitation.objects.select_related("partner", "invited_by").filter(key_hash=hash_of(key)).first()
     if invitation is None:
         raise Refused("This invitation link is not known. Ask for a new invitation.")

@@ -7,9 +7,9 @@ from django.utils.text import slugify
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 
+from ..guards import people_who, require
 from ..models import Membership, Partner, Role, User
 from ..permissions import Permission
-from ..guards import people_who, require
 from .letters import write_letter
 
 APPLICANT_ROLES = ("owner", "investigator")

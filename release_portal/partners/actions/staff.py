@@ -21,6 +21,6 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
         raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
     user = User.objects.filter(email=email.lower()).first() or User.objects.create_user(email, name=name)
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
-    user.lab_roles.set(roles)
+    user.lab_roles.set([role for role in known if role.code in roles])
     record("staff.appointed", f"{user} was appointed: {', '.join(sorted(roles)) or 'no role'}", user, by=by)
     return user

@@ -31,7 +31,10 @@ def create_token(*, by: User, name: str, days: int = 90) -> tuple[ApiToken, str]
     """Make a token of the person; returns it with its secret form, which is never seen again."""
     if not 1 <= days <= LONGEST_DAYS:
         raise Refused(
-            f"A token lasts from 1 to {LONGEST_DAYS} days; you gave {days}.", field="days", limit=LONGEST_DAYS, given=days
+            f"A token lasts from 1 to {LONGEST_DAYS} days; you gave {days}.",
+            field="days",
+            limit=LONGEST_DAYS,
+            given=days,
         )
     key_id, secret = _random(12), _random(43)
     now = timezone.now()

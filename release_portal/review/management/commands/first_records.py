@@ -19,18 +19,20 @@ FAMILIES = {
     },
     "smollm2": {
         "name": "SmolLM2",
-        "summary": "A small instruction-tuned model whose weights come with this portal, so that every page can be tried.",
+        "summary": "A small instruction-tuned model whose weights come from a package, so that every page can be tried.",
         "licence": "Apache-2.0",
     },
 }
-STAGE = "Example of a programme at its second stage: the smaller sizes are public, the larger ones are studied by partners."
+STAGE = (
+    "Example of a programme at its second stage: the smaller sizes are public, the larger ones are studied by partners."
+)
 PUBLIC = "Its makers published the weights."
 # family, name, parameters, context in tokens, hub id, generation, weights, reason
 SIZES = [
     ("gpt2", "124M", 124_000_000, 1024, "openai-community/gpt2", "partner", "open", STAGE),
     ("gpt2", "355M", 355_000_000, 1024, "openai-community/gpt2-medium", "partner", "open", STAGE),
     ("gpt2", "774M", 774_000_000, 1024, "openai-community/gpt2-large", "partner", "closed", STAGE),
-    ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "closed", "closed", STAGE),
+    ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "partner", "closed", STAGE),
     ("smollm2", "135M", 135_000_000, 2048, "HuggingFaceTB/SmolLM2-135M-Instruct", "partner", "open", PUBLIC),
 ]
 
