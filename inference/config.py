@@ -5,7 +5,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 REQUIRED = ("REDIS_URL", "WORKER_KEY", "WEIGHTS_ROOT", "SIZES")
 
@@ -50,19 +49,3 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         dtype=environ.get("DTYPE") or "float32",
         batch_rows=int(environ.get("BATCH_ROWS") or 16),
     )
-
-
-def broker_url(redis_url: str) -> str:
-    """The address as Celery spells it.
-
-    A socket `unix:///run/redis.sock?db=2` becomes `redis+socket:///run/redis.sock?virtual_host=2`; `rediss://` checks
-    the server's certificate unless the address says otherwise.
-    """
-    url = urlsplit(redis_url)
-    options = dict(parse_qsl(url.query))
-    if url.scheme == "unix":
-        options["virtual_host"] = options.pop("db", "0")
-        return f"redis+socket://{url.netloc}{url.path}?{urlencode(options)}"
-    if url.scheme == "rediss":
-        return url._replace(query=urlencode({"ssl_cert_reqs": "required"} | options)).geturl()
-    return redis_url

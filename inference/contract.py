@@ -7,6 +7,7 @@ default, so the two sides can be upgraded in either order. A message may arrive 
 import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 GENERATE = "inference.generate"
 """Task, site to worker: carry out one sealed `WorkOrder`."""
@@ -28,6 +29,22 @@ def queue_of(size: str) -> str:
     return "generate." + size.replace("/", ".")
 
 
+def broker_url(redis_url: str) -> str:
+    """The broker's address as Celery spells it.
+
+    A socket `unix:///run/redis.sock?db=2` becomes `redis+socket:///run/redis.sock?virtual_host=2`; `rediss://` checks
+    the server's certificate unless the address says otherwise.
+    """
+    url = urlsplit(redis_url)
+    options = dict(parse_qsl(url.query))
+    if url.scheme == "unix":
+        options["virtual_host"] = options.pop("db", "0")
+        return f"redis+socket://{url.netloc}{url.path}?{urlencode(options)}"
+    if url.scheme == "rediss":
+        return url._replace(query=urlencode({"ssl_cert_reqs": "required"} | options)).geturl()
+    return redis_url
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen.
@@ -43,7 +60,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Sequence:
-    """One text to generate. Its random numbers are named by (`seed`, `index`, position), whatever else is in the batch."""
+    """One text to generate. Its random numbers are named by (`seed`, `index`, position), whatever the batch."""
 
     key: str
     prompt: str

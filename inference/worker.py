@@ -27,7 +27,7 @@ TASK_OF = {Report: contract.REPORT, Hello: contract.HELLO}
 
 settings = config.from_environment()
 seal = Seal(settings.worker_key)
-app = Celery("inference", broker=config.broker_url(settings.redis_url), set_as_current=False)
+app = Celery("inference", broker=contract.broker_url(settings.redis_url), set_as_current=False)
 app.conf.update(
     task_queues=[Queue(contract.queue_of(size)) for size in settings.sizes],
     task_default_queue=contract.queue_of(settings.sizes[0]),

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import NinjaAPI, Schema
-from ninja.errors import AuthenticationError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 
 from release_portal.access.models import Grant
@@ -20,6 +20,16 @@ from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
 
 
+class PortalAPI(NinjaAPI):
+    """ninja's API, whose validation errors also tell what was given."""
+
+    def validation_error_from_error_contexts(self, error_contexts: list[Any]) -> ValidationError:
+        given = [found["input"] for each in error_contexts for found in each.pydantic_validation_error.errors()]
+        error = super().validation_error_from_error_contexts(error_contexts)
+        error.errors = [{**found, "input": value} for found, value in zip(error.errors, given, strict=True)]
+        return error
+
+
 class Token(HttpBearer):
     """Authorization: Bearer rp_..."""
 
@@ -30,7 +40,7 @@ class Token(HttpBearer):
         return user
 
 
-api = NinjaAPI(
+api = PortalAPI(
     title="Release Portal",
     version="1",
     description="Make a token on the Tokens page and send it as `Authorization: Bearer …`. A refusal is a problem "
@@ -128,6 +138,12 @@ def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return problem_response({"status": 404, "title": "Not found", "detail": "There is nothing here that you may see."})
 
 
+@api.exception_handler(HttpError)
+def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
+    detail = f"The request cannot be read: {error.message}."
+    return problem_response({"status": error.status_code, "title": "Not read", "detail": detail})
+
+
 @api.exception_handler(ValidationError)
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """What has the wrong type. A number outside its limits is told in the same words as on the form."""
@@ -136,8 +152,10 @@ def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 
 def _problem_of(found: dict[str, Any]) -> dict[str, object]:
-    place = [str(part) for part in found["loc"] if part not in {"body", "form", "file", "query", "path", "settings"}]
-    field, given = ".".join(place) or "body", found.get("input")
+    _, *place = (str(part) for part in found["loc"])
+    if place[:1] in (["body"], ["settings"]):
+        place = place[1:]
+    field, given = ".".join(place) or "body", found["input"]
     if field in LIMITS:
         try:
             LIMITS[field].read(given)

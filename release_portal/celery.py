@@ -5,12 +5,9 @@ import os
 from celery import Celery
 from django.conf import settings
 
+from inference.contract import SITE_QUEUE, broker_url
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
-
-
-def broker_url(redis_url: str) -> str:
-    """A Redis address as Celery writes it: a socket is `redis+socket:///path`."""
-    return redis_url.replace("unix://", "redis+socket://", 1)
 
 
 app = Celery("release_portal")
@@ -18,7 +15,7 @@ app.conf.update(
     broker_url=broker_url(settings.REDIS_URL),
     broker_connection_retry_on_startup=True,
     broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
-    task_default_queue="site",
+    task_default_queue=SITE_QUEUE,
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],

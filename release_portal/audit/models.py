@@ -30,7 +30,7 @@ class Event(models.Model):
     """Who did what, when, on which things. The database refuses to change or delete one."""
 
     kind = models.CharField(max_length=60)
-    sentence = models.CharField(max_length=400)
+    sentence = models.TextField()
     at = models.DateTimeField()
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     about = ArrayField(models.CharField(max_length=120))

@@ -1,13 +1,14 @@
 """The JSON door for jobs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, File, Form, Router, Schema, UploadedFile
+from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
+from pydantic import AfterValidator
 
 from release_portal.access.models import Grant
 from release_portal.lib.states import Refused
@@ -16,7 +17,7 @@ from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
 from . import actions
-from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
+from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, check_text
 from .models import Completion, Job
 from .progress import progress_of
 from .prompts import read_prompts
@@ -24,11 +25,23 @@ from .prompts import read_prompts
 router = Router(tags=["jobs"])
 
 
+def _plain(text: str) -> str:
+    """Refuse what no text has, before it reaches a query."""
+    try:
+        check_text("", "It", "value", text, LONGEST_PROMPT)
+    except Refused as refused:
+        raise ValueError(refused.sentence) from refused
+    return text
+
+
+Word = Annotated[str, AfterValidator(_plain)]
+
+
 class Sampling(Schema):
     """How texts are sampled, and for whom."""
 
-    size: str = Field(description="family/size, such as gpt2/124M")
-    organisation: str | None = Field(None, description="its short name, where you belong to several")
+    size: Word = Field(description="family/size, such as gpt2/124M")
+    organisation: Word | None = Field(None, description="its short name, where you belong to several")
     samples: int = Field(1, description="texts per prompt, 1 to 1,000")
     max_new_tokens: int = Field(64, description="longest text in tokens, 1 to 1,024")
     temperature: float = Field(1.0, description="0 to 2; 0 always takes the most likely token")
@@ -44,7 +57,7 @@ class NewJob(Sampling):
     )
 
 
-class JobOut(Schema):
+class JobSummary(Schema):
     id: UUID
     url: str = Field(alias="get_absolute_url")
     name: str
@@ -53,7 +66,6 @@ class JobOut(Schema):
     submitted_by: str = Field(alias="submitted_by.name")
     submitted_at: datetime
     status: str
-    progress: str = ""
     end_reason: str
     prompts: int = Field(alias="prompts_count")
     texts: int = Field(alias="sequences")
@@ -67,6 +79,10 @@ class JobOut(Schema):
     seed: int
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class JobOut(JobSummary):
+    progress: str = ""
 
     @staticmethod
     def resolve_progress(job: Job) -> str:
@@ -90,17 +106,17 @@ class TextOut(Schema):
 
 @router.post("", response={201: JobOut}, summary="Submit a job")
 def submit(request: SignedIn, body: NewJob) -> Any:
-    return 201, _submit(request, body, body.prompts)
+    return Status(201, _submit(request, body, body.prompts))
 
 
 @router.post("/from-file", response={201: JobOut}, summary="Submit a job with a file of prompts")
 def submit_file(request: SignedIn, settings: Form[Sampling], file: File[UploadedFile]) -> Any:
-    return 201, _submit(request, settings, read_prompts(file.name or "", file.read()))
+    return Status(201, _submit(request, settings, read_prompts(file.name or "", file.read())))
 
 
-@router.get("", response=list[JobOut], summary="Jobs of your organisations, newest first")
+@router.get("", response=list[JobSummary], summary="Jobs of your organisations, newest first")
 @paginate
-def list_jobs(request: SignedIn, status: str = "") -> Any:
+def list_jobs(request: SignedIn, status: Word = "") -> Any:
     jobs = Job.objects.visible_to(request.user).newest_first()
     return jobs.filter(status=status) if status else jobs
 

@@ -9,6 +9,8 @@ MOST_PROMPTS = 50_000
 MOST_SEQUENCES = 250_000
 LONGEST_PROMPT = 20_000  # characters; the worker then counts tokens against the model's context
 LONGEST_SEED = 2**63 - 1
+LONGEST_NAME = 120  # characters
+LONGEST_KEY = 100  # characters of an idempotency key
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,21 @@ LIMITS = {
 }
 
 
+def check_text(field: str, label: str, noun: str, text: str, longest: int) -> None:
+    """Raise Refused where a text is too long, or has what no text has: a null character or half a character."""
+    if len(text) > longest:
+        raise Refused(
+            f"{label} has {len(text):,} characters; a {noun} takes at most {longest:,}.",
+            field=field,
+            limit=longest,
+            given=len(text),
+        )
+    if "\0" in text:
+        raise Refused(f"{label} contains a null character, which no text has.", field=field)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Refused(f"{label} contains half a character, which no text has.", field=field)
+
+
 def check_prompts(prompts: list[str]) -> None:
     """Raise Refused unless there are prompts, not too many, none empty and none too long."""
     if not prompts:
@@ -74,15 +91,7 @@ def check_prompts(prompts: list[str]) -> None:
     for number, prompt in enumerate(prompts, start=1):
         if not prompt.strip():
             raise Refused(f"Prompt {number:,} is empty.", field="prompts", given=number)
-        if len(prompt) > LONGEST_PROMPT:
-            raise Refused(
-                f"Prompt {number:,} has {len(prompt):,} characters; a prompt takes at most {LONGEST_PROMPT:,}.",
-                field="prompts",
-                limit=LONGEST_PROMPT,
-                given=len(prompt),
-            )
-        if "\x00" in prompt:
-            raise Refused(f"Prompt {number:,} contains a null character, which no text has.", field="prompts")
+        check_text("prompts", f"Prompt {number:,}", "prompt", prompt, LONGEST_PROMPT)
 
 
 def check_sequences(prompts: int, samples: int) -> None:

@@ -227,7 +227,7 @@ class Completion(models.Model):
     prompt_tokens = models.PositiveIntegerField(null=True)
     tokens = models.PositiveIntegerField(null=True)
     finish_reason = models.CharField(max_length=10, blank=True)
-    error = models.CharField(max_length=400, blank=True)
+    error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True)
 
     objects = CompletionQuerySet.as_manager()

@@ -42,7 +42,7 @@ def _plain(name: str, number: int, line: str) -> str:
 def _json(name: str, number: int, line: str) -> str:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(f"Line {number:,} of “{name}” is not JSON.", field="file", given=number) from None
     prompt = row.get("prompt") if isinstance(row, dict) else None
     if not isinstance(prompt, str):

@@ -1,4 +1,4 @@
-"""Tables that only grow: PostgreSQL itself refuses UPDATE, DELETE and TRUNCATE, whoever asks."""
+"""Tables that only grow, and columns that never change: PostgreSQL itself refuses, whoever asks."""
 
 from django.db.migrations import RunSQL
 
@@ -21,6 +21,24 @@ DO $$ DECLARE other text; BEGIN
 END $$;
 """
 
+FREEZE = """
+CREATE OR REPLACE FUNCTION refuse_new_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF ROW({new}) IS DISTINCT FROM ROW({old}) THEN
+        RAISE EXCEPTION 'table {table} keeps {columns} as they were' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER {table}_frozen BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_new_{table}();
+CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change();
+"""
+
+UNFREEZE = """
+DROP TRIGGER {table}_frozen ON {table};
+DROP TRIGGER {table}_kept ON {table};
+DROP FUNCTION refuse_new_{table}();
+"""
+
 RELEASE = """
 DROP TRIGGER {table}_rows ON {table};
 DROP TRIGGER {table}_whole ON {table};
@@ -30,3 +48,10 @@ DROP TRIGGER {table}_whole ON {table};
 def append_only(table: str) -> RunSQL:
     """The migration operation that makes `table` append-only."""
     return RunSQL(FUNCTION + PROTECT.format(table=table), RELEASE.format(table=table))
+
+
+def frozen(table: str, *columns: str) -> RunSQL:
+    """The migration operation after which rows of `table` stay, and these columns keep their first value."""
+    new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
+    names = {"table": table, "columns": ", ".join(columns), "new": new, "old": old}
+    return RunSQL(FREEZE.format(**names), UNFREEZE.format(**names))

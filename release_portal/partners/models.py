@@ -235,7 +235,7 @@ class Letter(models.Model):
     """
 
     to = models.EmailField()
-    subject = models.CharField(max_length=300)
+    subject = models.TextField()
     body = models.TextField()
     html = models.TextField(blank=True)
     written_at = models.DateTimeField()

@@ -147,15 +147,15 @@ class Cast:
 
 
 def _apply(cast):
-    return lambda: partners.apply(by=cast.ada, **cast.application())
+    return lambda by=cast.ada, told=cast.application(): partners.apply(by=by, **told)
 
 
 def _admit(cast):
-    return lambda partner=cast.applied: partners.admit(by=cast.rita, partner=partner)
+    return lambda partner=cast.applied, by=cast.rita: partners.admit(by=by, partner=partner)
 
 
 def _decline(cast):
-    return lambda partner=cast.applied: partners.decline(by=cast.rita, partner=partner, reason="Too vague.")
+    return lambda partner=cast.applied, by=cast.rita: partners.decline(by=by, partner=partner, reason="Too vague.")
 
 
 def _invite(cast):

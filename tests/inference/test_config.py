@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.config import ConfigError, broker_url, from_environment
+from inference.config import ConfigError, from_environment
+from inference.contract import broker_url
 
 COMPLETE = {
     "REDIS_URL": "redis://broker:6379/0",

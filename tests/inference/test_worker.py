@@ -14,7 +14,6 @@ from celery import Celery
 from cryptography.fernet import Fernet
 
 from inference import contract
-from inference.config import broker_url
 from inference.contract import Hello, Report, Sampling, Sequence, WorkOrder
 from inference.seal import Seal
 from tests.inference.tiny import install_tiny_gpt2
@@ -31,7 +30,7 @@ class Site:
         self.url = f"unix://{self.socket}"
         self.key = Fernet.generate_key().decode()
         self.seal = Seal(self.key)
-        self.app = Celery("site", broker=broker_url(self.url), set_as_current=False)
+        self.app = Celery("site", broker=contract.broker_url(self.url), set_as_current=False)
         self.server = None
         self.received = []
 

@@ -47,7 +47,7 @@ def test_admit_by_the_page_says_so(desk, applied):
 def test_decline_by_the_page_without_a_reason_keeps_the_page(desk, applied):
     response = desk.post("/review/organisations/university-of-northlake/", {"decline": "1", "reason": " "})
     assert response.status_code == 200
-    assert "a reason is needed to decline" in body(response)
+    assert "Say why: the organisation reads the reason." in body(response)
     applied.refresh_from_db()
     assert applied.status == "applied"
 
@@ -118,7 +118,7 @@ def test_revoke_by_the_page_says_what_it_stops_and_does(client_of, mara, grant, 
 
 def test_revoke_by_the_page_without_a_reason_is_refused(client_of, mara, grant):
     response = client_of(mara).post(f"/review/grants/{grant.pk}/revoke/", {"reason": ""})
-    assert "a reason is needed to revoke" in body(response)
+    assert "Say why: the organisation reads the reason." in body(response)
     grant.refresh_from_db()
     assert grant.status == "active"
 

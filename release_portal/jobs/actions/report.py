@@ -83,7 +83,7 @@ def _store(job: Job, order: WorkOrder, texts: Iterable[contract.Text], at: datet
     stored = list(order.completions.unfinished().filter(pk__in=reported))
     for completion in stored:
         text = reported[completion.pk]
-        completion.text, completion.error = text.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"), text.error[:400]
+        completion.text, completion.error = text.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"), text.error
         completion.prompt_tokens, completion.tokens = text.prompt_tokens, min(text.tokens, job.max_new_tokens)
         completion.finish_reason, completion.finished_at = text.finish_reason, at
     if not stored:
@@ -103,7 +103,9 @@ def _store(job: Job, order: WorkOrder, texts: Iterable[contract.Text], at: datet
 def _finish(job: Job, order: WorkOrder, at: datetime, *, by: User | None) -> None:
     move(order, WorkOrder.Status.DONE, ended_at=at)
     if job.texts_done == job.sequences:
-        reason = f"{job.texts_refused:,} prompts could not be continued; each says why." if job.texts_refused else ""
+        number = job.texts_refused
+        told = "1 prompt could not be continued; it says why."
+        reason = "" if not number else told if number == 1 else f"{number:,} prompts could not be continued; each says why."
         end(by=by, job=job, status=Job.Status.FINISHED, reason=reason)
     wake("jobs.dispatch")
 

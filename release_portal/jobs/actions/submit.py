@@ -18,7 +18,7 @@ from release_portal.partners.models import Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from ..limits import LIMITS, LONGEST_SEED, check_prompts, check_sequences
+from ..limits import LIMITS, LONGEST_KEY, LONGEST_NAME, LONGEST_SEED, check_prompts, check_sequences, check_text
 from ..models import Completion, Job, Prompt
 
 ROWS_AT_ONCE = 5_000
@@ -54,12 +54,14 @@ def submit(
     settings = {field: LIMITS[field].read(given) for field, given in settings.items()}
     check_prompts(prompts)
     check_sequences(len(prompts), int(settings["samples"]))
+    check_text("name", "The name of the job", "name", name, LONGEST_NAME)
     key = idempotency_key or secrets.token_urlsafe(16)
+    check_text("idempotency_key", "The idempotency key", "key", key, LONGEST_KEY)
     earlier = Job.objects.filter(submitted_by=by, idempotency_key=key).first()
     if earlier:
         return earlier
     try:
-        return _admit(by, partner, size, prompts, settings, name.strip()[:120], key)
+        return _admit(by, partner, size, prompts, settings, name.strip(), key)
     except IntegrityError:
         return Job.objects.get(submitted_by=by, idempotency_key=key)
 

@@ -83,6 +83,8 @@ def open_invitation(*, by: User, key: str) -> Invitation:
 def accept_invitation(*, by: User, key: str) -> Membership:
     """Join an organisation in the roles that were offered."""
     invitation = open_invitation(by=by, key=key)
+    if Membership.objects.current().filter(user=by, partner=invitation.partner).exists():
+        raise Refused(f"You already belong to {invitation.partner}.")
     move(invitation, Invitation.Status.ACCEPTED)
     membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
     membership.roles.set(invitation.roles.all())

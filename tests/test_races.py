@@ -1,0 +1,227 @@
+"""Two people, or two clicks, at the same moment: real threads, real transactions, many times over."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agreements import actions as agreements
+from agreements.models import Agreement, Signature
+from release_portal.access import actions as access
+from release_portal.access.models import AccessRequest, Grant
+from release_portal.audit.models import Event
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Completion, Job, WorkOrder
+from release_portal.lib.states import Refused
+from release_portal.partners import actions as partners
+from release_portal.partners.actions.members import hash_of
+from release_portal.partners.models import Invitation, Membership, Partner, Role, User
+from release_portal.releases.models import Family, ModelSize
+
+from . import factories
+
+TIMES = 20
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def person(role: str) -> User:
+    """Somebody at the lab who stays from run to run."""
+    found = User.objects.filter(email=f"{role}@races.example").first()
+    return found or factories.UserFactory(name=role, email=f"{role}@races.example", lab_roles=["reviewer"])
+
+
+@pytest.fixture
+def size(committed) -> ModelSize:
+    family, _ = Family.objects.get_or_create(slug="races", defaults={"name": "Races", "summary": "For races."})
+    size, _ = ModelSize.objects.get_or_create(
+        family=family, name="1M", defaults={"parameters": 10**6, "context_tokens": 64}
+    )
+    return size
+
+
+@pytest.fixture
+def partner(committed) -> Partner:
+    """An admitted organisation, new each time; its applicant does everything there."""
+    applicant = factories.UserFactory(email=f"{uuid.uuid4().hex}@races.example")
+    partner = factories.PartnerFactory(applied_by=applicant, legal_name=f"Races {uuid.uuid4().hex}")
+    roles = Role.objects.filter(at_lab=False)
+    factories.MembershipFactory(user=applicant, partner=partner, roles=list(roles))
+    return partner
+
+
+@pytest.fixture
+def signed(partner) -> Partner:
+    factories.AgreementFactory(partner=partner, signed=True)
+    return partner
+
+
+@pytest.fixture
+def grant(signed, size) -> Grant:
+    """Enough for exactly one job of ten tokens."""
+    return factories.GrantFactory(partner=signed, size=size, token_quota=10)
+
+
+def ledger(grant) -> tuple[int, int]:
+    return Grant.objects.values_list("tokens_used", "tokens_reserved").get(pk=grant.pk)
+
+
+def submission(grant, key):
+    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 1, "idempotency_key": key}
+    return lambda: jobs.submit(by=grant.partner.applied_by, prompts=["one"], **told)
+
+
+def won_and_lost(ends):
+    """One got what they asked for, the other a refusal."""
+    (lost,) = [end for end in ends if isinstance(end, Refused)]
+    (won,) = [end for end in ends if not isinstance(end, Refused)]
+    return won, lost
+
+
+def test_two_reviewers_decide_one_request_at_once(race, signed, size):
+    rita, tom = person("rita"), person("tom")
+    for _ in range(TIMES):
+        request = factories.AccessRequestFactory(partner=signed, size=size)
+        waiting = AccessRequest.objects.select_related("partner", "size__family").filter(pk=request.pk)
+        mine, yours = waiting.get(), waiting.get()
+        ends = race(
+            lambda mine=mine: access.grant_request(
+                by=rita, request=mine, ends_on=factories.in_days(9), token_quota=10
+            ),
+            lambda yours=yours: access.decline_request(by=tom, request=yours, reason="Too vague."),
+        )
+        _, lost = won_and_lost(ends)
+        request.refresh_from_db()
+        assert lost.sentence.startswith(f"This request is already {request.get_status_display().lower()} by ")
+        assert request.decided_by.name in lost.sentence
+        granted = Grant.objects.filter(request=request)
+        assert granted.count() == (request.status == "granted")
+        assert Event.objects.about(request).count() == 1
+        for grant in granted:
+            access.revoke_grant(by=rita, grant=grant, reason="The race is over.")
+
+
+def test_two_submissions_want_the_last_of_the_quota_at_once(race, grant):
+    for _ in range(TIMES):
+        ends = race(*(submission(grant, uuid.uuid4().hex) for _ in range(2)))
+        won, lost = won_and_lost(ends)
+        assert lost.field == "quota"
+        assert "0 are left of the 10" in lost.sentence
+        assert ledger(grant) == (0, 10)
+        jobs.cancel(by=grant.partner.applied_by, job=won)
+        assert ledger(grant) == (0, 0)
+    assert Job.objects.filter(grant=grant).count() == TIMES
+
+
+@pytest.mark.parametrize("quota", [10, 1_000])
+def test_double_click_on_submit_is_one_job(race, grant, quota):
+    """Also where the quota has room for one only: the second click is the first job, not a refusal."""
+    Grant.objects.filter(pk=grant.pk).update(token_quota=quota)
+    for _ in range(TIMES):
+        key = uuid.uuid4().hex
+        first, second = race(submission(grant, key), submission(grant, key))
+        assert first == second
+        assert ledger(grant) == (0, 10)
+        assert Completion.objects.filter(job=first).count() == 1
+        assert Event.objects.about(first).filter(kind="job.submitted").count() == 1
+        jobs.cancel(by=grant.partner.applied_by, job=first)
+
+
+def test_two_signatures_at_once_are_one_agreement(race, committed):
+    version = factories.published_agreement()
+    origin = agreements.Origin("203.0.113.7", "Firefox")
+    for _ in range(TIMES):
+        one, other = factories.UserFactory.create_batch(2)
+        partner = factories.PartnerFactory(applied_by=one)
+        for user in (one, other):
+            factories.MembershipFactory(user=user, partner=partner, roles=["signatory"])
+        told = {
+            "partner": partner,
+            "version": version,
+            "text_sha256": version.text_sha256,
+            "legal_name": "Somebody Else",
+            "title": "Director",
+            "states_authority": True,
+            "states_intent": True,
+            "origin": origin,
+        }
+        ends = race(*(lambda by=by, told=told: agreements.sign(by=by, **told) for by in (one, other)))
+        won, lost = won_and_lost(ends)
+        assert lost.sentence == f"{partner} has already signed the {version}."
+        assert Agreement.objects.filter(partner=partner).count() == 1
+        assert Signature.objects.get(agreement__partner=partner) == won
+
+
+def handed_out(grant) -> WorkOrder:
+    """A job of two texts, all of it with a worker, as dispatch leaves it."""
+    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
+    job = jobs.submit(by=grant.partner.applied_by, prompts=["one", "two"], **told)
+    at = job.submitted_at
+    Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, started_at=at)
+    order = WorkOrder.objects.create(job=job, token=1, handed_out_at=at, leased_until=at)
+    job.completions.update(order=order)
+    return order
+
+
+def test_two_deliveries_of_one_report_at_once_charge_once(race, grant):
+    Grant.objects.filter(pk=grant.pk).update(token_quota=10 * TIMES)
+    for number in range(1, TIMES + 1):
+        order = handed_out(grant)
+        told = factories.report_on(order, tokens_each=3, ended=bool(number % 2))
+        assert race(*(lambda told=told: jobs.receive_report(by=None, report=told) for _ in range(2))) == [None, None]
+        job = Job.objects.get(pk=order.job_id)
+        assert (job.status, job.texts_done, job.tokens_done) == ("finished", 2, 6)
+        assert ledger(grant) == (6 * number, 0)
+        assert Event.objects.about(job).filter(kind="job.finished").count() == 1
+
+
+def test_cancel_and_the_last_report_at_once_settle_once(race, grant):
+    Grant.objects.filter(pk=grant.pk).update(token_quota=10 * TIMES)
+    used = 0
+    for _ in range(TIMES):
+        order = handed_out(grant)
+        job = Job.objects.select_related("partner").get(pk=order.job_id)
+        told = factories.report_on(order, tokens_each=3, ended=True)
+        race(
+            lambda job=job: jobs.cancel(by=grant.partner.applied_by, job=job),
+            lambda told=told: jobs.receive_report(by=None, report=told),
+        )
+        job.refresh_from_db()
+        assert (job.status, job.texts_done) in {("finished", 2), ("cancelled", 0)}
+        used += job.tokens_done
+        assert ledger(grant) == (used, 0)
+
+
+def test_revoke_and_submit_at_once_leave_nothing_running(race, signed, size):
+    """Whichever is first: no job is left that the rule does not allow once dispatch has looked."""
+    rita = person("rita")
+    for _ in range(TIMES):
+        grant = factories.GrantFactory(partner=signed, size=size, token_quota=10)
+        race(
+            lambda grant=grant: access.revoke_grant(by=rita, grant=grant, reason="The race is over."),
+            submission(grant, uuid.uuid4().hex),
+        )
+        jobs.stop_no_longer_allowed(by=None, at=timezone.now())
+        assert not Job.objects.live().filter(grant=grant).exists()
+        assert ledger(grant) == (0, 0)
+
+
+def test_an_invitation_accepted_twice_at_once_is_one_membership(race, committed):
+    partner = factories.PartnerFactory()
+    for _ in range(TIMES):
+        invited = factories.UserFactory(email=f"{uuid.uuid4().hex}@races.example")
+        key = uuid.uuid4().hex
+        now = timezone.now()
+        invitation = Invitation.objects.create(
+            partner=partner,
+            email=invited.email,
+            key_hash=hash_of(key),
+            invited_by=partner.applied_by,
+            invited_at=now,
+            expires_at=now + timedelta(days=1),
+        )
+        invitation.roles.set(["researcher"])
+        ends = race(*(lambda by=invited, key=key: partners.accept_invitation(by=by, key=key) for _ in range(2)))
+        _, lost = won_and_lost(ends)
+        assert "already accepted" in lost.sentence
+        assert Membership.objects.filter(user=invited).count() == 1
