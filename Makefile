@@ -31,19 +31,21 @@ run: environment ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && honcho start'
 
 test: environment ## all tests; ARGS="-k signing" chooses
+	rm -rf $(HOME_DIR)/test
 	$(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest $(ARGS)
 
 faults: environment ## the fault tests at length
+	rm -rf $(HOME_DIR)/test
 	FAULTS_AT_LENGTH=1 $(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest tests/faults $(ARGS)
 
 check: environment ## format, lint, types, import contracts, deployment checks, missing migrations
 	ruff format --check .
 	ruff check .
-	mypy
 	lint-imports
-	$(SERVICES) $(HOME_DIR)/test sh -c '\
-		BASE_URL=https://portal.example ALLOWED_HOSTS=portal.example python manage.py check --deploy --fail-level WARNING && \
-		python manage.py makemigrations --check --dry-run'
+	$(SERVICES) $(HOME_DIR)/check sh -ec '\
+		mypy; \
+		python manage.py makemigrations --check --dry-run; \
+		BASE_URL=https://portal.example ALLOWED_HOSTS=portal.example python manage.py check --deploy --fail-level WARNING'
 
 format: environment ## put the code in its one form
 	ruff format .

@@ -1,7 +1,7 @@
 """The cast, and the world it acts in: a real PostgreSQL under the application's own role.
 
-Ada signs for Northlake and leads its research; Ben researches there. Cleo does all of it at Southbank and must never see
-Northlake. Rita and Tom review, Mara manages releases, Otto audits; Zoe is anonymous.
+Ada signs for Northlake and leads its research; Ben researches there. Cleo does all of it at Southbank and must never
+see Northlake. Rita and Tom review, Mara manages releases, Otto audits; Zoe is anonymous.
 """
 
 import threading
@@ -379,7 +379,7 @@ def race() -> Callable[..., list]:
                 ends[place] = call()
             except Refused as refused:
                 ends[place] = refused
-            except Exception as error:  # noqa: BLE001 - told to the test, which fails on it
+            except Exception as error:
                 ends[place] = error
             finally:
                 connection.close()

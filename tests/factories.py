@@ -1,4 +1,4 @@
-"""Rows for tests. The cast comes about by the verbs themselves (`conftest.py`); these make many rows, or odd ones, fast."""
+"""Rows for tests. The cast comes about by the verbs themselves (`conftest.py`); these make many or odd rows, fast."""
 
 import uuid
 from datetime import timedelta
@@ -30,8 +30,8 @@ class UserFactory(DjangoModelFactory):
         skip_postgeneration_save = True
 
     name = Sequence(lambda n: f"Person {n}")
-    email = Sequence(lambda n: f"person{n}@elsewhere.example")
-    password = "!"  # nobody signs in with a password here
+    email = LazyFunction(lambda: f"{uuid.uuid4().hex[:12]}@elsewhere.example")
+    password = "a hash of no password"  # the person has one, and nobody knows it
 
     @factory.post_generation
     def lab_roles(self, create, codes):
@@ -247,8 +247,6 @@ def report_on(order: WorkOrder, *, texts: int | None = None, tokens_each: int = 
     """What a worker would say of the order under its current token; `texts` of it finished, or all."""
     order.refresh_from_db()
     unfinished = order.completions.order_by("index")[:texts]
-    written = tuple(
-        contract.Text(str(text.pk), f" text {text.index}", 2, tokens_each, "length") for text in unfinished
-    )
+    written = tuple(contract.Text(str(text.pk), f" text {text.index}", 2, tokens_each, "length") for text in unfinished)
     told = {"token": order.token, "worker": "worker-1", "texts": written, "tokens": tokens_each * len(written)} | fields
     return contract.Report(order=str(order.pk), **told)

@@ -85,9 +85,7 @@ def test_two_reviewers_decide_one_request_at_once(race, signed, size):
         waiting = AccessRequest.objects.select_related("partner", "size__family").filter(pk=request.pk)
         mine, yours = waiting.get(), waiting.get()
         ends = race(
-            lambda mine=mine: access.grant_request(
-                by=rita, request=mine, ends_on=factories.in_days(9), token_quota=10
-            ),
+            lambda mine=mine: access.grant_request(by=rita, request=mine, ends_on=factories.in_days(9), token_quota=10),
             lambda yours=yours: access.decline_request(by=tom, request=yours, reason="Too vague."),
         )
         _, lost = won_and_lost(ends)

@@ -4,47 +4,45 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Agreement',
+            name="Agreement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='AgreementVersion',
+            name="AgreementVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(unique=True)),
-                ('text', models.TextField(help_text='Markdown, exactly as published')),
-                ('text_sha256', models.CharField(max_length=64, unique=True)),
-                ('term_days', models.PositiveIntegerField()),
-                ('published_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(unique=True)),
+                ("text", models.TextField(help_text="Markdown, exactly as published")),
+                ("text_sha256", models.CharField(max_length=64, unique=True)),
+                ("term_days", models.PositiveIntegerField()),
+                ("published_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Signature',
+            name="Signature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('signer_email', models.EmailField(max_length=254)),
-                ('organisation', models.CharField(max_length=200)),
-                ('legal_name', models.CharField(max_length=120)),
-                ('title', models.CharField(max_length=120)),
-                ('authority_statement', models.TextField()),
-                ('intent_statement', models.TextField()),
-                ('signed_at', models.DateTimeField()),
-                ('address', models.GenericIPAddressField(help_text='where the request came from', null=True)),
-                ('user_agent', models.CharField(max_length=300)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("text_sha256", models.CharField(max_length=64)),
+                ("signer_email", models.EmailField(max_length=254)),
+                ("organisation", models.CharField(max_length=200)),
+                ("legal_name", models.CharField(max_length=120)),
+                ("title", models.CharField(max_length=120)),
+                ("authority_statement", models.TextField()),
+                ("intent_statement", models.TextField()),
+                ("signed_at", models.DateTimeField()),
+                ("address", models.GenericIPAddressField(help_text="where the request came from", null=True)),
+                ("user_agent", models.CharField(max_length=300)),
             ],
         ),
     ]

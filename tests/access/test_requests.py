@@ -64,9 +64,7 @@ def test_request_for_what_is_granted_is_refused(grant, ada, asking):
 @pytest.mark.parametrize("who", ["ben", "cleo", "rita"])
 def test_request_without_the_right_is_forbidden(northlake, size_124m, asking, who, request):
     with pytest.raises(Forbidden, match="“Request access to sizes” needs a role"):
-        actions.request_access(
-            by=request.getfixturevalue(who), partner=northlake, size=size_124m, **asking()
-        )
+        actions.request_access(by=request.getfixturevalue(who), partner=northlake, size=size_124m, **asking())
 
 
 def test_grant_begins_now_and_ends_with_the_day(access_request, rita, ada, letters):

@@ -133,9 +133,7 @@ def test_sign_with_the_longest_names_is_accepted(cleo, rita, application, agreem
 
 
 @pytest.mark.parametrize("who", ["cleo", "rita", "zoe_registered"])
-def test_sign_for_an_organisation_that_is_not_ones_own_is_forbidden(
-    admitted, agreement_version, signing, request, who
-):
+def test_sign_for_an_organisation_that_is_not_ones_own_is_forbidden(admitted, agreement_version, signing, request, who):
     by = factories.UserFactory() if who == "zoe_registered" else request.getfixturevalue(who)
     with pytest.raises(Forbidden, match="“Sign agreements” needs a role"):
         sign(by, admitted, signing(agreement_version))

@@ -30,9 +30,7 @@ def end(order, **told):
 
 
 def fail(order, error, *, retry):
-    actions.receive_report(
-        by=None, report=factories.report_on(order, texts=0, ended=True, error=error, retry=retry)
-    )
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0, ended=True, error=error, retry=retry))
 
 
 def after_the_lease(order):
@@ -232,9 +230,7 @@ def test_worker_that_asks_for_another_at_length_is_understood(order, job):
 def test_worker_handing_back_is_not_an_attempt(order, job, wire):
     for token in range(2, 7):
         with wire:
-            actions.receive_report(
-                by=None, report=factories.report_on(order, texts=0, ended=True, stopped=True)
-            )
+            actions.receive_report(by=None, report=factories.report_on(order, texts=0, ended=True, stopped=True))
         order.refresh_from_db()
         assert (order.token, order.attempts, wire.orders[0].token) == (token, 0, token)
     job.refresh_from_db()

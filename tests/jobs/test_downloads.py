@@ -65,9 +65,7 @@ def test_jsonl_has_the_stored_rows_in_the_order_of_the_job(finished, download):
     assert [row["text"] for row in rows] == AWKWARD
     assert [(row["prompt_number"], row["sample"]) for row in rows] == [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]
     assert response["content-type"] == "application/jsonl; charset=utf-8"
-    assert response["content-disposition"] == (
-        f'attachment; filename="gpt2-124M-{str(finished.pk)[:8]}.jsonl"'
-    )
+    assert response["content-disposition"] == (f'attachment; filename="gpt2-124M-{str(finished.pk)[:8]}.jsonl"')
 
 
 def test_csv_has_the_same_rows(finished, download):

@@ -32,7 +32,13 @@ def standing(job):
 def test_report_stores_texts_as_they_finish(order, job):
     tell(factories.report_on(order, texts=1, tokens=8))
     text = job.completions.finished().get()
-    assert (text.index, text.text, text.tokens, text.prompt_tokens, text.finish_reason) == (0, " text 0", 5, 2, "length")
+    assert (text.index, text.text, text.tokens, text.prompt_tokens, text.finish_reason) == (
+        0,
+        " text 0",
+        5,
+        2,
+        "length",
+    )
     assert standing(job) == (1, 5, 5, 10)
     order.refresh_from_db()
     assert (order.worker, order.tokens) == ("worker-1", 8)

@@ -58,7 +58,12 @@ def test_submit_many_prompts_takes_few_queries(submit, django_assert_max_num_que
         (50_001, {}, "prompts", "A job takes at most 50,000 prompts; this has 50,001."),
         (["a"], {"temperature": -1}, "temperature", "Temperature is a number from 0 to 2; you gave “-1”."),
         (["a"], {"temperature": "hot"}, "temperature", "Temperature is a number from 0 to 2; you gave “hot”."),
-        (["a"], {"samples": 1_001}, "samples", "Samples per prompt is a whole number from 1 to 1,000; you gave “1001”."),
+        (
+            ["a"],
+            {"samples": 1_001},
+            "samples",
+            "Samples per prompt is a whole number from 1 to 1,000; you gave “1001”.",
+        ),
         (["a"] * 251, {"samples": 1_000}, "samples", "A job takes at most 250,000 texts; 251 prompts with 1,000"),
         (
             ["a"] * 100,

@@ -109,9 +109,7 @@ def test_note_weights_twice_keeps_who_held_them_first(size):
 
 def test_open_without_a_reason_is_refused(size, mara):
     with pytest.raises(Refused, match="Say why") as refused:
-        actions.open_component(
-            by=mara, size=size, component=Component.WEIGHTS, audience=Audience.OPEN, reason=""
-        )
+        actions.open_component(by=mara, size=size, component=Component.WEIGHTS, audience=Audience.OPEN, reason="")
     assert refused.value.field == "reason"
 
 

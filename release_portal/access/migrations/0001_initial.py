@@ -5,41 +5,61 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AccessRequest',
+            name="AccessRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.TextField(max_length=4000, validators=[django.core.validators.MinLengthValidator(20)])),
-                ('tokens_wanted', models.BigIntegerField(verbose_name='tokens wanted')),
-                ('until_wanted', models.DateField(verbose_name='access wanted until')),
-                ('status', models.CharField(choices=[('submitted', 'Waiting for review'), ('granted', 'Granted'), ('declined', 'Declined'), ('withdrawn', 'Withdrawn')], default='submitted', max_length=10)),
-                ('submitted_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "purpose",
+                    models.TextField(max_length=4000, validators=[django.core.validators.MinLengthValidator(20)]),
+                ),
+                ("tokens_wanted", models.BigIntegerField(verbose_name="tokens wanted")),
+                ("until_wanted", models.DateField(verbose_name="access wanted until")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("submitted", "Waiting for review"),
+                            ("granted", "Granted"),
+                            ("declined", "Declined"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="submitted",
+                        max_length=10,
+                    ),
+                ),
+                ("submitted_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True)),
             ],
             options={
-                'verbose_name': 'request',
+                "verbose_name": "request",
             },
         ),
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('token_quota', models.BigIntegerField()),
-                ('tokens_used', models.BigIntegerField(default=0)),
-                ('tokens_reserved', models.BigIntegerField(default=0)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('revoked', 'Revoked'), ('expired', 'Ended')], default='active', max_length=10)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('end_reason', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                ("token_quota", models.BigIntegerField()),
+                ("tokens_used", models.BigIntegerField(default=0)),
+                ("tokens_reserved", models.BigIntegerField(default=0)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("revoked", "Revoked"), ("expired", "Ended")],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("end_reason", models.TextField(blank=True)),
             ],
         ),
     ]

@@ -5,22 +5,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=60)),
-                ('sentence', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('about', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=120), size=None)),
-                ('detail', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=60)),
+                ("sentence", models.TextField()),
+                ("at", models.DateTimeField()),
+                (
+                    "about",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=120), size=None),
+                ),
+                ("detail", models.JSONField(default=dict)),
             ],
         ),
     ]

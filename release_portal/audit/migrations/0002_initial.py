@@ -7,26 +7,27 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('audit', '0001_initial'),
+        ("audit", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='event',
-            name='by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="event",
+            name="by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddIndex(
-            model_name='event',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['about'], name='audit_event_about_14a944_gin'),
+            model_name="event",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["about"], name="audit_event_about_14a944_gin"),
         ),
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['kind', '-id'], name='audit_event_kind_ef4aa5_idx'),
+            model_name="event",
+            index=models.Index(fields=["kind", "-id"], name="audit_event_kind_ef4aa5_idx"),
         ),
     ]

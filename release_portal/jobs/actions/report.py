@@ -105,7 +105,9 @@ def _finish(job: Job, order: WorkOrder, at: datetime, *, by: User | None) -> Non
     if job.texts_done == job.sequences:
         number = job.texts_refused
         told = "1 prompt could not be continued; it says why."
-        reason = "" if not number else told if number == 1 else f"{number:,} prompts could not be continued; each says why."
+        reason = (
+            "" if not number else told if number == 1 else f"{number:,} prompts could not be continued; each says why."
+        )
         end(by=by, job=job, status=Job.Status.FINISHED, reason=reason)
     wake("jobs.dispatch")
 

@@ -6,102 +6,134 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('access', '0002_initial'),
-        ('jobs', '0001_initial'),
-        ('partners', '0001_initial'),
-        ('releases', '0001_initial'),
+        ("access", "0002_initial"),
+        ("jobs", "0001_initial"),
+        ("partners", "0001_initial"),
+        ("releases", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='job',
-            name='ended_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="job",
+            name="ended_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='job',
-            name='grant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='access.grant'),
+            model_name="job",
+            name="grant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="access.grant"
+            ),
         ),
         migrations.AddField(
-            model_name='job',
-            name='partner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='partners.partner'),
+            model_name="job",
+            name="partner",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="partners.partner"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='size',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='releases.modelsize'),
+            model_name="job",
+            name="size",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="releases.modelsize"
+            ),
         ),
         migrations.AddField(
-            model_name='job',
-            name='submitted_by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to=settings.AUTH_USER_MODEL),
+            model_name="job",
+            name="submitted_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='completion',
-            name='job',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='jobs.job'),
+            model_name="completion",
+            name="job",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="completions", to="jobs.job"
+            ),
         ),
         migrations.AddField(
-            model_name='prompt',
-            name='job',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='prompts', to='jobs.job'),
+            model_name="prompt",
+            name="job",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="prompts", to="jobs.job"),
         ),
         migrations.AddField(
-            model_name='completion',
-            name='prompt',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='jobs.prompt'),
+            model_name="completion",
+            name="prompt",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="completions", to="jobs.prompt"
+            ),
         ),
         migrations.AddField(
-            model_name='workorder',
-            name='job',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='jobs.job'),
+            model_name="workorder",
+            name="job",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="jobs.job"),
         ),
         migrations.AddField(
-            model_name='completion',
-            name='order',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='jobs.workorder'),
+            model_name="completion",
+            name="order",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="completions", to="jobs.workorder"
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['partner', '-submitted_at'], name='jobs_job_partner_e7e26d_idx'),
+            model_name="job",
+            index=models.Index(fields=["partner", "-submitted_at"], name="jobs_job_partner_e7e26d_idx"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['size', 'submitted_at'], name='live_jobs'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=["size", "submitted_at"],
+                name="live_jobs",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(fields=('submitted_by', 'idempotency_key'), name='job_submitted_once'),
+            model_name="job",
+            constraint=models.UniqueConstraint(fields=("submitted_by", "idempotency_key"), name="job_submitted_once"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('texts_done__lte', models.F('sequences'))), name='no_more_texts_than_asked'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("texts_done__lte", models.F("sequences"))), name="no_more_texts_than_asked"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('status__in', ['queued', 'running'])), models.Q(models.Q(('status__in', ['queued', 'running']), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='ended_job_has_end'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at__isnull", True), ("status__in", ["queued", "running"])),
+                    models.Q(
+                        models.Q(("status__in", ["queued", "running"]), _negated=True), ("ended_at__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="ended_job_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='prompt',
-            constraint=models.UniqueConstraint(fields=('job', 'index'), name='prompt_once_in_job'),
+            model_name="prompt",
+            constraint=models.UniqueConstraint(fields=("job", "index"), name="prompt_once_in_job"),
         ),
         migrations.AddIndex(
-            model_name='workorder',
-            index=models.Index(condition=models.Q(('status', 'out')), fields=['leased_until'], name='orders_out'),
+            model_name="workorder",
+            index=models.Index(condition=models.Q(("status", "out")), fields=["leased_until"], name="orders_out"),
         ),
         migrations.AddIndex(
-            model_name='completion',
-            index=models.Index(condition=models.Q(('finished_at__isnull', True), ('order__isnull', True)), fields=['job', 'index'], name='completions_waiting'),
+            model_name="completion",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", True), ("order__isnull", True)),
+                fields=["job", "index"],
+                name="completions_waiting",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='completion',
-            constraint=models.UniqueConstraint(fields=('job', 'index'), name='completion_once_in_job'),
+            model_name="completion",
+            constraint=models.UniqueConstraint(fields=("job", "index"), name="completion_once_in_job"),
         ),
     ]

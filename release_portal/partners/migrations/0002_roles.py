@@ -19,9 +19,7 @@ ROLES = [
 def add_roles(apps, schema_editor):
     roles = apps.get_model("partners", "Role").objects.using(schema_editor.connection.alias)
     for rank, (code, title, explanation, at_lab, permissions) in enumerate(ROLES):
-        roles.create(
-            code=code, title=title, explanation=explanation, at_lab=at_lab, rank=rank, permissions=permissions
-        )
+        roles.create(code=code, title=title, explanation=explanation, at_lab=at_lab, rank=rank, permissions=permissions)
 
 
 class Migration(migrations.Migration):

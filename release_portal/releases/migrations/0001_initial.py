@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,66 +14,105 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Family',
+            name="Family",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('summary', models.CharField(max_length=300)),
-                ('description', models.TextField(blank=True, help_text='Markdown')),
-                ('licence', models.CharField(blank=True, max_length=80)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("slug", models.SlugField(unique=True)),
+                ("name", models.CharField(max_length=80)),
+                ("summary", models.CharField(max_length=300)),
+                ("description", models.TextField(blank=True, help_text="Markdown")),
+                ("licence", models.CharField(blank=True, max_length=80)),
             ],
             options={
-                'verbose_name_plural': 'families',
-                'ordering': ['name'],
+                "verbose_name_plural": "families",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ModelSize',
+            name="ModelSize",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=20)),
-                ('parameters', models.BigIntegerField()),
-                ('context_tokens', models.PositiveIntegerField()),
-                ('hub_id', models.CharField(blank=True, max_length=120)),
-                ('family', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sizes', to='releases.family')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=20)),
+                ("parameters", models.BigIntegerField()),
+                ("context_tokens", models.PositiveIntegerField()),
+                ("hub_id", models.CharField(blank=True, max_length=120)),
+                (
+                    "family",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sizes", to="releases.family"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'size',
+                "verbose_name": "size",
             },
         ),
         migrations.CreateModel(
-            name='Artefact',
+            name="Artefact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('manifest_sha256', models.CharField(max_length=64)),
-                ('first_seen_at', models.DateTimeField()),
-                ('first_seen_on', models.CharField(help_text='the worker that reported it first', max_length=120)),
-                ('size', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='artefacts', to='releases.modelsize')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("manifest_sha256", models.CharField(max_length=64)),
+                ("first_seen_at", models.DateTimeField()),
+                ("first_seen_on", models.CharField(help_text="the worker that reported it first", max_length=120)),
+                (
+                    "size",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="artefacts", to="releases.modelsize"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Opening',
+            name="Opening",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('component', models.CharField(choices=[('generation', 'Hosted generation'), ('weights', 'Weights')], max_length=12)),
-                ('audience', models.CharField(choices=[('closed', 'Closed'), ('partner', 'With partners'), ('gated', 'On request'), ('open', 'Open')], max_length=8)),
-                ('at', models.DateTimeField()),
-                ('reason', models.CharField(max_length=300)),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('size', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='openings', to='releases.modelsize')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "component",
+                    models.CharField(
+                        choices=[("generation", "Hosted generation"), ("weights", "Weights")], max_length=12
+                    ),
+                ),
+                (
+                    "audience",
+                    models.CharField(
+                        choices=[
+                            ("closed", "Closed"),
+                            ("partner", "With partners"),
+                            ("gated", "On request"),
+                            ("open", "Open"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=300)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "size",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="openings", to="releases.modelsize"
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='modelsize',
-            constraint=models.UniqueConstraint(fields=('family', 'name'), name='size_once_in_family'),
+            model_name="modelsize",
+            constraint=models.UniqueConstraint(fields=("family", "name"), name="size_once_in_family"),
         ),
         migrations.AddConstraint(
-            model_name='artefact',
-            constraint=models.UniqueConstraint(fields=('size', 'manifest_sha256'), name='artefact_once'),
+            model_name="artefact",
+            constraint=models.UniqueConstraint(fields=("size", "manifest_sha256"), name="artefact_once"),
         ),
         migrations.AddIndex(
-            model_name='opening',
-            index=models.Index(fields=['size', 'component', '-at'], name='releases_op_size_id_e74e80_idx'),
+            model_name="opening",
+            index=models.Index(fields=["size", "component", "-at"], name="releases_op_size_id_e74e80_idx"),
         ),
     ]

@@ -19,7 +19,7 @@ FAMILIES = {
     },
     "smollm2": {
         "name": "SmolLM2",
-        "summary": "A small instruction-tuned model whose weights come from a package, so that every page can be tried.",
+        "summary": "A small instruction-tuned model with weights in a package, so that every page can be tried.",
         "licence": "Apache-2.0",
     },
 }

@@ -1,0 +1,141 @@
+"""The house's rules that a program can check. Who may import whom is import-linter's."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+CODE = [
+    path
+    for folder in ("release_portal", "agreements")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "migrations" not in path.parts
+]
+TEMPLATES = sorted([*ROOT.glob("release_portal/**/*.html"), *ROOT.glob("agreements/**/*.html")])
+DOORS = {"views.py", "api.py", "tasks.py", "forms.py", "health.py", "middleware.py", "doors.py"}
+WRITES = {
+    "save", "create", "update", "delete", "bulk_create", "bulk_update", "get_or_create", "update_or_create",
+    "acreate", "aupdate", "adelete", "asave", "abulk_create", "abulk_update", "aget_or_create", "aupdate_or_create",
+}  # fmt: skip
+VERBS = sorted([*ROOT.glob("release_portal/*/actions.py"), *ROOT.glob("agreements/actions.py")])
+VERBS += sorted(ROOT.glob("release_portal/*/actions/__init__.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def test_what_is_checked_is_there():
+    assert len(CODE) > 50
+    assert len(TEMPLATES) > 30
+    assert len(VERBS) >= 6
+
+
+@pytest.mark.parametrize("door", [path for path in CODE if path.name in DOORS], ids=name_of)
+def test_no_door_writes_to_a_model(door):
+    written = [
+        f"line {call.lineno}: .{call.func.attr}()"
+        for call in calls(door)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in WRITES
+    ]
+    assert not written
+
+
+def public_verbs(path: Path) -> list[Callable]:
+    """What a room offers: the names in __all__ of a package, or the functions of a module without an underscore."""
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    if hasattr(module, "__all__"):
+        return [getattr(module, name) for name in module.__all__]
+    functions = inspect.getmembers(module, inspect.isfunction)
+    return [found for name, found in functions if found.__module__ == module.__name__ and not name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", VERBS, ids=name_of)
+def test_every_verb_is_keyword_only_and_names_its_actor(path):
+    wrong = []
+    for verb in public_verbs(path):
+        if verb.__name__ == "record":  # the one verb that every other calls reads as a line of the book
+            assert "by" in inspect.signature(verb).parameters
+            continue
+        parameters = inspect.signature(verb).parameters.values()
+        if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in parameters):
+            wrong.append(f"{verb.__name__} takes arguments by position")
+        if "by" not in {parameter.name for parameter in parameters}:
+            wrong.append(f"{verb.__name__} does not say who acts")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", VERBS, ids=name_of)
+def test_every_verb_is_typed_and_explained_by_its_name_or_a_sentence(path):
+    for verb in public_verbs(path):
+        signature = inspect.signature(verb)
+        assert signature.return_annotation is not inspect.Signature.empty
+        assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values())
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if path.name != "states.py"], ids=name_of)
+def test_status_moves_only_through_move(path):
+    tree = ast.parse(path.read_text())
+    assigned = [
+        f"line {node.lineno}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for part in ast.walk(target)
+        if isinstance(part, ast.Attribute) and part.attr == "status"
+    ]
+    updated = [
+        f"line {call.lineno}"
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"update", "aupdate"}
+        and any(keyword.arg == "status" for keyword in call.keywords)
+    ]
+    assert not assigned + updated
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+def test_no_rule_takes_a_request_of_the_web(path):
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not imported & {"HttpRequest", "HttpResponse", "render", "redirect"}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_template_holds_no_script_style_or_other_host(path):
+    html = path.read_text()
+    assert not re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", html), "an inline script"
+    assert not re.findall(r"<style\b", html), "an inline style sheet"
+    is_mail = path.parent.name == "mail"
+    assert is_mail or not re.findall(r"\sstyle\s*=", html), "a style attribute"
+    assert not re.findall(r"\son[a-z]+\s*=\s*[\"']", html), "an event attribute"
+    assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"'](?:https?:)?//", html), "another host"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_template_shows_no_raw_status(path):
+    """`{{ job.status }}` is a word of the code; people read `get_status_display` or a `status_tag`."""
+    shown = re.findall(r"{{\s*[\w.]+\.status\s*}}", path.read_text())
+    assert not shown
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+def test_nothing_leaves_before_commit(path):
+    """Tasks are woken by name through lib/wake.py, mail goes through the outbox."""
+    text = path.read_text()
+    for forbidden in (".delay(", ".apply_async(", "send_task(", ".control.broadcast("):
+        assert forbidden not in text

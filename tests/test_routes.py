@@ -1,0 +1,253 @@
+"""One table of every route and role. Outsiders get 404, insiders without the right 403, strangers the sign-in page."""
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+
+from agreements import actions as agreements
+from release_portal.access import actions as access
+from release_portal.partners import actions as partners
+from release_portal.partners.models import Letter, Membership, Role
+
+from . import factories
+
+ROLES = ["zoe", "ben", "ada", "cleo", "rita", "mara", "otto"]
+
+# Zoe is anonymous; Ben researches at Northlake; Ada owns it, signs and leads its research; Cleo is of another
+# organisation; Rita reviews; Mara manages releases; Otto audits. "in" is a redirect to the sign-in page.
+TABLE = """
+route                               method  zoe  ben  ada  cleo rita mara otto
+
+home                                GET     200  200  200  200  200  200  200
+health                              GET     200  200  200  200  200  200  200
+releases:family                     GET     200  200  200  200  200  200  200
+releases:size                       GET     200  200  200  200  200  200  200
+agreements:current                  GET     302  302  302  302  302  302  302
+agreements:version                  GET     200  200  200  200  200  200  200
+agreements:text                     GET     200  200  200  200  200  200  200
+
+agreements:sign                     GET     in   200  200  404  404  404  404
+agreements:sign                     POST    in   403  302  404  404  404  404
+
+partners:apply                      GET     in   200  200  200  200  200  200
+partners:apply                      POST    in   302  302  302  302  302  302
+partners:members                    GET     in   200  200  404  404  404  404
+partners:members                    POST    in   403  302  404  404  404  404
+partners:remove_member              GET     in   405  405  405  405  405  405
+partners:remove_member              POST    in   403  302  404  404  404  404
+partners:withdraw_invitation        GET     in   405  405  405  405  405  405
+partners:withdraw_invitation        POST    in   403  302  404  404  404  404
+partners:accept                     GET     in   409  409  200  409  409  409
+partners:accept                     POST    in   409  409  302  409  409  409
+partners:tokens                     GET     in   200  200  200  200  200  200
+partners:tokens                     POST    in   200  200  200  200  200  200
+partners:revoke_token               GET     in   405  405  405  405  405  405
+partners:revoke_token               POST    in   404  302  404  404  404  404
+
+access:home                         GET     in   302  302  302  200  200  200
+access:organisation                 GET     in   200  200  404  404  404  404
+access:new                          GET     in   403  200  404  404  404  404
+access:new                          POST    in   403  302  404  404  404  404
+access:request                      GET     in   200  200  404  404  404  404
+access:withdraw                     GET     in   405  405  405  405  405  405
+access:withdraw                     POST    in   403  302  404  404  404  404
+
+jobs:list                           GET     in   200  200  200  200  200  200
+jobs:new                            GET     in   200  200  200  200  200  200
+jobs:new                            POST    in   302  302  200  200  200  200
+jobs:job                            GET     in   200  200  404  404  404  404
+jobs:progress                       GET     in   200  200  404  404  404  404
+jobs:cancel                         GET     in   405  405  405  405  405  405
+jobs:cancel                         POST    in   302  302  404  404  404  404
+jobs:texts_jsonl                    GET     in   200  200  404  404  404  404
+jobs:texts_csv                      GET     in   200  200  404  404  404  404
+
+review:desk                         GET     in   404  404  404  200  200  200
+review:organisation                 GET     in   404  404  404  200  403  403
+review:organisation                 POST    in   404  404  404  302  403  403
+review:request                      GET     in   404  404  404  200  403  403
+review:request                      POST    in   404  404  404  302  403  403
+review:grants                       GET     in   404  404  404  200  200  403
+review:revoke                       GET     in   404  404  404  200  200  403
+review:revoke                       POST    in   404  404  404  302  302  403
+review:book                         GET     in   404  404  404  200  200  200
+
+account_login                       GET     200  302  302  302  302  302  302
+account_logout                      GET     302  200  200  200  200  200  200
+account_logout                      POST    302  302  302  302  302  302  302
+account_signup                      GET     200  302  302  302  302  302  302
+account_inactive                    GET     200  200  200  200  200  200  200
+account_reauthenticate              GET     in   200  200  200  200  200  200
+account_email                       GET     in   200  200  200  200  200  200
+account_email_verification_sent     GET     200  200  200  200  200  200  200
+account_change_password             GET     in   200  200  200  200  200  200
+account_set_password                GET     in   302  302  302  302  302  302
+account_reset_password              GET     200  200  200  200  200  200  200
+account_confirm_login_code          GET     in   302  302  302  302  302  302
+account_confirm_email               GET     200  200  200  200  200  200  200
+account_reset_password_from_key_done GET    200  200  200  200  200  200  200
+account_reset_password_from_key     GET     200  200  200  200  200  200  200
+account_reset_password_done         GET     200  200  200  200  200  200  200
+
+api-1:api-root                      GET     404  404  404  404  404  404  404
+api-1:openapi-json                  GET     200  200  200  200  200  200  200
+api-1:openapi-view                  GET     200  200  200  200  200  200  200
+api-1:families                      GET     200  200  200  200  200  200  200
+api-1:me                            GET     401  200  200  200  200  200  200
+api-1:list_jobs                     GET     401  200  200  200  200  200  200
+api-1:submit                        POST    401  201  201  404  404  404  404
+api-1:submit_file                   POST    401  201  201  404  404  404  404
+api-1:submit_file                   GET     405  405  405  405  405  405  405
+api-1:get_job                       GET     401  200  200  404  404  404  404
+api-1:cancel                        GET     405  405  405  405  405  405  405
+api-1:cancel                        POST    401  200  200  404  404  404  404
+api-1:texts                         GET     401  200  200  404  404  404  404
+"""
+
+
+@dataclass
+class Row:
+    route: str
+    method: str
+    expected: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}"
+
+
+ROWS = [
+    Row(route, method, dict(zip(ROLES, answers, strict=True)))
+    for route, method, *answers in (line.split() for line in TABLE.splitlines()[2:] if line)
+]
+
+
+@pytest.fixture
+def clients(ada, ben, cleo, rita, mara, otto, client_of) -> dict[str, Client]:
+    """Each role with a session for the pages and a token for the API."""
+    signed_in = {"zoe": Client()}
+    for name, user in zip(ROLES[1:], (ben, ada, cleo, rita, mara, otto), strict=True):
+        signed_in[name] = client_of(user)
+        _, secret = partners.create_token(by=user, name="table")
+        signed_in[name].defaults["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
+    return signed_in
+
+
+@pytest.fixture
+def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, asking, application, signing) -> dict:
+    """For each route: what its address names; and for each POST, what is sent."""
+    viewer = list(Role.objects.filter(code="viewer"))
+    invitation = partners.invite(by=ada, partner=northlake, email=cleo.email, roles=viewer)
+    link = Letter.objects.get(to=cleo.email, subject__contains="invites you").body
+    key = link.partition("/invitations/")[2].partition("/")[0]
+    request = access.request_access(by=ada, partner=northlake, size=size_355m, **asking())
+    token, _ = partners.create_token(by=ada, name="laptop")
+    waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
+    version = agreements.publish_version(by=None, text="# Another text\n")
+    org = {"slug": northlake.slug}
+    membership = Membership.objects.get(user=ben)
+    signature = {name: value for name, value in signing(version).items() if name not in {"version", "origin"}}
+    settings = {"samples": 1, "max_new_tokens": 5, "temperature": 1, "top_k": 0, "top_p": 1}
+    body = {"size": "gpt2/124M", "organisation": northlake.slug}
+    return {
+        "address": {
+            "releases:family": {"slug": "gpt2"},
+            "releases:size": {"slug": "gpt2", "name": "124M"},
+            "agreements:version": {"number": version.number},
+            "agreements:text": {"number": version.number},
+            "agreements:sign": org,
+            "partners:members": org,
+            "partners:remove_member": org | {"pk": membership.pk},
+            "partners:withdraw_invitation": org | {"pk": invitation.pk},
+            "partners:accept": {"key": key},
+            "partners:revoke_token": {"pk": token.pk},
+            "access:organisation": org,
+            "access:new": org,
+            "access:request": org | {"pk": request.pk},
+            "access:withdraw": org | {"pk": request.pk},
+            **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
+            "review:organisation": {"slug": waiting.slug},
+            "review:request": {"pk": request.pk},
+            "review:revoke": {"pk": grant.pk},
+            "account_confirm_email": {"key": "unknown"},
+            "account_reset_password_from_key": {"uidb36": "0", "key": "unknown"},
+            **{f"api-1:{name}": {"job_id": job.pk} for name in ("get_job", "cancel", "texts")},
+        },
+        "sent": {
+            "agreements:sign": signature,
+            "partners:apply": application("Fourth Institute", "fourth.example"),
+            "partners:members": {"email": "new@northlake.example", "roles": ["viewer"]},
+            "partners:tokens": {"name": "notebook", "days": 30},
+            "access:new": asking() | {"size": gpt2.sizes.get(name="774M").pk},
+            "jobs:new": settings | {"grant": grant.pk, "prompts": "Once upon a time", "idempotency_key": "k"},
+            "review:organisation": {"admit": "1"},
+            "review:request": {"grant": "1", "ends_on": factories.in_days(9), "token_quota": "1,000"},
+            "review:revoke": {"reason": "A key was shared."},
+            "api-1:submit": body | {"prompts": ["one"]},
+            "api-1:submit_file": body,
+        },
+    }
+
+
+def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
+    path = reverse(row.route, kwargs=world["address"].get(row.route))
+    sent = world["sent"].get(row.route, {})
+    if row.method == "GET":
+        response = client.get(path)
+    elif row.route == "api-1:submit":
+        response = client.post(path, json.dumps(sent), content_type="application/json")
+    elif row.route == "api-1:submit_file":
+        response = client.post(path, sent | {"file": SimpleUploadedFile("a.txt", b"one")})
+    else:
+        response = client.post(path, sent)
+    if response.status_code == 302 and response["location"].startswith(reverse("account_login")):
+        return "in"
+    return str(response.status_code)
+
+
+def test_every_route_answers_every_role_as_the_table_says(subtests, clients, world):
+    for row in ROWS:
+        with subtests.test(msg=str(row)):
+            answers = {}
+            for role, client in clients.items():
+                cookies = deepcopy(client.cookies)
+                with transaction.atomic():  # nobody sees what another did
+                    answers[role] = answer(client, row, world)
+                    transaction.set_rollback(True)
+                client.cookies = cookies
+            assert answers == row.expected
+
+
+def routes(patterns, namespace: str = "") -> set[str]:
+    """The names of all routes below a resolver."""
+    found = set()
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            found.add(f"{namespace}{pattern.name}")
+        else:
+            found |= routes(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else namespace)
+    return found
+
+
+def test_table_has_every_route():
+    assert {row.route for row in ROWS} == routes(get_resolver().url_patterns)
+
+
+def test_table_has_every_way_to_write(clients, world, subtests):
+    """A route that answers a POST of Ada's without a 405 has a row for POST, unless it changes nothing."""
+    only_read = {"home", "health", "jobs:list", "jobs:job", "jobs:progress", "jobs:texts_jsonl", "jobs:texts_csv"}
+    only_read |= {"releases:family", "releases:size", "agreements:current", "agreements:version", "agreements:text"}
+    only_read |= {"access:home", "access:organisation", "access:request", "api-1:openapi-json", "api-1:openapi-view"}
+    told = {row.route for row in ROWS if row.method == "POST"} | {"api-1:list_jobs"}  # its address is that of submit
+    for row in ROWS:
+        if row.route in told | only_read or row.route.startswith(("account_", "review:")):
+            continue
+        with subtests.test(msg=row.route), transaction.atomic():
+            assert answer(clients["ada"], Row(row.route, "POST", {}), world) in {"404", "405"}
+            transaction.set_rollback(True)
