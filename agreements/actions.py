@@ -1,7 +1,5 @@
 """Publishing a version of the agreement, and signing it."""
 
-import hashlib
-import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,6 +14,7 @@ from release_portal.partners.models import Partner, User
 from release_portal.partners.permissions import Permission
 
 from .models import Agreement, AgreementVersion, Signature
+from .wording import canonical, sha256_of, statements
 
 TERM_DAYS = 365
 
@@ -26,15 +25,6 @@ class Origin:
 
     address: str | None
     user_agent: str
-
-
-def canonical(text: str) -> str:
-    """The one form of a text that is hashed, stored and shown: NFC, line feeds, one at the end."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip("\n") + "\n"
-
-
-def sha256_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @transaction.atomic
@@ -55,15 +45,6 @@ def publish_version(*, by: User | None, text: str, term_days: int = TERM_DAYS) -
     )
     record("agreement.published", f"{version} was published", version, by=by, detail={"sha256": version.text_sha256})
     return version
-
-
-def statements(partner: Partner, version: AgreementVersion) -> tuple[str, str]:
-    """The statements of authority and of intent that a signatory makes, word for word as they are stored."""
-    authority = f"I am authorised to bind {partner.legal_name} by my signature."
-    intent = (
-        f"I have read the {version} and I sign it electronically, by typing my name, on behalf of {partner.legal_name}."
-    )
-    return authority, intent
 
 
 @transaction.atomic

@@ -7,8 +7,8 @@ from django import forms
 from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
 
-from .actions import statements
 from .models import AgreementVersion
+from .wording import statements
 
 
 class SignatureForm(PlainWords, forms.Form):

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from release_portal.audit.models import Event
 from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.guards import require
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 
@@ -48,6 +49,7 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
 @login_required
 def new_request(request: SignedIn, slug: str) -> HttpResponse:
     partner = get_object_or_404(Partner.objects.visible_to(request.user), slug=slug)
+    require(request.user, Permission.ACCESS_REQUEST, partner)
     form = AccessRequestForm(request.POST or None, initial={"size": request.GET.get("size")})
     if form.is_valid():
         with refusals_on(form):
