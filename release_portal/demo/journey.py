@@ -32,6 +32,7 @@ class Journey:
     mail: Path
     passwords: dict[str, str]
     say: Callable[[str], None]
+    wait_for_weights: Callable[[], None]
     browsers: dict[str, Browser] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -114,6 +115,7 @@ class Journey:
 
     def _generate(self) -> str:
         """A job by API, its progress, its texts, its downloads; and another organisation that must not see it."""
+        self.wait_for_weights()
         body = {"size": MODEL, "prompts": [PROMPT], "samples": 4, "max_new_tokens": 48, "temperature": 0.8, "top_k": 40}
         job = self._call(BEN, "POST", "/jobs", json={**body, "name": "First texts"})
         self.say(f"{BEN.name} submitted a job by API: 4 samples of “{PROMPT}”, seed {job['seed']}.")

@@ -133,7 +133,7 @@ def test_text_with_a_null_character_is_kept_without_it(order, job):
     assert job.completions.get(index=0).text == "a\N{REPLACEMENT CHARACTER}b"
 
 
-@examples(max_examples=15)
+@examples(max_examples=12)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 3)), st.booleans()), max_size=5), st.integers(0, 4))
 def test_reports_in_any_number_and_order_charge_each_text_once(submit, worker, reports, tokens):
     """Any subsets of the texts, told any number of times, under the token of then or an older one."""
