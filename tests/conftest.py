@@ -390,4 +390,4 @@ def race() -> Iterator[Callable[..., list]]:
 
         yield run
         for thread in (first, second):
-            thread.submit(connection.close).result(10)
+            thread.submit(lambda: connection.close()).result(10)

