@@ -293,6 +293,12 @@ def quiet(db) -> None:
 
 
 @pytest.fixture
+def no_other_grants(db) -> None:
+    """No grant from another run is about. To be named before the test's own."""
+    Grant.objects.filter(status=Grant.Status.ACTIVE).update(status=Grant.Status.EXPIRED, ended_at=timezone.now())
+
+
+@pytest.fixture
 def worker(quiet) -> Worker:
     """A worker that serves 124M and has just said so."""
     return jobs.receive_hello(by=None, hello=factories.hello())

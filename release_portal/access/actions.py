@@ -55,22 +55,7 @@ def request_access(
     except IntegrityError:
         raise Refused(f"{partner} already has an open request for {size}.", field="size", given=str(size)) from None
     record("access.requested", f"{partner} requested {size}", request, partner, size, by=by)
-    write_letter(
-        to=people_who(Permission.REQUEST_DECIDE),
-        subject=f"{partner} requests {size}",
-        text=f"{by} requests {size} for {partner}, until {until_wanted:%-d %B %Y}, {tokens_wanted:,} tokens.",
-        path=f"/review/requests/{request.pk}/",
-        action="Review the request",
-        by=by,
-    )
-    write_letter(
-        to=[by.email],
-        subject=f"We received your request for {size}",
-        text=f"A reviewer reads your request of {size} for {partner}. You will get a mail with the answer.",
-        path=request.get_absolute_url(),
-        action="See where it stands",
-        by=by,
-    )
+    _tell_of_request(request, by=by)
     return request
 
 
@@ -183,6 +168,27 @@ def settle(*, by: User | None, grant: Grant, reserved: int, used: int) -> None:
     """Give back what was set aside, and charge what was really generated."""
     Grant.objects.filter(pk=grant.pk).update(
         tokens_reserved=F("tokens_reserved") - reserved, tokens_used=F("tokens_used") + used
+    )
+
+
+def _tell_of_request(request: AccessRequest, *, by: User) -> None:
+    write_letter(
+        to=people_who(Permission.REQUEST_DECIDE),
+        subject=f"{request.partner} requests {request.size}",
+        text=f"{by} requests {request.size} for {request.partner}, until {request.until_wanted:%-d %B %Y}, "
+        f"{request.tokens_wanted:,} tokens.",
+        path=f"/review/requests/{request.pk}/",
+        action="Review the request",
+        by=by,
+    )
+    write_letter(
+        to=[by.email],
+        subject=f"We received your request for {request.size}",
+        text=f"A reviewer reads your request of {request.size} for {request.partner}. You will get a mail with the "
+        "answer.",
+        path=request.get_absolute_url(),
+        action="See where it stands",
+        by=by,
     )
 
 

@@ -177,10 +177,7 @@ def test_revoke_without_the_right_is_forbidden(grant, who, request):
         actions.revoke_grant(by=request.getfixturevalue(who), grant=grant, reason="Mine.")
 
 
-def test_expire_ends_grants_whose_time_is_over_once(grant, southbank_grant, ada, letters):
-    Grant.objects.exclude(pk__in=[grant.pk, southbank_grant.pk]).filter(status="active").update(
-        status="expired", ended_at=timezone.now()
-    )
+def test_expire_ends_grants_whose_time_is_over_once(no_other_grants, grant, southbank_grant, ada, letters):
     Grant.objects.filter(pk=southbank_grant.pk).update(ends_at=grant.ends_at + timedelta(days=1))
     assert actions.expire_grants(by=None, at=grant.ends_at - timedelta(seconds=1)) == 0
     assert actions.expire_grants(by=None, at=grant.ends_at) == 1

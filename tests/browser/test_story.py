@@ -77,6 +77,8 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     for size in ("124M", "355M", "774M", "1558M"):
         expect(zoe.get_by_role("rowheader", name=size)).to_be_visible()
     expect(zoe.get_by_text("Weights not installed").first).to_be_visible()
+    zoe.get_by_role("link", name="API").first.click()
+    expect(zoe.get_by_text("/api/v1/jobs/from-file")).to_be_visible()
 
     admitted(ada, rita, portal, "University of Northlake", "ada@northlake.example")
 

@@ -52,22 +52,7 @@ def apply(
     membership = Membership.objects.create(user=by, partner=partner, started_at=partner.applied_at)
     membership.roles.set(Role.objects.filter(code__in=[*APPLICANT_ROLES, *(["signatory"] if will_sign else [])]))
     record("partner.applied", f"{partner} applied", partner, by=by)
-    write_letter(
-        to=[by.email],
-        subject=f"We received the application of {partner}",
-        text=f"A reviewer reads the application of {partner} next. You will get a mail with the answer.",
-        path=partner.get_absolute_url(),
-        action="See where it stands",
-        by=by,
-    )
-    write_letter(
-        to=people_who(Permission.PARTNER_ADMIT),
-        subject=f"{partner} applied",
-        text=f"{by} applied for {partner}. The application waits on the review desk.",
-        path=f"/review/organisations/{partner.slug}/",
-        action="Review the application",
-        by=by,
-    )
+    _tell_of_application(partner, by=by)
     return partner
 
 
@@ -101,6 +86,25 @@ def decline(*, by: User, partner: Partner, reason: str) -> None:
         text=f"The reason: {partner.reason}\n\nYou can apply again with what was missing.",
         path=partner.get_absolute_url(),
         action="Read the decision",
+        by=by,
+    )
+
+
+def _tell_of_application(partner: Partner, *, by: User) -> None:
+    write_letter(
+        to=[by.email],
+        subject=f"We received the application of {partner}",
+        text=f"A reviewer reads the application of {partner} next. You will get a mail with the answer.",
+        path=partner.get_absolute_url(),
+        action="See where it stands",
+        by=by,
+    )
+    write_letter(
+        to=people_who(Permission.PARTNER_ADMIT),
+        subject=f"{partner} applied",
+        text=f"{by} applied for {partner}. The application waits on the review desk.",
+        path=f"/review/organisations/{partner.slug}/",
+        action="Review the application",
         by=by,
     )
 
