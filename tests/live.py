@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 
 import pytest
 import requests
@@ -55,8 +56,7 @@ class Portal:
 
     def start(self, name: str) -> None:
         command = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())[name]
-        expanded = command.replace("$PORT", str(self.port)).replace("${PORT}", str(self.port))
-        expanded = expanded.replace("$PORTAL_HOME", str(self.home))
+        expanded = Template(command).substitute(PORT=self.port, PORTAL_HOME=self.home)
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 shlex.split(expanded), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -118,6 +118,8 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
                 portal.start(name)
             until(lambda: has_worker(portal), seconds=START_SECONDS, what="the site and its worker to start")
             yield portal
+            ended = [name for name, process in portal.processes.items() if process.poll() is not None]
+            assert not ended, f"These processes ended by themselves: {ended}\n{portal.log()}"
         finally:
             portal.stop()
             connection.close()
