@@ -63,8 +63,8 @@ def sign(
     """Sign a version for an organisation. `text_sha256` is the text that the signatory was shown."""
     require(by, Permission.AGREEMENT_SIGN, partner)
     _refuse_incomplete(partner, version, text_sha256, legal_name, title, states_authority, states_intent)
-    now = timezone.now()
     Partner.objects.select_for_update().get(pk=partner.pk)  # two clicks at once: the second waits, and is refused
+    now = timezone.now()
     if Agreement.objects.in_force(at=now).filter(partner=partner, version=version).exists():
         raise Refused(f"{partner} has already signed the {version}.")
     agreement = Agreement.objects.create(

@@ -174,20 +174,20 @@ def book(request: SignedIn) -> HttpResponse:
     return render(request, "review/book.html", context)
 
 
-def _signals(partner: Partner) -> list[tuple[str, str, str]]:
-    """What speaks for the organisation being what it says, each on its own: label, tone, sentence."""
+def _signals(partner: Partner) -> list[tuple[str, dict[str, str], str]]:
+    """What speaks for the organisation being what it says, each on its own: label, status, sentence."""
     applicant = partner.applied_by.email.rpartition("@")[2]
     contact = partner.contact_email.rpartition("@")[2]
-    same = f"is the domain of the web site, {partner.domain}"
-    other = f"is not the domain of the web site, {partner.domain}"
     earlier = Partner.objects.filter(legal_name__iexact=partner.legal_name).exclude(pk=partner.pk).count()
+    told = f"{earlier} under the same legal name." if earlier else "No earlier one under the same legal name."
     return [
-        ("Applicant's verified e-mail", *_match(applicant, partner.domain, same, other)),
-        ("Contact e-mail", *_match(contact, partner.domain, same, other)),
-        ("Earlier applications", "off", f"{earlier} under the same legal name" if earlier else "none"),
+        ("Applicant's verified e-mail", *_match(applicant, partner.domain)),
+        ("Contact e-mail", *_match(contact, partner.domain)),
+        ("Earlier applications", {"word": "Found" if earlier else "None", "tone": "off"}, told),
     ]
 
 
-def _match(domain: str, site: str, same: str, other: str) -> tuple[str, str]:
-    matches = bool(site) and (domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}"))
-    return ("good", f"{domain} {same}") if matches else ("wait", f"{domain} {other}")
+def _match(domain: str, site: str) -> tuple[dict[str, str], str]:
+    if site and (domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}")):
+        return {"word": "Matches", "tone": "good"}, f"{domain} is the domain of the web site, {site}."
+    return {"word": "Differs", "tone": "wait"}, f"{domain} is not the domain of the web site, {site}."

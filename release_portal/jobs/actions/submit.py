@@ -57,13 +57,16 @@ def submit(
     check_text("name", "The name of the job", "name", name, LONGEST_NAME)
     key = idempotency_key or secrets.token_urlsafe(16)
     check_text("idempotency_key", "The idempotency key", "key", key, LONGEST_KEY)
-    earlier = Job.objects.filter(submitted_by=by, idempotency_key=key).first()
-    if earlier:
+    submitted = Job.objects.filter(submitted_by=by, idempotency_key=key)
+    if earlier := submitted.first():
         return earlier
     try:
         return _admit(by, partner, size, prompts, settings, name.strip(), key)
-    except IntegrityError:
-        return Job.objects.get(submitted_by=by, idempotency_key=key)
+    except (IntegrityError, Refused):
+        # A double click: the first one may have been admitted meanwhile, and have taken the last of the quota.
+        if earlier := submitted.first():
+            return earlier
+        raise
 
 
 @transaction.atomic
