@@ -74,5 +74,5 @@ def note_weights(*, by: User | None, size: ModelSize, manifest_sha256: str, work
         defaults={"first_seen_at": timezone.now(), "first_seen_on": worker},
     )
     if made:
-        sentence = f"Weights of {size} were found on worker {worker}"
-        record("weights.found", sentence, size, artefact, by=by, detail={"manifest_sha256": manifest_sha256})
+        detail = {"manifest_sha256": manifest_sha256, "worker": worker}
+        record("weights.found", f"Weights of {size} were found on a worker", size, artefact, by=by, detail=detail)
