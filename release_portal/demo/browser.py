@@ -30,11 +30,6 @@ class Browser:
         hidden = self._hidden(self.get(path))
         return self._send(path, {**hidden, **fields})
 
-    def press(self, page: str, path: str) -> str:
-        """Press a button that posts to its own address, from a page that has it."""
-        self.get(page)
-        return self._send(path, {"csrfmiddlewaretoken": self.session.cookies["csrftoken"]})
-
     def _send(self, path: str, fields: dict[str, Any]) -> str:
         answer = self.session.post(
             self.base_url + path, data=fields, headers={"Referer": self.base_url + path}, timeout=60

@@ -132,7 +132,7 @@ class Journey:
         return str(texts[0]["prompt"] + texts[0]["text"])
 
     def _revoke(self) -> None:
-        """A grant of another size, revoked while a job of it waits or runs: the job stops, a new one is refused."""
+        """A grant of another size, given and revoked: the next job under it is refused with the reason."""
         self._request(ADA, "GPT-2 355M")
         until = (today() + timedelta(days=30)).isoformat()
         self._decide(RITA, "GPT-2 355M", "Northlake", grant="1", ends_on=until, token_quota="10000")
