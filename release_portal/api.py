@@ -14,6 +14,7 @@ from release_portal.jobs.limits import LIMITS
 from release_portal.lib.states import Refused
 from release_portal.middleware import problem_of, problem_response
 from release_portal.partners.actions import read_token
+from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner, User
 from release_portal.releases.ladder import ladder_of
@@ -49,6 +50,7 @@ api = PortalAPI(
     docs_url="/docs",
 )
 api.add_router("/jobs", jobs)
+api.add_router("/organisations", organisations)
 
 
 class Part(Schema):

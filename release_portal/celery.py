@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from django.conf import settings
 
 from inference.contract import SITE_QUEUE, broker_url
@@ -27,6 +28,7 @@ app.conf.update(
     beat_schedule={
         "dispatch": {"task": "jobs.dispatch", "schedule": 1.0, "options": {"expires": 2}},
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
+        "digests": {"task": "partners.send_digests", "schedule": crontab(hour=7, minute=0)},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
     },
 )

@@ -64,6 +64,9 @@ class PartnerFactory(DjangoModelFactory):
     status = Partner.Status.ADMITTED
     decided_by = SelfAttribute("applied_by")
     decided_at = LazyFunction(timezone.now)
+    admitted_at = SelfAttribute("decided_at")
+    closed_by = LazyAttribute(lambda partner: partner.applied_by if partner.status == Partner.Status.CLOSED else None)
+    closed_at = LazyAttribute(lambda partner: partner.decided_at if partner.status == Partner.Status.CLOSED else None)
 
 
 class MembershipFactory(DjangoModelFactory):

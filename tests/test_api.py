@@ -291,6 +291,16 @@ def test_openapi_describes_every_operation(client):
         "/api/v1/jobs/{job_id}",
         "/api/v1/jobs/{job_id}/cancel",
         "/api/v1/jobs/{job_id}/texts",
+        "/api/v1/organisations",
+        "/api/v1/organisations/{slug}",
+        "/api/v1/organisations/{slug}/correct",
+        "/api/v1/organisations/{slug}/admit",
+        "/api/v1/organisations/{slug}/return",
+        "/api/v1/organisations/{slug}/decline",
+        "/api/v1/organisations/{slug}/members",
+        "/api/v1/organisations/{slug}/invitations",
+        "/api/v1/organisations/{slug}/service-accounts",
+        "/api/v1/organisations/{slug}/leave",
     }
     operations = [operation for path in told["paths"].values() for operation in path.values()]
     assert all(operation["summary"] for operation in operations)

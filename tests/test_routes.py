@@ -50,6 +50,26 @@ partners:tokens                     GET     in   200  200  200  200  200  200
 partners:tokens                     POST    in   200  200  200  200  200  200
 partners:revoke_token               GET     in   405  405  405  405  405  405
 partners:revoke_token               POST    in   404  302  404  404  404  404
+partners:draft                      GET     in   405  405  405  405  405  405
+partners:draft                      POST    in   302  302  302  302  302  302
+partners:discard_draft              GET     in   405  405  405  405  405  405
+partners:discard_draft              POST    in   302  302  302  302  302  302
+partners:correct                    GET     in   403  302  404  404  404  404
+partners:correct                    POST    in   403  302  404  404  404  404
+partners:change_roles               GET     in   405  405  405  405  405  405
+partners:change_roles               POST    in   403  302  404  404  404  404
+partners:leave                      GET     in   405  405  405  405  405  405
+partners:leave                      POST    in   302  409  404  404  404  404
+partners:resend_invitation          GET     in   405  405  405  405  405  405
+partners:resend_invitation          POST    in   403  302  404  404  404  404
+partners:create_service_account     GET     in   405  405  405  405  405  405
+partners:create_service_account     POST    in   403  302  404  404  404  404
+partners:service_account            GET     in   403  200  404  404  404  404
+partners:service_account            POST    in   403  200  404  404  404  404
+partners:close_service_account      GET     in   405  405  405  405  405  405
+partners:close_service_account      POST    in   403  302  404  404  404  404
+partners:mail                       GET     in   200  200  200  200  200  200
+partners:mail                       POST    in   302  302  302  302  302  302
 
 access:home                         GET     in   302  302  302  200  200  200
 access:organisation                 GET     in   200  200  404  404  404  404
@@ -70,13 +90,15 @@ jobs:texts_jsonl                    GET     in   200  200  404  404  404  404
 jobs:texts_csv                      GET     in   200  200  404  404  404  404
 
 review:desk                         GET     in   404  404  404  200  200  200
-review:organisation                 GET     in   404  404  404  200  403  403
+review:organisation                 GET     in   404  404  404  200  200  403
 review:organisation                 POST    in   404  404  404  302  403  403
-review:request                      GET     in   404  404  404  200  403  403
-review:request                      POST    in   404  404  404  302  403  403
+review:request                      GET     in   404  404  404  200  200  403
+review:request                      POST    in   404  404  404  302  302  403
 review:grants                       GET     in   404  404  404  200  200  403
 review:revoke                       GET     in   404  404  404  200  200  403
 review:revoke                       POST    in   404  404  404  302  302  403
+review:intake                       GET     in   404  404  404  403  200  403
+review:intake                       POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
 
 account_login                       GET     200  302  302  302  302  302  302
@@ -109,7 +131,20 @@ api-1:get_job                       GET     401  200  200  404  404  404  404
 api-1:cancel                        GET     405  405  405  405  405  405  405
 api-1:cancel                        POST    401  200  200  404  404  404  404
 api-1:texts                         GET     401  200  200  404  404  404  404
+api-1:list_partners                 GET     401  200  200  200  200  200  200
+api-1:apply                         POST    401  201  201  201  201  201  201
+api-1:get_partner                   GET     401  200  200  404  200  200  200
+api-1:correct                       POST    401  403  409  404  403  403  403
+api-1:admit                         POST    401  404  404  404  200  403  403
+api-1:return_application            POST    401  404  404  404  200  403  403
+api-1:decline                       POST    401  404  404  404  200  403  403
+api-1:members                       GET     401  200  200  404  200  200  200
+api-1:invite                        POST    401  403  201  404  403  403  403
+api-1:create_service_account        POST    401  403  201  404  403  403  403
+api-1:leave                         POST    401  204  409  404  409  409  409
 """
+
+PARTNER_API = ("get_partner", "correct", "members", "invite", "create_service_account", "leave")
 
 
 @dataclass
@@ -151,6 +186,8 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
     waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
     version = agreements.publish_version(by=None, text="# Another text\n")
     org = {"slug": northlake.slug}
+    researchers = list(Role.objects.filter(code="researcher"))
+    robot = partners.create_service_account(by=ada, partner=northlake, name="Nightly run", roles=researchers)
     membership = Membership.objects.get(user=ben)
     signature = {name: value for name, value in signing(version).items() if name not in {"version", "origin"}}
     settings = {"samples": 1, "max_new_tokens": 5, "temperature": 1, "top_k": 0, "top_p": 1}
@@ -167,6 +204,12 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
             "partners:withdraw_invitation": org | {"pk": invitation.pk},
             "partners:accept": {"key": key},
             "partners:revoke_token": {"pk": token.pk},
+            **{f"partners:{name}": org for name in ("correct", "leave", "create_service_account")},
+            "partners:change_roles": org | {"pk": membership.pk},
+            "partners:resend_invitation": org | {"pk": invitation.pk},
+            **{f"partners:{name}": org | {"pk": robot.pk} for name in ("service_account", "close_service_account")},
+            **{f"api-1:{name}": org for name in PARTNER_API},
+            **{f"api-1:{name}": {"slug": waiting.slug} for name in ("admit", "return_application", "decline")},
             "access:organisation": org,
             "access:new": org,
             "access:request": org | {"pk": request.pk},
@@ -183,6 +226,20 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
             "agreements:sign": signature,
             "partners:apply": application("Fourth Institute", "fourth.example"),
             "partners:members": {"email": "new@northlake.example", "roles": ["viewer"]},
+            "partners:correct": application("University of Northlake"),
+            "partners:change_roles": {"roles": ["viewer"]},
+            "partners:create_service_account": {"name": "Weekly run", "roles": ["researcher"]},
+            "partners:service_account": {"name": "a token", "days": 30},
+            "partners:mail": {"mail": "daily"},
+            "review:intake": {"pause": "1", "message": "We read nothing this week."},
+            "api-1:apply": application("Fourth Institute", "fourth.example"),
+            "api-1:correct": application("University of Northlake"),
+            "api-1:admit": {},
+            "api-1:return_application": {"reason": "Tell who will use it."},
+            "api-1:decline": {"reason": "Not research."},
+            "api-1:invite": {"email": "new@northlake.example", "roles": ["viewer"]},
+            "api-1:create_service_account": {"name": "Weekly run", "roles": ["researcher"]},
+            "api-1:leave": {},
             "partners:tokens": {"name": "notebook", "days": 30},
             "access:new": asking() | {"size": gpt2.sizes.get(name="774M").pk},
             "jobs:new": settings | {"grant": grant.pk, "prompts": "Once upon a time", "idempotency_key": "k"},
@@ -200,7 +257,7 @@ def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
     sent = world["sent"].get(row.route, {})
     if row.method == "GET":
         response = client.get(path)
-    elif row.route == "api-1:submit":
+    elif row.route.startswith("api-1:") and row.route in world["sent"] and row.route != "api-1:submit_file":
         response = client.post(path, json.dumps(sent), content_type="application/json")
     elif row.route == "api-1:submit_file":
         response = client.post(path, sent | {"file": SimpleUploadedFile("a.txt", b"one")})
@@ -244,7 +301,10 @@ def test_table_has_every_way_to_write(clients, world, subtests):
     only_read = {"home", "health", "jobs:list", "jobs:job", "jobs:progress", "jobs:texts_jsonl", "jobs:texts_csv"}
     only_read |= {"releases:family", "releases:size", "agreements:current", "agreements:version", "agreements:text"}
     only_read |= {"access:home", "access:organisation", "access:request", "api-1:openapi-json", "api-1:openapi-view"}
-    told = {row.route for row in ROWS if row.method == "POST"} | {"api-1:list_jobs"}  # its address is that of submit
+    told = {row.route for row in ROWS if row.method == "POST"} | {
+        "api-1:list_jobs",
+        "api-1:list_partners",
+    }  # their addresses are those of submit and apply
     for row in ROWS:
         if row.route in told | only_read or row.route.startswith(("account_", "review:")):
             continue

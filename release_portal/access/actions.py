@@ -11,7 +11,7 @@ from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
-from release_portal.partners.models import Membership, Partner, User
+from release_portal.partners.models import Membership, Partner, Pause, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
@@ -29,7 +29,9 @@ def request_access(
     """Ask, for an organisation, to generate with a size."""
     require(by, Permission.ACCESS_REQUEST, partner)
     if partner.status != Partner.Status.ADMITTED:
-        raise Refused(f"{partner} is {partner.standing}; it can request access once it is admitted.")
+        raise Refused(f"{partner} is {partner.standing}; only an admitted organisation can request access.")
+    if pause := Pause.objects.now():
+        raise Refused(pause.sentence)
     if len(purpose.strip()) < SHORTEST_PURPOSE:
         raise Refused(
             f"Say what you will study, in at least {SHORTEST_PURPOSE} characters; this has {len(purpose.strip())}.",

@@ -64,3 +64,15 @@ class ReasonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         error_messages={"required": "Say why: the organisation reads the reason."},
     )
+
+
+class PauseForm(PlainWords, forms.Form):
+    message = forms.CharField(
+        label="Message to applicants",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Every page shows it, such as: “We are at work on the next size and read no applications now.”",
+    )
+    resumes_on = DayField(
+        label="Taken again from", required=False, help_text="Leave it empty to resume by hand. In UTC."
+    )

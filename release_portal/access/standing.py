@@ -40,6 +40,13 @@ def checklist_of(partner: Partner, *, at: datetime) -> list[Step]:
         reason = f"Declined by {partner.decided_by}: {partner.reason}"
         declined = Step("Admission", "todo", "you", partner.decided_at, detail=reason, url=again, action="Apply again")
         return [applied, declined]
+    if partner.status == Partner.Status.RETURNED:
+        correct = reverse("partners:correct", args=[partner.slug])
+        asked = f"{partner.decided_by} asks for changes: {partner.reason}"
+        return [
+            applied,
+            Step("Correct the application", "todo", "you", partner.decided_at, None, asked, correct, "Correct it"),
+        ]
     agreement = Agreement.objects.in_force(at=at).filter(partner=partner).select_related("version").first()
     steps = [applied, _admission(partner), _agreement(partner, agreement)]
     return [*steps, _access(partner, agreement, at=at), _first_job(partner, at=at)]

@@ -6,10 +6,17 @@ from typing import Any
 
 from django.forms import BaseForm
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from release_portal.lib.states import Forbidden, Refused
 
-from .models import User
+from .models import Pause, User
+
+
+def banners(request: HttpRequest) -> dict[str, Any]:
+    """What every page of somebody signed in says above its content. It costs a query only where a template asks."""
+    user = getattr(request, "user", None)
+    return {"intake_pause": SimpleLazyObject(Pause.objects.now) if user and user.is_authenticated else None}
 
 
 class SignedIn(HttpRequest):

@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 
+from .actions.service_accounts import SERVICE_ROLES
 from .doors import PlainWords
-from .models import ApiToken, Invitation, Partner, Role
+from .models import ApiToken, Invitation, Partner, Role, User
 
 
 class SignupForm(forms.Form):
@@ -48,6 +49,39 @@ class ApplicationForm(PlainWords, forms.ModelForm[Partner]):
             "intended_use": "Such as: “Two researchers use 355M and 774M to measure how well people tell texts apart.”",
         }
         widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
+
+
+class CorrectionForm(ApplicationForm):
+    """The application again, without what only its applicant says of themselves."""
+
+    will_sign = None  # type: ignore[assignment]
+
+
+class ReasonForm(PlainWords, forms.Form):
+    reason = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 4}))
+
+
+class MailForm(PlainWords, forms.Form):
+    mail = forms.ChoiceField(
+        label="Which mails you get",
+        choices=User.Mail,
+        widget=forms.RadioSelect,
+        help_text="At once: each thing as it happens. Once a day: one mail at 07:00 UTC with all of it. Only "
+        "decisions: what was decided about you and yours, at once, and no news. What is urgent always comes at once.",
+    )
+
+
+class ServiceAccountForm(PlainWords, forms.Form):
+    name = forms.CharField(
+        label="Name", max_length=120, help_text="What the program is, such as “nightly study”. Members see it."
+    )
+    roles = forms.ModelMultipleChoiceField(
+        queryset=Role.objects.filter(code__in=SERVICE_ROLES), widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="id_service_%s", **kwargs)  # beside the form that invites
+        self.fields["roles"].label_from_instance = lambda role: f"{role.title}: {role.explanation}"  # type: ignore[attr-defined]
 
 
 class InvitationForm(PlainWords, forms.ModelForm[Invitation]):

@@ -15,9 +15,15 @@ def require(by: User, permission: Permission, partner: Partner | None = None) ->
         raise Forbidden(f"“{permission.label}” needs a role that you do not have {where}.")
 
 
+def require_person(by: User) -> None:
+    """Raise Forbidden for a service account: it works for its organisation and decides nothing of its own."""
+    if by.is_service_account:
+        raise Forbidden(f"“{by}” is a service account; only a person can do this.")
+
+
 def people_who(permission: Permission, partner: Partner | None = None) -> QuerySet[User]:
-    """Everybody who holds the permission, at the lab or in the organisation."""
-    people = User.objects.filter(is_active=True)
+    """Every person who holds the permission, at the lab or in the organisation."""
+    people = User.objects.filter(is_active=True, service_of__isnull=True)
     if partner is None:
         return people.filter(lab_roles__permissions__contains=[permission]).distinct()
     current = Membership.objects.current().filter(partner=partner).may(permission)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from release_portal.lib.wake import wake
 
 from .models import Letter
+from .models.user import SERVICE_DOMAIN
 
 
 class Outbox(BaseEmailBackend):
@@ -20,7 +21,9 @@ class Outbox(BaseEmailBackend):
 
 
 def _letters(message: EmailMessage) -> list[Letter]:
+    """One letter per address; a service account's address reads none, so it can never set a password."""
     parts = message.alternatives if isinstance(message, EmailMultiAlternatives) else []
     html = next((str(content) for content, kind in parts if kind == "text/html"), "")
     subject, body, now = str(message.subject), str(message.body), timezone.now()
-    return [Letter(to=to, subject=subject, body=body, html=html, written_at=now) for to in message.to]
+    readers = [to for to in message.to if not to.endswith(f"@{SERVICE_DOMAIN}")]
+    return [Letter(to=to, subject=subject, body=body, html=html, written_at=now) for to in readers]

@@ -7,11 +7,15 @@ class Permission(models.TextChoices):
     # at the lab
     PARTNER_ADMIT = "partner.admit", "Admit or decline organisations"
     REQUEST_DECIDE = "request.decide", "Decide access requests"
-    GRANT_REVOKE = "grant.revoke", "Revoke grants"
+    GRANT_REVOKE = "grant.revoke", "Suspend and revoke grants"
+    ACCESS_SUSPEND = "access.suspend", "Suspend organisations, sizes, or everything"
+    RULE_SET = "rule.set", "Set review rules and pause intake"
+    REQUEST_OVERSEE = "request.oversee", "Is told of requests past their promise"
     SIZE_OPEN = "size.open", "Open components of sizes"
     BOOK_READ = "book.read", "Read the book"
     # in an organisation
     PARTNER_READ = "partner.read", "See the organisation"
+    PARTNER_EDIT = "partner.edit", "Correct the application and close the organisation"
     MEMBER_INVITE = "member.invite", "Invite and remove members"
     AGREEMENT_SIGN = "agreement.sign", "Sign agreements"
     ACCESS_REQUEST = "access.request", "Request access to sizes"

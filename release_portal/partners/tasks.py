@@ -1,6 +1,7 @@
 """What this room does on the site's queue."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from . import actions
 
@@ -8,3 +9,8 @@ from . import actions
 @shared_task(name="partners.deliver_mail")
 def deliver_mail() -> int:
     return actions.deliver_letters(by=None)
+
+
+@shared_task(name="partners.send_digests")
+def send_digests() -> int:
+    return actions.send_digests(by=None, at=timezone.now())

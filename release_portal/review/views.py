@@ -12,15 +12,17 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from release_portal.access import actions as access
-from release_portal.access.forms import GrantForm, ReasonForm
+from release_portal.access.forms import GrantForm, PauseForm, ReasonForm
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Forbidden
 from release_portal.partners import actions as partners
+from release_portal.partners.changes import changes_of
 from release_portal.partners.doors import SignedIn, refusals_on
-from release_portal.partners.models import Partner
+from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
+from release_portal.partners.signals import signals_of
 
 ROWS_PER_PAGE = 50
 EVENTS_PER_PAGE = 100
@@ -62,19 +64,26 @@ def desk(request: SignedIn) -> HttpResponse:
         "organisations": Paginator(organisations, ROWS_PER_PAGE).get_page(request.GET.get("organisations")),
         "requests": Paginator(requests, ROWS_PER_PAGE).get_page(request.GET.get("page")),
         "query": f"q={words}" if words else "",
+        "may_pause": request.user.may(Permission.RULE_SET),
     }
     return render(request, "review/desk.html", context)
 
 
 @staff(Permission.PARTNER_ADMIT, Permission.REQUEST_DECIDE)
 def organisation(request: SignedIn, slug: str) -> HttpResponse:
-    """An organisation with all that is known of it; admit or decline it here."""
-    partner = get_object_or_404(Partner.objects.select_related("applied_by", "decided_by"), slug=slug)
+    """An organisation with all that is known of it; admit it, return it for changes or decline it here."""
+    partner = get_object_or_404(Partner.objects.select_related("applied_by", "decided_by", "closed_by"), slug=slug)
+    return_form = ReasonForm(request.POST if "return" in request.POST else None, prefix="return")
     form = ReasonForm(request.POST if "decline" in request.POST else None)
     if "admit" in request.POST:
         partners.admit(by=request.user, partner=partner)
         messages.success(request, f"{partner} was admitted.")
         return redirect("review:desk")
+    if return_form.is_valid():
+        with refusals_on(return_form):
+            partners.return_application(by=request.user, partner=partner, **return_form.cleaned_data)
+            messages.success(request, f"The application of {partner} was returned for changes.")
+            return redirect("review:desk")
     if form.is_valid():
         with refusals_on(form):
             partners.decline(by=request.user, partner=partner, **form.cleaned_data)
@@ -83,7 +92,9 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
     context = {
         "partner": partner,
         "form": form,
-        "signals": _signals(partner),
+        "return_form": return_form,
+        "signals": signals_of(partner),
+        "changes": changes_of(partner),
         "people": partner.memberships.current().select_related("user").prefetch_related("roles"),
         "grants": Grant.objects.filter(partner=partner).latest_first(),
         "requests": partner.access_requests.newest_first(),
@@ -160,6 +171,28 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "review/revoke.html", context)
 
 
+@staff(Permission.RULE_SET)
+def intake(request: SignedIn) -> HttpResponse:
+    """Whether applications and requests are taken; pause that with a message, or take them again."""
+    pause = Pause.objects.now()
+    form = PauseForm(request.POST if "pause" in request.POST else None)
+    if "resume" in request.POST:
+        partners.resume_intake(by=request.user)
+        messages.success(request, "Applications and requests are taken again.")
+        return redirect("review:intake")
+    if form.is_valid():
+        with refusals_on(form):
+            partners.pause_intake(by=request.user, **form.cleaned_data)
+            messages.success(request, "Intake is paused; every page says so.")
+            return redirect("review:intake")
+    context = {
+        "pause": pause,
+        "form": form,
+        "events": Event.objects.filter(kind__startswith="intake.").newest_first()[:30],
+    }
+    return render(request, "review/intake.html", context)
+
+
 @staff(Permission.BOOK_READ)
 def book(request: SignedIn) -> HttpResponse:
     words = request.GET.get("q", "").strip()
@@ -172,22 +205,3 @@ def book(request: SignedIn) -> HttpResponse:
         "page": Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "review/book.html", context)
-
-
-def _signals(partner: Partner) -> list[tuple[str, dict[str, str], str]]:
-    """What speaks for the organisation being what it says, each on its own: label, status, sentence."""
-    applicant = partner.applied_by.email.rpartition("@")[2]
-    contact = partner.contact_email.rpartition("@")[2]
-    earlier = Partner.objects.filter(legal_name__iexact=partner.legal_name).exclude(pk=partner.pk).count()
-    told = f"{earlier} under the same legal name." if earlier else "No earlier one under the same legal name."
-    return [
-        ("Applicant's verified e-mail", *_match(applicant, partner.domain)),
-        ("Contact e-mail", *_match(contact, partner.domain)),
-        ("Earlier applications", {"word": "Found" if earlier else "None", "tone": "off"}, told),
-    ]
-
-
-def _match(domain: str, site: str) -> tuple[dict[str, str], str]:
-    if site and (domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}")):
-        return {"word": "Matches", "tone": "good"}, f"{domain} is the domain of the web site, {site}."
-    return {"word": "Differs", "tone": "wait"}, f"{domain} is not the domain of the web site, {site}."

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from smtplib import SMTPException
 
 import pytest
@@ -5,6 +6,7 @@ from django.core import mail
 from django.core.mail import send_mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
+from django.utils import timezone
 
 from release_portal.partners import actions
 from release_portal.partners.models import Letter
@@ -47,6 +49,7 @@ def test_write_puts_one_letter_per_person_in_the_outbox(ada, rita, wire):
     assert "It happened." in letter.body
     assert "http://127.0.0.1:8000/jobs/" in letter.body
     assert "http://127.0.0.1:8000/jobs/" in letter.html
+    assert letter.url == "http://127.0.0.1:8000/jobs/"
     assert wire.names == ["partners.deliver_mail"]
     assert mail.outbox == []
 
@@ -64,7 +67,7 @@ def test_mail_that_another_library_sends_goes_through_the_outbox_too():
 
 
 def test_deliver_carries_each_letter_once_and_empties_its_text():
-    letter = factories.LetterFactory(body="A secret link", html="<p>A secret link</p>")
+    letter = factories.LetterFactory(body="A secret link", html="<p>A secret link</p>", url="https://secret")
     assert actions.deliver_letters(by=None) == 1
     assert actions.deliver_letters(by=None) == 0
     assert [(message.subject, message.to, message.body) for message in mail.outbox] == [
@@ -72,7 +75,7 @@ def test_deliver_carries_each_letter_once_and_empties_its_text():
     ]
     assert mail.outbox[0].alternatives == [("<p>A secret link</p>", "text/html")]
     letter.refresh_from_db()
-    assert (letter.body, letter.html, letter.attempts, letter.last_error) == ("", "", 1, "")
+    assert (letter.body, letter.html, letter.url, letter.attempts, letter.last_error) == ("", "", "", 1, "")
     assert letter.sent_at
 
 
@@ -84,8 +87,21 @@ def test_deliver_by_a_failing_carrier_keeps_the_letter(broken, error, monkeypatc
     assert (broken.sent_at, broken.attempts, broken.last_error) == (None, 1, "It is down.")
     assert broken.body
     settings.CARRIER_BACKEND = LOCMEM
+    assert actions.deliver_letters(by=None) == 0, "it waits before it is tried again"
+    Letter.objects.filter(pk=broken.pk).update(next_try_at=timezone.now())
     assert actions.deliver_letters(by=None) == 1
     assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(0, 2), (4, 32), (11, 3600), (5_000, 3600)])
+def test_deliver_waits_longer_after_each_failure_and_never_gives_up(broken, tries, seconds):
+    Letter.objects.filter(pk=broken.pk).update(attempts=tries)
+    before = timezone.now()
+    assert actions.deliver_letters(by=None) == 0
+    broken.refresh_from_db()
+    waits = timedelta(seconds=seconds)
+    assert before + waits <= broken.next_try_at <= timezone.now() + waits
+    assert (broken.attempts, broken.sent_at) == (tries + 1, None)
 
 
 def test_deliver_goes_on_after_a_letter_that_fails(broken):

@@ -176,11 +176,69 @@ def test_database_refuses_two_current_memberships(northlake, ben):
         factories.MembershipFactory(user=ben, partner=northlake)
 
 
+# --- resend
+
+
+def test_resend_mails_a_new_link_and_the_one_before_is_dead(invite, ada, dora):
+    invitation = invite("researcher")
+    older, first_end = mailed_key(), invitation.expires_at
+    actions.resend_invitation(by=ada, invitation=invitation)
+    invitation.refresh_from_db()
+    assert invitation.expires_at > first_end
+    with pytest.raises(Refused, match="link is not known"):
+        actions.accept_invitation(by=dora, key=older)
+    assert actions.accept_invitation(by=dora, key=mailed_key()).roles.get().code == "researcher"
+    assert Event.objects.about(invitation).filter(kind="invitation.resent", by=ada).count() == 1
+
+
+def test_resend_an_expired_invitation_opens_it_again(invite, ada, dora):
+    invitation = invite("viewer")
+    Invitation.objects.filter(pk=invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    actions.resend_invitation(by=ada, invitation=invitation)
+    assert Invitation.objects.open(at=timezone.now() + timedelta(days=13)).contains(invitation)
+    assert actions.accept_invitation(by=dora, key=mailed_key())
+
+
+def test_resend_what_was_answered_is_refused(invite, ada, dora):
+    accepted = invite("viewer")
+    actions.accept_invitation(by=dora, key=mailed_key())
+    withdrawn = invite("viewer", email="eve@northlake.example")
+    actions.withdraw_invitation(by=ada, invitation=withdrawn)
+    for invitation, end in ((accepted, "accepted"), (withdrawn, "withdrawn")):
+        with pytest.raises(Refused, match=f"already {end}"):
+            actions.resend_invitation(by=ada, invitation=invitation)
+
+
+def test_resend_without_the_right_is_forbidden(invite, ben, cleo):
+    invitation = invite("viewer")
+    for by in (ben, cleo):
+        with pytest.raises(Forbidden):
+            actions.resend_invitation(by=by, invitation=invitation)
+
+
 def test_roles_at_the_lab_give_nothing_in_an_organisation(northlake, rita, ada):
     assert rita.may(Permission.REQUEST_DECIDE)
     assert not rita.may(Permission.REQUEST_DECIDE, northlake)
     assert not rita.may(Permission.PARTNER_READ, northlake)
     assert not ada.may(Permission.AGREEMENT_SIGN)
+
+
+def test_roles_of_the_lab_carry_what_the_rules_of_access_ask_for(rita, mara, otto):
+    """Reviewers suspend; release managers also decide, set rules and oversee; auditors only read."""
+    asked = (
+        Permission.REQUEST_DECIDE,
+        Permission.ACCESS_SUSPEND,
+        Permission.GRANT_REVOKE,
+        Permission.RULE_SET,
+        Permission.REQUEST_OVERSEE,
+        Permission.SIZE_OPEN,
+    )
+    carried = {user.name: [user.may(permission) for permission in asked] for user in (rita, mara, otto)}
+    assert carried == {
+        "Rita Moss": [True, True, True, False, False, False],
+        "Mara Quill": [True, True, True, True, True, True],
+        "Otto Finch": [False] * 6,
+    }
 
 
 def test_appoint_gives_lab_roles_instead_of_those_before(rita):

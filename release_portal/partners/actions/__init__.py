@@ -1,8 +1,15 @@
 """The verbs of this room."""
 
+from .applications import apply, correct_application, discard_draft, save_draft
+from .digests import one_letter_each as one_letter_each  # not a verb: what a bulk act wraps its verbs in
+from .digests import send_digests
+from .intake import pause_intake, resume_intake
 from .letters import deliver_letters, write_letter
-from .members import accept_invitation, invite, open_invitation, remove_member, withdraw_invitation
-from .organisations import admit, apply, decline
+from .mail import choose_mail
+from .members import accept_invitation, invite, open_invitation, resend_invitation, withdraw_invitation
+from .memberships import change_roles, leave, remove_member
+from .organisations import admit, close, decline, return_application
+from .service_accounts import close_service_account, create_service_account
 from .staff import appoint
 from .tokens import create_token, read_token, revoke_token
 
@@ -11,14 +18,28 @@ __all__ = [
     "admit",
     "apply",
     "appoint",
+    "change_roles",
+    "choose_mail",
+    "close",
+    "close_service_account",
+    "correct_application",
+    "create_service_account",
     "create_token",
     "decline",
     "deliver_letters",
+    "discard_draft",
     "invite",
+    "leave",
     "open_invitation",
+    "pause_intake",
     "read_token",
     "remove_member",
+    "resend_invitation",
+    "resume_intake",
+    "return_application",
     "revoke_token",
+    "save_draft",
+    "send_digests",
     "withdraw_invitation",
     "write_letter",
 ]

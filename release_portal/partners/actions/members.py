@@ -1,4 +1,4 @@
-"""Inviting people into an organisation, and letting them go."""
+"""Inviting people into an organisation, and their coming."""
 
 import hashlib
 import secrets
@@ -12,8 +12,8 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 
-from ..guards import require
-from ..models import Invitation, Membership, Partner, Role, User
+from ..guards import require, require_person
+from ..models import Invitation, Letter, Membership, Partner, Role, User
 from ..permissions import Permission
 from .letters import write_letter
 
@@ -51,16 +51,25 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
         raise Refused(f"{email} was invited a moment ago.", field="email", given=email) from None
     invitation.roles.set(roles)
     record("member.invited", f"{email} was invited to {partner}", partner, invitation, by=by)
-    write_letter(
-        to=[email],
-        subject=f"{by} invites you to {partner}",
-        text=f"{by} invites you to join {partner} on Release Portal as {_listed(roles)}. "
-        f"The invitation holds until {invitation.expires_at:%-d %B %Y}. Sign in or register with {email} first.",
-        path=reverse("partners:accept", args=[key]),
-        action="Accept the invitation",
-        by=by,
-    )
+    _send(invitation, key, by=by)
     return invitation
+
+
+@transaction.atomic
+def resend_invitation(*, by: User, invitation: Invitation) -> None:
+    """Mail an unanswered invitation again, under a new link and for another fortnight. The link before is dead."""
+    require(by, Permission.MEMBER_INVITE, invitation.partner)
+    key = secrets.token_urlsafe(24)
+    now = timezone.now()
+    invitation.key_hash, invitation.invited_by, invitation.invited_at = hash_of(key), by, now
+    invitation.expires_at = now + timedelta(days=INVITATION_DAYS)
+    told = {name: getattr(invitation, name) for name in ("key_hash", "invited_by", "invited_at", "expires_at")}
+    if not Invitation.objects.unanswered().filter(pk=invitation.pk).update(**told):
+        invitation.refresh_from_db()
+        raise Refused(f"This invitation is already {invitation.standing}.")
+    sentence = f"The invitation of {invitation.email} was sent again"
+    record("invitation.resent", sentence, invitation.partner, invitation, by=by)
+    _send(invitation, key, by=by)
 
 
 def open_invitation(*, by: User, key: str) -> Invitation:
@@ -82,6 +91,7 @@ def open_invitation(*, by: User, key: str) -> Invitation:
 @transaction.atomic
 def accept_invitation(*, by: User, key: str) -> Membership:
     """Join an organisation in the roles that were offered."""
+    require_person(by)
     invitation = open_invitation(by=by, key=key)
     if Membership.objects.current().filter(user=by, partner=invitation.partner).exists():
         raise Refused(f"You already belong to {invitation.partner}.")
@@ -92,10 +102,11 @@ def accept_invitation(*, by: User, key: str) -> Membership:
     write_letter(
         to=[invitation.invited_by],
         subject=f"{by} joined {invitation.partner}",
-        text=f"{by} accepted your invitation and is now {_listed(membership.roles.all())} at {invitation.partner}.",
+        text=f"{by} accepted your invitation and is now {listed(membership.roles.all())} at {invitation.partner}.",
         path=reverse("partners:members", args=[invitation.partner.slug]),
         action="See the members",
         by=by,
+        urgency=Letter.Urgency.NEWS,
     )
     return membership
 
@@ -108,27 +119,20 @@ def withdraw_invitation(*, by: User, invitation: Invitation) -> None:
     record("invitation.withdrawn", sentence, invitation.partner, invitation, by=by)
 
 
-@transaction.atomic
-def remove_member(*, by: User, membership: Membership) -> None:
-    """End a membership. What the person made for the organisation stays with it."""
-    require(by, Permission.MEMBER_INVITE, membership.partner)
-    others = Membership.objects.current().filter(partner=membership.partner).exclude(pk=membership.pk)
-    if not others.may(Permission.MEMBER_INVITE).exists():
-        raise Refused(f"{membership.user} is the last owner of {membership.partner}. Make somebody else owner first.")
-    current = Membership.objects.current().filter(pk=membership.pk)
-    if not current.update(ended_at=timezone.now(), ended_by=by):
-        raise Refused(f"{membership.user} has already left {membership.partner}.")
-    record("member.removed", f"{membership.user} left {membership.partner}", membership.partner, by=by)
-    write_letter(
-        to=[membership.user],
-        subject=f"You no longer belong to {membership.partner}",
-        text=f"{by} ended your membership of {membership.partner}. What you made there stays with the organisation.",
-        path="/",
-        action="Open Release Portal",
-        by=by,
-    )
-
-
-def _listed(roles: Collection[Role]) -> str:
+def listed(roles: Collection[Role]) -> str:
+    """Roles in a sentence: "researcher and viewer"."""
     titles = [role.title.lower() for role in roles]
     return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
+
+
+def _send(invitation: Invitation, key: str, *, by: User) -> None:
+    partner = invitation.partner
+    write_letter(
+        to=[invitation.email],
+        subject=f"{by} invites you to {partner}",
+        text=f"{by} invites you to join {partner} on Release Portal as {listed(invitation.roles.all())}. The "
+        f"invitation holds until {invitation.expires_at:%-d %B %Y}. Sign in or register with {invitation.email} first.",
+        path=reverse("partners:accept", args=[key]),
+        action="Accept the invitation",
+        by=by,
+    )

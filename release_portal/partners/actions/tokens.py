@@ -18,7 +18,9 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.lib.states import Forbidden, Refused
 
+from ..guards import require
 from ..models import ApiToken, User
+from ..permissions import Permission
 
 ALPHABET = string.ascii_letters + string.digits
 LONGEST_DAYS = 365
@@ -27,8 +29,13 @@ USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
 @transaction.atomic
-def create_token(*, by: User, name: str, days: int = 90) -> tuple[ApiToken, str]:
-    """Make a token of the person; returns it with its secret form, which is never seen again."""
+def create_token(*, by: User, name: str, days: int = 90, user: User | None = None) -> tuple[ApiToken, str]:
+    """Make a token of the person, or of a service account that they look after; returns it with its secret form, which
+    is never seen again."""
+    user = user or by
+    _require_keeper(by, user)
+    if not user.is_active:
+        raise Refused(f"The service account “{user}” is closed.")
     if not 1 <= days <= LONGEST_DAYS:
         raise Refused(
             f"A token lasts from 1 to {LONGEST_DAYS} days; you gave {days}.",
@@ -39,14 +46,14 @@ def create_token(*, by: User, name: str, days: int = 90) -> tuple[ApiToken, str]
     key_id, secret = _random(12), _random(43)
     now = timezone.now()
     token = ApiToken.objects.create(
-        user=by,
+        user=user,
         name=name,
         key_id=key_id,
         secret_hash=_hash(secret),
         created_at=now,
         expires_at=now + timedelta(days=days),
     )
-    record("token.created", f"API token “{name}” was created", token, by, by=by)
+    record("token.created", f"API token “{name}” was created", token, user, by=by)
     return token, f"rp_{key_id}_{secret}{_checksum(key_id + secret)}"
 
 
@@ -66,11 +73,18 @@ def read_token(*, secret: str, by: User | None = None) -> User | None:
 
 @transaction.atomic
 def revoke_token(*, by: User, token: ApiToken) -> None:
-    if token.user != by:
-        raise Forbidden("Only its owner can revoke a token.")
+    _require_keeper(by, token.user)
     if not ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
         raise Refused("This token is already revoked.")
-    record("token.revoked", f"API token “{token.name}” was revoked", token, by, by=by)
+    record("token.revoked", f"API token “{token.name}” was revoked", token, token.user, by=by)
+
+
+def _require_keeper(by: User, user: User) -> None:
+    """A person keeps their own tokens; those of a service account are kept by who invites members."""
+    if user.service_of is not None:
+        require(by, Permission.MEMBER_INVITE, user.service_of)
+    elif user != by:
+        raise Forbidden("Only its owner can make or revoke a token.")
 
 
 def _random(length: int) -> str:

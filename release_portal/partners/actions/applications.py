@@ -1,0 +1,172 @@
+"""Applying for an organisation: the draft, the application, and its correction."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from release_portal.audit.actions import record
+from release_portal.lib.states import Refused, move
+
+from ..guards import people_who, require, require_person
+from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
+from ..permissions import Permission
+from .letters import write_letter
+
+APPLICANT_ROLES = ("owner", "investigator")
+TOLD = ("legal_name", "website", "country", "contact_name", "contact_email", "purpose", "intended_use")
+LONGEST_DRAFT = 20_000  # characters
+
+
+@transaction.atomic
+def apply(
+    *,
+    by: User,
+    legal_name: str,
+    website: str,
+    country: str,
+    contact_name: str,
+    contact_email: str,
+    purpose: str,
+    intended_use: str,
+    will_sign: bool,
+) -> Partner:
+    """Apply for an organisation. The applicant becomes its owner and principal investigator, and, if they say that they
+    can bind it, its signatory."""
+    require_person(by)
+    pause = Pause.objects.now()
+    if pause:
+        raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
+    _refuse_known(legal_name)
+    partner = Partner.objects.create(
+        slug=_free_slug(legal_name),
+        legal_name=legal_name,
+        website=website,
+        country=country,
+        contact_name=contact_name,
+        contact_email=contact_email,
+        purpose=purpose,
+        intended_use=intended_use,
+        applied_by=by,
+        applied_at=timezone.now(),
+    )
+    membership = Membership.objects.create(user=by, partner=partner, started_at=partner.applied_at)
+    membership.roles.set(Role.objects.filter(code__in=[*APPLICANT_ROLES, *(["signatory"] if will_sign else [])]))
+    ApplicationDraft.objects.filter(user=by).delete()
+    record("partner.applied", f"{partner} applied", partner, by=by)
+    _tell_of_application(partner, by=by)
+    return partner
+
+
+@transaction.atomic
+def correct_application(
+    *,
+    by: User,
+    partner: Partner,
+    legal_name: str,
+    website: str,
+    country: str,
+    contact_name: str,
+    contact_email: str,
+    purpose: str,
+    intended_use: str,
+) -> None:
+    """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
+    require(by, Permission.PARTNER_EDIT, partner)
+    _refuse_known(legal_name, but=partner)
+    told: dict[str, Any] = {
+        "legal_name": legal_name,
+        "website": website,
+        "country": country,
+        "contact_name": contact_name,
+        "contact_email": contact_email,
+        "purpose": purpose,
+        "intended_use": intended_use,
+    }
+    before = Partner.objects.select_for_update(no_key=True).values(*TOLD, "sent_count").get(pk=partner.pk)
+    sent_count = before.pop("sent_count") + 1
+    changed = [name for name in TOLD if told[name] != before[name]]
+    told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
+    move(partner, Partner.Status.APPLIED, **told)
+    sentence = f"{partner} corrected its application"
+    record("partner.corrected", sentence, partner, by=by, detail={"changed": changed, "sent_count": sent_count})
+    _tell_of_correction(partner, by=by)
+
+
+@transaction.atomic
+def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
+    """Keep what is typed into the application so far, checked only when it is sent."""
+    require_person(by)
+    kept = {name: str(content[name]).replace("\0", "") for name in (*TOLD, "will_sign") if content.get(name)}
+    length = sum(len(text) for text in kept.values())
+    if length > LONGEST_DRAFT:
+        raise Refused(
+            f"A draft keeps at most {LONGEST_DRAFT:,} characters; this has {length:,}.",
+            limit=LONGEST_DRAFT,
+            given=length,
+        )
+    told = {"content": kept, "saved_at": timezone.now()}
+    return ApplicationDraft.objects.update_or_create(user=by, defaults=told)[0]
+
+
+@transaction.atomic
+def discard_draft(*, by: User) -> None:
+    """Forget what was typed into the application."""
+    ApplicationDraft.objects.filter(user=by).delete()
+
+
+def _tell_of_application(partner: Partner, *, by: User) -> None:
+    write_letter(
+        to=[by.email],
+        subject=f"We received the application of {partner}",
+        text=f"A reviewer reads the application of {partner} next. You will get a mail with the answer.",
+        path=partner.get_absolute_url(),
+        action="See where it stands",
+        by=by,
+    )
+    write_letter(
+        to=people_who(Permission.PARTNER_ADMIT),
+        subject=f"{partner} applied",
+        text=f"{by} applied for {partner}. The application waits on the review desk.",
+        path=f"/review/organisations/{partner.slug}/",
+        action="Review the application",
+        by=by,
+        urgency=Letter.Urgency.NEWS,
+    )
+
+
+def _tell_of_correction(partner: Partner, *, by: User) -> None:
+    write_letter(
+        to=people_who(Permission.PARTNER_ADMIT),
+        subject=f"{partner} corrected its application",
+        text=f"{by} changed what was asked for and sent the application of {partner} again, for the "
+        f"{_ordinal(partner.sent_count)} time. It waits on the review desk.",
+        path=f"/review/organisations/{partner.slug}/",
+        action="See what changed",
+        by=by,
+        urgency=Letter.Urgency.NEWS,
+    )
+
+
+def _refuse_known(legal_name: str, *, but: Partner | None = None) -> None:
+    """A legal name is free again once its holder was declined or has closed."""
+    over = [Partner.Status.DECLINED, Partner.Status.CLOSED]
+    holder = Partner.objects.filter(legal_name__iexact=legal_name).exclude(status__in=over).first()
+    if holder and holder != but:
+        raise Refused(
+            f"{holder.legal_name} is already here. Ask one of its owners to invite you.",
+            field="legal_name",
+            given=legal_name,
+        )
+
+
+def _free_slug(legal_name: str) -> str:
+    wanted = slugify(legal_name)[:70] or "organisation"
+    taken = set(Partner.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
+    taken |= {"apply"}  # the address of the application form
+    return next(slug for slug in [wanted, *(f"{wanted}-{n}" for n in range(2, 10_000))] if slug not in taken)
+
+
+def _ordinal(count: int) -> str:
+    return {2: "second", 3: "third"}.get(count, f"{count}th")

@@ -1,0 +1,90 @@
+"""Several letters as one: the day's digest, and a bulk act's single letter to each address."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from release_portal.lib.wake import wake
+
+from ..models import Letter, User
+from .letters import empty, gathering, is_unwanted, waits
+
+RANK = [Letter.Urgency.NEWS, Letter.Urgency.DECISION, Letter.Urgency.URGENT]
+
+
+def send_digests(*, by: User | None, at: datetime) -> int:
+    """Write one letter to each address that has letters put aside; returns how many addresses got one.
+
+    Each address is a transaction of its own: whatever stops this, nobody is told twice and nothing is lost.
+    """
+    addresses = Letter.objects.put_aside().order_by("to").values_list("to", flat=True).distinct()
+    return sum(_send_digest(address, at) for address in list(addresses))
+
+
+@contextmanager
+def one_letter_each(subject: str) -> Iterator[None]:
+    """Gather the letters that are written inside: at the end each address gets one, by the most urgent among them.
+
+    They are put aside as rows at once, so an act that is rolled back takes its letters along, and if this process dies
+    before the end, the day's digest carries the rest.
+    """
+    gathered: dict[int, bool] = {}
+    token = gathering.set(gathered)
+    try:
+        yield
+    finally:
+        gathering.reset(token)
+    with transaction.atomic():
+        rows = Letter.objects.put_aside().filter(pk__in=gathered).select_for_update()
+        letters = sorted(rows, key=lambda letter: (letter.to, letter.pk))
+        people = User.objects.in_bulk([letter.to for letter in letters], field_name="email")
+        for address, group in groupby(letters, key=lambda letter: letter.to):
+            own = list(group)
+            is_plain = any(gathered[letter.pk] for letter in own)
+            _send_gathered(None if is_plain else people.get(address), own, subject)
+    wake("partners.deliver_mail")
+
+
+@transaction.atomic
+def _send_digest(address: str, at: datetime) -> int:
+    letters = list(Letter.objects.put_aside().filter(to=address).select_for_update())
+    if not letters:
+        return 0
+    things = "1 thing" if len(letters) == 1 else f"{len(letters)} things"
+    _write_digest(letters, f"Your day on Release Portal: {things}", at)
+    wake("partners.deliver_mail")
+    return 1
+
+
+def _send_gathered(person: User | None, letters: Sequence[Letter], subject: str) -> None:
+    """What was gathered for one address goes as one letter, waits for the day's digest, or is not wanted."""
+    urgency = max((Letter.Urgency(letter.urgency) for letter in letters), key=RANK.index)
+    if is_unwanted(person, urgency):
+        Letter.objects.filter(pk__in=[letter.pk for letter in letters]).delete()
+    elif waits(person, urgency):
+        return
+    elif len(letters) == 1:
+        letters[0].digest = False
+        letters[0].save()
+    else:
+        _write_digest(letters, subject, timezone.now())
+
+
+def _write_digest(letters: Sequence[Letter], subject: str, at: datetime) -> None:
+    """One letter with the subject and the link of each; those it stands for count as sent."""
+    context = {"letters": letters, "subject": subject}
+    Letter.objects.create(
+        to=letters[0].to,
+        subject=subject,
+        body=render_to_string("partners/mail/digest.txt", context),
+        html=render_to_string("partners/mail/digest.html", context),
+        urgency=max((Letter.Urgency(letter.urgency) for letter in letters), key=RANK.index),
+        written_at=at,
+    )
+    for letter in letters:
+        empty(letter, at=at)

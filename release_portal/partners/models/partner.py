@@ -1,0 +1,106 @@
+"""Partner: an organisation, from its application to its closing."""
+
+from urllib.parse import urlparse
+
+from django.core.validators import MinLengthValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django_countries.fields import CountryField
+
+from release_portal.lib.states import Stateful, together
+
+from .user import User
+
+
+class PartnerQuerySet(models.QuerySet["Partner"]):
+    def visible_to(self, user: User) -> "PartnerQuerySet":
+        """Those that the person belongs to."""
+        return self.filter(memberships__in=user.memberships.current()).distinct()
+
+    def known_to(self, user: User) -> "PartnerQuerySet":
+        """Those that the person may read about: all for the lab's staff, else their own."""
+        return self.all() if user.is_lab_staff else self.visible_to(user)
+
+    def awaiting_review(self) -> "PartnerQuerySet":
+        return self.filter(status=Partner.Status.APPLIED).order_by("applied_at")
+
+
+class Partner(Stateful):
+    """An organisation: what it told the lab when it applied, and how it stands."""
+
+    class Status(models.TextChoices):
+        APPLIED = "applied", "Waiting for review"
+        RETURNED = "returned", "Returned for changes"
+        ADMITTED = "admitted", "Admitted"
+        DECLINED = "declined", "Declined"
+        SUSPENDED = "suspended", "Suspended"
+        CLOSED = "closed", "Closed"
+
+    COMES_FROM = {
+        Status.APPLIED: {Status.RETURNED},
+        Status.RETURNED: {Status.APPLIED},
+        Status.ADMITTED: {Status.APPLIED, Status.SUSPENDED},
+        Status.DECLINED: {Status.APPLIED},
+        Status.SUSPENDED: {Status.ADMITTED},
+        Status.CLOSED: {Status.ADMITTED, Status.SUSPENDED},
+    }
+
+    slug = models.SlugField(unique=True, max_length=80)
+    legal_name = models.CharField("legal name", max_length=200, validators=[MinLengthValidator(3)])
+    website = models.URLField("web site", max_length=300)
+    country = CountryField()
+    contact_name = models.CharField("contact person", max_length=120)
+    contact_email = models.EmailField("contact e-mail")
+    purpose = models.TextField("research purpose", max_length=4000)
+    intended_use = models.TextField("who will use which size, and why", max_length=4000)
+    status = models.CharField(max_length=10, choices=Status, default=Status.APPLIED)
+    applied_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    applied_at = models.DateTimeField()
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)
+    admitted_at = models.DateTimeField(null=True, help_text="kept when the organisation is suspended or closed")
+    closed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    closed_at = models.DateTimeField(null=True)
+    sent_count = models.PositiveSmallIntegerField(default=1, help_text="how many times the application was sent")
+    previous = models.JSONField(default=dict, help_text="what a correction replaced, as it was sent before")
+
+    objects = PartnerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "organisation"
+        constraints = [
+            together("decided_by", "decided_at"),
+            together("closed_by", "closed_at"),
+            models.CheckConstraint(
+                condition=Q(status="closed", closed_at__isnull=False)
+                | (~Q(status="closed") & Q(closed_at__isnull=True)),
+                name="closed_partner_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["admitted", "suspended"]) | Q(admitted_at__isnull=False),
+                name="admitted_partner_says_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.legal_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("access:organisation", args=[self.slug])
+
+    @property
+    def standing(self) -> str:
+        if self.closed_by is not None and self.closed_at is not None:
+            return f"closed by {self.closed_by} on {self.closed_at:%-d %B %Y}"
+        if self.status == self.Status.SUSPENDED:
+            return "suspended"
+        if self.decided_by is None or self.decided_at is None:
+            return "waiting for review"
+        return f"{self.get_status_display().lower()} by {self.decided_by} on {self.decided_at:%-d %B %Y}"
+
+    @property
+    def domain(self) -> str:
+        """The host name of the web site, without www."""
+        return (urlparse(self.website).hostname or "").removeprefix("www.")

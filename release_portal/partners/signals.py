@@ -1,0 +1,63 @@
+"""What speaks for an organisation being what it says it is, and what against: each on its own, never one score."""
+
+from dataclasses import dataclass
+
+from allauth.account.models import EmailAddress
+from django.db.models import QuerySet
+
+from .models import Partner
+
+MOST_DEALINGS = 10  # told of earlier applications, newest first
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One thing that the lab can see. `tone` is good, wait or off; `word` says the same."""
+
+    label: str
+    word: str
+    tone: str
+    sentence: str
+
+
+def signals_of(partner: Partner) -> list[Signal]:
+    """What a reviewer weighs before deciding: mail domains, the web site, past dealings, the country."""
+    same_name = Partner.objects.filter(legal_name__iexact=partner.legal_name)
+    site = partner.domain
+    nearby = Partner.objects.filter(website__icontains=site) if site else Partner.objects.none()
+    same_site = [other.pk for other in nearby if other.domain == site]
+    country = str(partner.country.name)
+    return [
+        _applicant(partner),
+        _match("Applicant's e-mail and web site", partner.applied_by.email, site),
+        _match("Contact e-mail and web site", partner.contact_email, site),
+        _dealings("Earlier under this legal name", partner, same_name),
+        _dealings("Earlier under this web site", partner, Partner.objects.filter(pk__in=same_site)),
+        Signal("Country", country, "off", f"The organisation says that it is in {country}."),
+    ]
+
+
+def _applicant(partner: Partner) -> Signal:
+    email = partner.applied_by.email
+    if EmailAddress.objects.filter(user=partner.applied_by, email__iexact=email, verified=True).exists():
+        return Signal("Applicant's e-mail", "Verified", "good", f"{partner.applied_by} reads mail at {email}.")
+    return Signal("Applicant's e-mail", "Not verified", "wait", f"Nobody has shown that they read mail at {email}.")
+
+
+def _match(label: str, email: str, site: str) -> Signal:
+    domain = email.rpartition("@")[2].lower()
+    if site and (domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}")):
+        return Signal(label, "Matches", "good", f"{domain} is the domain of the web site, {site}.")
+    return Signal(label, "Differs", "wait", f"{domain} is not the domain of the web site, {site}.")
+
+
+def _dealings(label: str, partner: Partner, others: QuerySet[Partner]) -> Signal:
+    """How earlier applications ended."""
+    earlier = others.exclude(pk=partner.pk).filter(applied_at__lte=partner.applied_at)
+    ends = [
+        f"{other} applied on {other.applied_at:%-d %B %Y}: {other.standing}"
+        for other in earlier.select_related("decided_by", "closed_by").order_by("-applied_at")[:MOST_DEALINGS]
+    ]
+    if not ends:
+        return Signal(label, "None", "off", "No earlier application is known.")
+    return Signal(label, "Found", "wait", "; ".join(ends) + ".")
