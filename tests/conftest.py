@@ -28,7 +28,7 @@ from release_portal.lib.sealed import unseal
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Partner, User
-from release_portal.releases.models import Family, ModelSize
+from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 
 from . import factories
 
@@ -224,6 +224,10 @@ def gpt2(db) -> Family:
         for name, parameters in SIZES.items()
     ]
     ModelSize.objects.bulk_create(sizes, ignore_conflicts=True)
+    told = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": "For partners."}
+    Opening.objects.bulk_create(
+        [Opening(size=size, at=timezone.now() - timedelta(days=30), **told) for size in family.sizes.all()]
+    )
     return family
 
 

@@ -17,7 +17,8 @@ from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.actions.members import hash_of
 from release_portal.partners.models import Invitation, Membership, Partner, Role, User
-from release_portal.releases.models import Family, ModelSize
+from release_portal.releases.actions import open_component
+from release_portal.releases.models import Audience, Component, Family, ModelSize
 
 from . import factories
 
@@ -37,6 +38,8 @@ def size(committed) -> ModelSize:
     size, _ = ModelSize.objects.get_or_create(
         family=family, name="1M", defaults={"parameters": 10**6, "context_tokens": 64}
     )
+    told = {"audience": Audience.PARTNER, "reason": "For races."}
+    open_component(by=None, size=size, component=Component.GENERATION, **told)
     return size
 
 
@@ -199,7 +202,7 @@ def test_revoke_and_submit_at_once_leave_nothing_running(race, signed, size):
             lambda grant=grant: access.revoke_grant(by=rita, grant=grant, reason="The race is over."),
             submission(grant, uuid.uuid4().hex),
         )
-        jobs.stop_no_longer_allowed(by=None, at=timezone.now())
+        jobs.keep_to_the_rule(by=None, at=timezone.now())
         assert not Job.objects.live().filter(grant=grant).exists()
         assert ledger(grant) == (0, 0)
 

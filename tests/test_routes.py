@@ -97,6 +97,12 @@ review:request                      POST    in   404  404  404  302  302  403
 review:grants                       GET     in   404  404  404  200  200  403
 review:revoke                       GET     in   404  404  404  200  200  403
 review:revoke                       POST    in   404  404  404  302  302  403
+review:suspensions                  GET     in   404  404  404  200  200  200
+review:suspend                      GET     in   404  404  404  200  200  403
+review:suspend                      POST    in   404  404  404  302  302  403
+review:suspension                   GET     in   404  404  404  200  200  200
+review:suspension                   POST    in   404  404  404  302  302  403
+review:access_at                    GET     in   404  404  404  200  200  200
 review:intake                       GET     in   404  404  404  403  200  403
 review:intake                       POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
@@ -175,7 +181,9 @@ def clients(ada, ben, cleo, rita, mara, otto, client_of) -> dict[str, Client]:
 
 
 @pytest.fixture
-def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, asking, application, signing) -> dict:
+def world(
+    gpt2, northlake, southbank, grant, job, ada, ben, cleo, mara, size_355m, asking, application, signing
+) -> dict:
     """For each route: what its address names; and for each POST, what is sent."""
     viewer = list(Role.objects.filter(code="viewer"))
     invitation = partners.invite(by=ada, partner=northlake, email=cleo.email, roles=viewer)
@@ -186,6 +194,8 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
     waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
     version = agreements.publish_version(by=None, text="# Another text\n")
     org = {"slug": northlake.slug}
+    risk = {"reason_code": "risk", "reason": "A leak was reported."}
+    stop = access.suspend(by=mara, subject=gpt2.sizes.get(name="774M"), **risk)
     researchers = list(Role.objects.filter(code="researcher"))
     robot = partners.create_service_account(by=ada, partner=northlake, name="Nightly run", roles=researchers)
     membership = Membership.objects.get(user=ben)
@@ -218,6 +228,7 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
             "review:organisation": {"slug": waiting.slug},
             "review:request": {"pk": request.pk},
             "review:revoke": {"pk": grant.pk},
+            "review:suspension": {"pk": stop.pk},
             "account_confirm_email": {"key": "unknown"},
             "account_reset_password_from_key": {"uidb36": "0", "key": "unknown"},
             **{f"api-1:{name}": {"job_id": job.pk} for name in ("get_job", "cancel", "texts")},
@@ -231,6 +242,8 @@ def world(gpt2, northlake, southbank, grant, job, ada, ben, cleo, size_355m, ask
             "partners:create_service_account": {"name": "Weekly run", "roles": ["researcher"]},
             "partners:service_account": {"name": "a token", "days": 30},
             "partners:mail": {"mail": "daily"},
+            "review:suspend": risk | {"typed": "everything"},
+            "review:suspension": {"lift": "1", "reason": "It was checked."},
             "review:intake": {"pause": "1", "message": "We read nothing this week."},
             "api-1:apply": application("Fourth Institute", "fourth.example"),
             "api-1:correct": application("University of Northlake"),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from release_portal.partners.doors import PlainWords
 from release_portal.releases.models import ModelSize
 
-from .models import AccessRequest
+from .models import AccessRequest, SuspendReason
 
 
 def in_a_year() -> date:
@@ -76,3 +76,50 @@ class PauseForm(PlainWords, forms.Form):
     resumes_on = DayField(
         label="Taken again from", required=False, help_text="Leave it empty to resume by hand. In UTC."
     )
+
+
+class SuspendForm(PlainWords, forms.Form):
+    """A reason from the list and in words; for the gravest, a word typed on purpose."""
+
+    reason_code = forms.ChoiceField(label="Reason", choices=SuspendReason)
+    reason = forms.CharField(
+        label="In words",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="The organisations concerned read it.",
+    )
+    typed = forms.CharField(label="To be sure")
+
+    def __init__(self, *args: Any, word: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.word = word
+        if word:
+            self.fields["typed"].help_text = f"Type “{word}”."
+        else:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> str:
+        typed = str(self.cleaned_data["typed"]).strip()
+        if typed != self.word:
+            raise forms.ValidationError(f"Type “{self.word}”; you typed “{typed[:40]}”.")
+        return typed
+
+
+class LiftForm(PlainWords, forms.Form):
+    reason = forms.CharField(
+        label="Why it can go on",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The organisations concerned read it.",
+    )
+
+
+class TimeForm(PlainWords, forms.Form):
+    """A moment, in UTC, and perhaps one size."""
+
+    at = forms.DateTimeField(
+        label="At (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        error_messages={"invalid": "Give a day and a time, such as 2026-09-01 12:00."},
+    )
+    size = forms.ModelChoiceField(queryset=ModelSize.objects.smallest_first(), required=False, empty_label="Every size")

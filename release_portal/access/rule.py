@@ -1,4 +1,4 @@
-"""Asking the access rule, which `models.conditions` writes: `decide()` says what is missing and whose turn it is."""
+"""Asking the access rule, which `conditions.py` writes: `decide()` says what is missing and whose turn it is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from .models import Grant, conditions
+from .conditions import SUSPENDED, conditions, situated
+from .models import Grant
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Decision:
     def sentence(self) -> str:
         return " ".join(missing.sentence for missing in self.missing)
 
+    @property
+    def suspended(self) -> tuple[Missing, ...]:
+        """What is missing because of a suspension, at whatever level: it can come back."""
+        return tuple(missing for missing in self.missing if missing.code in SUSPENDED)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is missing but what lifting suspensions would bring back."""
+        return bool(self.missing) and len(self.suspended) == len(self.missing)
+
 
 def decide(*, partner: Partner, size: ModelSize, at: datetime, user: User | None = None, tokens: int = 0) -> Decision:
     """Whether the organisation may generate with the size at that time; one query.
@@ -45,14 +56,13 @@ def decide(*, partner: Partner, size: ModelSize, at: datetime, user: User | None
     """
     rule = conditions(at=at, partner="", grant="its_grant__")
     if user is not None:
-        rule["member"] = _member(user)
-    asked = (
-        Partner.objects.filter(pk=partner.pk)
-        .annotate(its_grant=FilteredRelation("grants", condition=Q(grants__size=size)))
-        .annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
-        .order_by(
-            Case(When(its_grant__status=Grant.Status.ACTIVE, then=0), default=1), F("its_grant__starts_at").desc()
-        )
+        rule["member"] = Q(_member(user))
+    its_grant = FilteredRelation("grants", condition=Q(grants__size=size))
+    rows = Partner.objects.filter(pk=partner.pk).annotate(its_grant=its_grant)
+    rows = situated(rows, at=at, partner=F("pk"), size=Value(size.pk), grant="its_grant__")
+    asked = rows.annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()}).order_by(
+        Case(When(rule["begun"] & rule["active"] & rule["not_over"], then=0), default=1),
+        F("its_grant__starts_at").desc(),
     )
     columns = [f"holds_{name}" for name in rule]
     grant_columns = [field.attname for field in Grant._meta.concrete_fields]
@@ -68,7 +78,7 @@ def _member(user: User) -> Exists:
     return Exists(current.filter(partner=OuterRef("pk")))
 
 
-def _truth(holds: Q | Exists) -> Case:
+def _truth(holds: Q) -> Case:
     return Case(When(holds, then=Value(True)), default=Value(False), output_field=BooleanField())
 
 
@@ -89,11 +99,16 @@ def _missing(
     if not holds.get("member", True):
         found.append(Missing("member", f"You have no role at {partner} that may submit jobs.", "an owner", home))
     if not holds["admitted"]:
-        found.append(Missing("admitted", f"{partner} is not admitted yet.", "the lab", home))
+        told = partner.standing if partner.status == Partner.Status.CLOSED else "not admitted yet"
+        found.append(Missing("admitted", f"{partner} is {told}.", "the lab", home))
     if not holds["agreed"]:
         sign = reverse("agreements:sign", args=[partner.slug])
         sentence = f"{partner} has no model-sharing agreement in force."
         found.append(Missing("agreed", sentence, f"a signatory of {partner}", sign))
+    found += _suspensions(holds, partner, size, home)
+    if not holds["opened"]:
+        sentence = f"{size} is closed: nobody outside the lab may use it now."
+        found.append(Missing("opened", sentence, "the lab", size.get_absolute_url()))
     if grant is None:
         ask = reverse("access:new", args=[partner.slug])
         found.append(
@@ -104,10 +119,24 @@ def _missing(
     return found
 
 
+def _suspensions(holds: Mapping[str, bool], partner: Partner, size: ModelSize, url: str) -> list[Missing]:
+    subjects = {
+        "everything_on": "All use of every size",
+        "size_on": f"All use of {size}",
+        "partner_on": f"All access of {partner}",
+        "grant_on": f"The grant of {size} to {partner}",
+    }
+    return [
+        Missing(code, f"{subject} is suspended. Nothing is lost; it goes on once that is lifted.", "the lab", url)
+        for code, subject in subjects.items()
+        if not holds[code]
+    ]
+
+
 def _missing_of_grant(holds: Mapping[str, bool], partner: Partner, grant: Grant, tokens: int) -> list[Missing]:
     ask = reverse("access:new", args=[partner.slug]) + f"?size={grant.size_id}"
     who = f"an investigator of {partner}"
-    if grant.status == Grant.Status.REVOKED:
+    if grant.status == Grant.Status.REVOKED and not holds["active"]:
         sentence = f"The grant of {grant.size} was revoked on {grant.ended_at:%-d %B %Y}: {grant.end_reason}"
         return [Missing("active", sentence, who, ask)]
     if not holds["not_over"] or not holds["active"]:

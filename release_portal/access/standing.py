@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.timesince import timesince
 
@@ -13,7 +14,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.ladder import Rung, Yours, ladder_of
 from release_portal.releases.models import Family
 
-from .models import AccessRequest, Grant
+from .models import AccessRequest, Grant, Suspension
 
 THE_LAB = "the lab"
 
@@ -49,7 +50,7 @@ def checklist_of(partner: Partner, *, at: datetime) -> list[Step]:
         ]
     agreement = Agreement.objects.in_force(at=at).filter(partner=partner).select_related("version").first()
     steps = [applied, _admission(partner), _agreement(partner, agreement)]
-    return [*steps, _access(partner, agreement, at=at), _first_job(partner, at=at)]
+    return [*_stops(partner, at=at), *steps, _access(partner, agreement, at=at), _first_job(partner, at=at)]
 
 
 def ladders_of(partner: Partner, *, at: datetime) -> list[tuple[Family, list[Rung]]]:
@@ -68,9 +69,16 @@ def ladders_of(partner: Partner, *, at: datetime) -> list[tuple[Family, list[Run
     return ladders
 
 
+def _stops(partner: Partner, *, at: datetime) -> list[Step]:
+    """The suspensions that stop the whole organisation."""
+    stops = Suspension.objects.in_force(at=at).filter(Q(partner=partner) | Q(level=Suspension.Level.EVERYTHING))
+    told = "{} Jobs wait and texts are held; all of it goes on once the lab lifts this."
+    return [Step("Suspended", "waiting", THE_LAB, stop.begins_at, detail=told.format(stop.reason)) for stop in stops]
+
+
 def _admission(partner: Partner) -> Step:
-    if partner.status == Partner.Status.ADMITTED:
-        return Step("Admitted by the lab", "done", str(partner.decided_by), partner.decided_at)
+    if partner.admitted_at:
+        return Step("Admitted by the lab", "done", str(partner.decided_by), partner.admitted_at)
     detail = "A reviewer reads your application. You get a mail with the answer."
     return Step("Admission by the lab", "waiting", THE_LAB, partner.applied_at, detail=detail)
 

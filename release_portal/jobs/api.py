@@ -17,6 +17,7 @@ from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
 from . import actions
+from .delivery import require_delivery
 from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, check_text
 from .models import Completion, Job
 from .progress import progress_of
@@ -135,7 +136,9 @@ def cancel(request: SignedIn, job_id: UUID) -> Any:
 @router.get("/{job_id}/texts", response=list[TextOut], summary="The finished texts of a job")
 @paginate
 def texts(request: SignedIn, job_id: UUID) -> Any:
-    return _job(request, job_id).completions.finished()
+    job = _job(request, job_id)
+    require_delivery(job, at=timezone.now())
+    return job.completions.finished()
 
 
 def _job(request: SignedIn, job_id: UUID) -> Job:

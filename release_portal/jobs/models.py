@@ -28,9 +28,15 @@ class JobQuerySet(models.QuerySet["Job"]):
     def live(self) -> "JobQuerySet":
         return self.filter(status__in=Job.LIVE)
 
-    def no_longer_allowed(self, *, at: datetime) -> "JobQuerySet":
-        """Those still live whose grant is not in force any more."""
-        return self.live().exclude(grant__in=Grant.objects.in_force(at=at))
+    def working(self) -> "JobQuerySet":
+        """Those that workers may be given."""
+        return self.filter(status__in=Job.WORKING)
+
+    def at_odds_with_the_rule(self, *, at: datetime) -> "JobQuerySet":
+        """Those at work without a grant in force, and those held that could go on or whose grant has ended."""
+        allowed = Q(grant__in=Grant.objects.in_force(at=at))
+        over = ~Q(grant__status__in=Grant.HELD) | Q(grant__ends_at__lte=at)
+        return self.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))
 
     def newest_first(self) -> "JobQuerySet":
         return self.select_related("size__family", "partner", "submitted_by").order_by("-submitted_at", "-id")
@@ -48,7 +54,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those with sequences to hand out, the organisation served longest ago first, then the oldest job."""
         waiting = Completion.objects.waiting().filter(job=models.OuterRef("pk"))
         return (
-            self.live()
+            self.working()
             .filter(models.Exists(waiting), size=size)
             .annotate(partner_served_at=Max("partner__job__orders__handed_out_at"))
             .order_by(F("partner_served_at").asc(nulls_first=True), "submitted_at")
@@ -61,14 +67,18 @@ class Job(Stateful):
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"
         RUNNING = "running", "Running"
+        HELD = "held", "Held"
         FINISHED = "finished", "Finished"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
         STOPPED = "stopped", "Stopped"
 
-    LIVE = frozenset({Status.QUEUED, Status.RUNNING})
+    WORKING = frozenset({Status.QUEUED, Status.RUNNING})
+    LIVE = WORKING | {Status.HELD}
     COMES_FROM = {
         Status.RUNNING: {Status.QUEUED},
+        Status.HELD: WORKING,
+        Status.QUEUED: {Status.HELD},
         Status.FINISHED: {Status.RUNNING},
         Status.FAILED: LIVE,
         Status.CANCELLED: LIVE,
@@ -110,15 +120,15 @@ class Job(Stateful):
             models.UniqueConstraint(fields=["submitted_by", "idempotency_key"], name="job_submitted_once"),
             models.CheckConstraint(condition=Q(texts_done__lte=F("sequences")), name="no_more_texts_than_asked"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "running"], ended_at__isnull=True)
-                | ~Q(status__in=["queued", "running"]) & Q(ended_at__isnull=False),
+                condition=Q(status__in=["queued", "running", "held"], ended_at__isnull=True)
+                | ~Q(status__in=["queued", "running", "held"]) & Q(ended_at__isnull=False),
                 name="ended_job_has_end",
             ),
         ]
         indexes = [
             models.Index(fields=["partner", "-submitted_at"]),
             models.Index(
-                fields=["size", "submitted_at"], condition=Q(status__in=["queued", "running"]), name="live_jobs"
+                fields=["size", "submitted_at"], condition=Q(status__in=["queued", "running", "held"]), name="live_jobs"
             ),
         ]
 
@@ -133,9 +143,20 @@ class Job(Stateful):
         return self.status in self.LIVE
 
     @property
+    def is_working(self) -> bool:
+        return self.status in self.WORKING
+
+    @property
     def status_tag(self) -> dict[str, str]:
         """The status as `components/status.html` shows it."""
-        tones = {"queued": "wait", "running": "run", "finished": "good", "failed": "bad", "stopped": "bad"}
+        tones = {
+            "queued": "wait",
+            "running": "run",
+            "held": "wait",
+            "finished": "good",
+            "failed": "bad",
+            "stopped": "bad",
+        }
         return {"word": self.get_status_display(), "tone": tones.get(self.status, "off")}
 
     @property

@@ -23,6 +23,8 @@ def _sentence(job: Job, at: datetime) -> str:
     texts = f"{job.texts_done:,} of {job.sequences:,} texts"
     if job.status == Job.Status.QUEUED:
         return f"{texts}. {_why_queued(job, at)}"
+    if job.status == Job.Status.HELD:
+        return f"{texts}. Held while the lab has suspended its use; it goes on by itself once that is lifted."
     if not job.is_live or job.started_at is None:
         return f"{texts}, {job.tokens_done:,} tokens."
     tokens = job.tokens_done + tokens_in_hand(job)

@@ -18,6 +18,7 @@ from release_portal.partners.models import Membership, Partner
 from release_portal.partners.permissions import Permission
 
 from . import actions
+from .delivery import require_delivery, why_held
 from .downloads import as_csv, as_jsonl
 from .forms import JobForm
 from .models import Job
@@ -71,10 +72,14 @@ def new_job(request: SignedIn) -> HttpResponse:
 @login_required
 def job(request: SignedIn, pk: str) -> HttpResponse:
     job = _job(request, pk)
-    texts = Paginator(job.completions.finished(), TEXTS_PER_PAGE).get_page(request.GET.get("page"))
+    now = timezone.now()
+    held = why_held(job, at=now)
+    finished = job.completions.none() if held else job.completions.finished()
+    texts = Paginator(finished, TEXTS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "job": job,
-        "progress": progress_of(job, at=timezone.now()),
+        "progress": progress_of(job, at=now),
+        "held": held,
         "page": texts,
         "events": Event.objects.about(job).newest_first()[:50],
         "checkpoint": job.orders.exclude(checkpoint="").values_list("checkpoint", flat=True).first(),
@@ -127,6 +132,7 @@ def _grants(request: SignedIn) -> QuerySet[Grant]:
 def _download(
     job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
 ) -> StreamingHttpResponse:
+    require_delivery(job, at=timezone.now())
     filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{extension}"
     return StreamingHttpResponse(
         write(job), content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{filename}"'}

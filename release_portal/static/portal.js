@@ -15,6 +15,10 @@ const ready = (form) => {
   buttonsOf(form).forEach((button) => (button.disabled = false));
 };
 window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(ready));
+// A draft is no longer saved once its form is on its way.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.querySelector?.("form[data-sent]")) event.preventDefault();
+});
 document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest?.("form[data-sent]");
   if (form) ready(form);

@@ -197,7 +197,7 @@ def test_grant_again_before_the_clock_wrote_the_end_of_the_old_one(grant, ada, r
 
 
 def test_database_refuses_a_second_active_grant_of_a_size(grant):
-    with pytest.raises(IntegrityError, match="one_active_grant_per_size"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="one_held_grant_per_size"), transaction.atomic():
         factories.GrantFactory(partner=grant.partner, size=grant.size)
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from release_portal.access import actions as access
 from release_portal.audit.models import Event
+from release_portal.jobs.delivery import why_held
 from release_portal.jobs.models import Completion, Job
 from release_portal.lib.embedded import start_redis
 
@@ -125,6 +126,22 @@ def test_revoke_grant_stops_running_work_within_two_seconds(portal, submit, rita
     assert job.grant.tokens_reserved == 0
     after = submit(3)  # under a new grant: the worker is free at once, it did not go on with what was stopped
     until(lambda: not Job.objects.live().filter(pk=after.pk).exists(), seconds=4, what="the worker to be free")
+
+
+def test_suspend_organisation_holds_running_work_and_lifting_finishes_it(portal, submit, rita_of_the_lab):
+    job = submit(400)
+    some_texts_of(job)
+    told = {"reason_code": "investigation", "reason": "A report is being checked."}
+    suspension = access.suspend(by=rita_of_the_lab, subject=job.partner, **told)
+    until(lambda: Job.objects.get(pk=job.pk).status == Job.Status.HELD, seconds=2, what="the job to be held")
+    held = Job.objects.get(pk=job.pk).texts_done
+    time.sleep(3)
+    assert Job.objects.get(pk=job.pk).texts_done == held
+    assert why_held(job, at=timezone.now())
+    access.lift_suspension(by=rita_of_the_lab, suspension=suspension, reason="It was checked.")
+    assert not why_held(job, at=timezone.now())
+    the_end_of(job)
+    assert_books_balance(job)
 
 
 def test_run_size_without_weights_says_what_the_operator_must_do(portal, submit):

@@ -371,7 +371,7 @@ def test_quota_is_settled_exactly_whatever_the_end(order, job, grant, ben, endin
     elif ending == "failed":
         fail(order, "The weights are corrupt.", retry=False)
     elif ending == "stopped":
-        actions.stop_no_longer_allowed(by=None, at=grant.ends_at)
+        actions.keep_to_the_rule(by=None, at=grant.ends_at)
     else:
         end(order)
     job.refresh_from_db()

@@ -9,7 +9,7 @@ from release_portal.partners.models import Partner
 
 def test_move_changes_status_and_fields_together(applied, rita):
     now = timezone.now()
-    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now)
+    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
     assert (applied.status, applied.decided_by, applied.decided_at) == ("admitted", rita, now)
     stored = Partner.objects.get(pk=applied.pk)
     assert (stored.status, stored.decided_by, stored.decided_at) == ("admitted", rita, now)
@@ -26,7 +26,8 @@ def test_move_from_a_status_it_may_not_follow_names_how_the_thing_stands(applied
 
 def test_move_of_a_stale_copy_loses_and_learns_how_the_thing_stands(applied, rita, tom):
     stale = Partner.objects.get(pk=applied.pk)
-    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=timezone.now())
+    now = timezone.now()
+    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
     with pytest.raises(Refused, match="already admitted by Rita Moss"):
         move(stale, Partner.Status.DECLINED, decided_by=tom, decided_at=timezone.now())
     assert stale.status == Partner.Status.ADMITTED

@@ -5,6 +5,7 @@ from django.core import mail
 from django.db import transaction
 from django.utils import timezone
 
+from release_portal.audit.models import Event
 from release_portal.lib.states import Refused
 from release_portal.partners import actions
 from release_portal.partners.actions import digests
@@ -79,10 +80,15 @@ def role(code):
     return Role.objects.get(code=code)
 
 
-def test_choose_mail_is_kept_and_in_the_book(ada):
+def test_choose_mail_is_kept_and_in_the_book_once(ada):
+    chosen = Event.objects.filter(kind="mail.chosen", by=ada)
+    actions.choose_mail(by=ada, mail="at_once")  # what she had
+    assert not chosen.exists()
+    actions.choose_mail(by=ada, mail="daily")
     actions.choose_mail(by=ada, mail="daily")
     ada.refresh_from_db()
     assert ada.mail == "daily"
+    assert chosen.count() == 1
 
 
 def test_choose_mail_that_is_no_choice_is_refused(ada):

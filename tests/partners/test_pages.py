@@ -61,10 +61,10 @@ def test_draft_is_saved_by_a_button_without_javascript(client_of, ada):
     assert "Discard the draft" not in main
 
 
-def test_page_to_apply_saves_on_change_and_on_blur_into_a_live_region(client_of, ada):
+def test_page_to_apply_saves_while_one_types_into_a_live_region(client_of, ada):
     main = main_of(client_of(ada), APPLY)
     assert f'hx-post="{APPLY}draft/"' in main
-    assert 'hx-trigger="input delay:800ms, focusout"' in main
+    assert 'hx-trigger="input delay:800ms"' in main
     assert re.search(r'id="draft-status"[^>]* role="status"', main)
 
 

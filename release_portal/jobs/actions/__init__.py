@@ -1,8 +1,8 @@
 """The verbs of this room."""
 
 from .dispatch import dispatch
-from .end import cancel, end, stop_no_longer_allowed
+from .end import cancel, end, keep_to_the_rule
 from .report import receive_hello, receive_report
 from .submit import submit
 
-__all__ = ["cancel", "dispatch", "end", "receive_hello", "receive_report", "stop_no_longer_allowed", "submit"]
+__all__ = ["cancel", "dispatch", "end", "keep_to_the_rule", "receive_hello", "receive_report", "submit"]

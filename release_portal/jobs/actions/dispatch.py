@@ -15,7 +15,7 @@ from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Worker, WorkOrder
-from .end import end, locked, stop_no_longer_allowed
+from .end import end, keep_to_the_rule, locked
 
 MOST_ATTEMPTS = 3
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
@@ -24,7 +24,7 @@ ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
 def dispatch(*, by: User | None, at: datetime | None = None) -> int:
     """One round: returns how many orders were handed out. A second round at the same moment does nothing."""
     at = at or timezone.now()
-    stop_no_longer_allowed(by=by, at=at)
+    keep_to_the_rule(by=by, at=at)
     handed_out = 0
     for order in WorkOrder.objects.silent(at=at).select_related("job"):
         handed_out += _take_back(order, at, by=by)
@@ -64,7 +64,7 @@ def hand_out_again(order: WorkOrder, job: Job, why: str, at: datetime, *, by: Us
 def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
     job = locked(order.job)
     silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
-    if silent is None or not job.is_live:
+    if silent is None or not job.is_working:
         return 0
     if silent.heard_at is None:  # it never reached a worker, so nobody tried it
         hand_out_again(silent, job, "its message was lost.", at, by=by)
@@ -75,7 +75,7 @@ def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
 
 
 def _sizes_with_work() -> list[ModelSize]:
-    return list(ModelSize.objects.filter(jobs__in=Job.objects.live()).select_related("family").distinct())
+    return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
 def _fill(size: ModelSize, at: datetime) -> int:
@@ -96,10 +96,10 @@ def _pack(size: ModelSize, at: datetime) -> bool:
     job = locked(next_job)
     waiting = Completion.objects.waiting().filter(job=job).order_by("index")
     chosen = list(waiting.values_list("pk", flat=True)[: settings.ORDER_SEQUENCES])
-    if not job.is_live or not chosen:
+    if not job.is_working or not chosen:
         return False
     if job.status == Job.Status.QUEUED:
-        move(job, Job.Status.RUNNING, started_at=at)
+        move(job, Job.Status.RUNNING, started_at=job.started_at or at)
         record("job.started", f"Job “{job}” started", job, job.partner, by=None)
     order = WorkOrder.objects.create(job=job, handed_out_at=at, leased_until=at)
     Completion.objects.filter(pk__in=chosen).update(order=order)

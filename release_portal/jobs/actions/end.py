@@ -1,4 +1,7 @@
-"""Ending a job: cancelled, stopped, failed or finished. Whatever the way, its orders stop and its quota is settled."""
+"""Ending a job: cancelled, stopped, failed or finished; and holding one, which can go on.
+
+Whatever the end, its orders stop and its quota is settled.
+"""
 
 from datetime import datetime
 
@@ -7,7 +10,7 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.access.actions import settle
-from release_portal.access.rule import decide
+from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
 from release_portal.lib.states import move
 from release_portal.lib.wake import broadcast
@@ -30,9 +33,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     job = locked(job)
     move(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0)
-    for order in job.orders.out().select_for_update():
-        move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
-        broadcast(contract.STOP, order=str(order.pk), token=order.token)
+    _stop_orders(job)
     sentence = f"Job “{job}” {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)
@@ -52,25 +53,54 @@ def cancel(*, by: User, job: Job) -> None:
     end(by=by, job=job, status=Job.Status.CANCELLED)
 
 
-def stop_no_longer_allowed(*, by: User | None, at: datetime) -> int:
-    """Stop every live job that the access rule no longer allows; returns how many."""
-    stopped = 0
-    for job in Job.objects.no_longer_allowed(at=at):
-        stopped += stop_unless_allowed(job, at, by=by)
-    return stopped
+def keep_to_the_rule(*, by: User | None, at: datetime) -> int:
+    """Ask the access rule about every job that may be at odds with it; returns how many were changed."""
+    changed = 0
+    for job in Job.objects.at_odds_with_the_rule(at=at):
+        changed += judge(job, at, by=by)
+    return changed
 
 
 @transaction.atomic
-def stop_unless_allowed(job: Job, at: datetime, *, by: User | None) -> bool:
-    """Ask the rule about one live job, and stop it where the answer is no. True where it was stopped."""
+def judge(job: Job, at: datetime, *, by: User | None) -> bool:
+    """Hold a job while something is suspended, stop one that is no longer allowed, let a held one go on.
+
+    True where it was changed.
+    """
     job = locked(job)
+    if not job.is_live:
+        return False
     decision = decide(partner=job.partner, size=job.size, at=at)
     same_grant = decision.grant is not None and decision.grant.pk == job.grant_id
-    if not job.is_live or (decision.allowed and same_grant):
-        return False
-    reason = decision.sentence or "The grant that allowed this job has ended. Submit it again under the new one."
-    end(by=by, job=job, status=Job.Status.STOPPED, reason=reason)
+    held = job.status == Job.Status.HELD
+    if same_grant and decision.allowed:
+        return held and _let_go_on(job, by=by)
+    if same_grant and decision.is_paused:
+        return not held and _hold(job, decision, by=by)
+    reason = "The grant that allowed this job has ended. Submit it again under the new one."
+    end(by=by, job=job, status=Job.Status.STOPPED, reason=decision.sentence or reason)
     return True
+
+
+def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
+    """Take the job from its workers. Its quota stays set aside, and what is unfinished waits."""
+    move(job, Job.Status.HELD)
+    _stop_orders(job)
+    job.completions.unfinished().update(order=None)
+    record("job.held", f"Job “{job}” was held: {decision.sentence}", job, job.partner, job.size, by=by)
+    return True
+
+
+def _let_go_on(job: Job, *, by: User | None) -> bool:
+    move(job, Job.Status.QUEUED)
+    record("job.resumed", f"Job “{job}” goes on", job, job.partner, job.size, by=by)
+    return True
+
+
+def _stop_orders(job: Job) -> None:
+    for order in job.orders.out().select_for_update():
+        move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
+        broadcast(contract.STOP, order=str(order.pk), token=order.token)
 
 
 _ENDS = {

@@ -19,7 +19,7 @@ from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Worker, WorkOrder
 from .dispatch import hand_out, hand_out_again
-from .end import end, locked, stop_unless_allowed
+from .end import end, judge, locked
 
 
 @transaction.atomic
@@ -33,7 +33,7 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
         return
     job = locked(order.job)
     order = WorkOrder.objects.out().select_for_update().filter(pk=order.pk, token=report.token).first()
-    if order is None or stop_unless_allowed(job, at, by=by):
+    if order is None or judge(job, at, by=by):
         return
     order.worker, order.heard_at, order.tokens = report.worker, at, report.tokens
     order.checkpoint = report.checkpoint or order.checkpoint

@@ -69,7 +69,3 @@ def check_service_roles(roles: Collection[Role]) -> None:
         if role.code not in SERVICE_ROLES:
             choice = " or ".join(SERVICE_ROLES)
             raise Refused(f"A service account is {choice}, not {role.title.lower()}.", field="roles", given=role.code)
-
-
-def _free_address(name: str) -> str:
-    return f"{slugify(name)[:40] or 'service'}-{secrets.token_hex(8)}@{SERVICE_DOMAIN}"

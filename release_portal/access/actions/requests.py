@@ -11,11 +11,11 @@ from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
-from release_portal.partners.models import Membership, Partner, Pause, User
+from release_portal.partners.models import Letter, Membership, Partner, Pause, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from .models import AccessRequest, Grant
+from ..models import AccessRequest, Grant
 
 LONGEST_DAYS = 2 * 365
 MOST_TOKENS = 10**12
@@ -41,7 +41,7 @@ def request_access(
         )
     _check_tokens("tokens_wanted", tokens_wanted)
     _check_end("until_wanted", until_wanted)
-    if Grant.objects.in_force(at=timezone.now()).filter(partner=partner, size=size).exists():
+    if Grant.objects.held().filter(partner=partner, size=size, ends_at__gt=timezone.now()).exists():
         raise Refused(f"{partner} already has a grant of {size}.", field="size", given=str(size))
     try:
         with transaction.atomic():
@@ -135,6 +135,7 @@ def revoke_grant(*, by: User, grant: Grant, reason: str) -> None:
         path=grant.get_absolute_url(),
         action="Read the decision",
         by=by,
+        urgency=Letter.Urgency.URGENT,
     )
     wake("jobs.dispatch")
 

@@ -1,14 +1,9 @@
 """The staff door: the desk, decisions, grants and the book. Every decision is a verb of its room."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from release_portal.access import actions as access
@@ -16,7 +11,6 @@ from release_portal.access.forms import GrantForm, PauseForm, ReasonForm
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Job
-from release_portal.lib.states import Forbidden
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
 from release_portal.partners.doors import SignedIn, refusals_on
@@ -24,29 +18,10 @@ from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
 from release_portal.partners.signals import signals_of
 
+from ..doors import staff
+
 ROWS_PER_PAGE = 50
 EVENTS_PER_PAGE = 100
-
-View = Callable[..., HttpResponse]
-
-
-def staff(*permissions: Permission) -> Callable[[View], View]:
-    """For people with one of these permissions at the lab. Outsiders get 404, other staff 403."""
-
-    def guard(view: View) -> View:
-        @login_required
-        @wraps(view)
-        def guarded(request: SignedIn, **kwargs: Any) -> HttpResponse:
-            if not request.user.is_lab_staff:
-                raise Http404
-            if not any(request.user.may(permission) for permission in permissions):
-                names = " or ".join(f"“{permission.label}”" for permission in permissions)
-                raise Forbidden(f"This page needs a role that you do not have at the lab: {names}.")
-            return view(request, **kwargs)
-
-        return guarded
-
-    return guard
 
 
 @staff(Permission.PARTNER_ADMIT, Permission.REQUEST_DECIDE, Permission.GRANT_REVOKE, Permission.BOOK_READ)
@@ -64,6 +39,7 @@ def desk(request: SignedIn) -> HttpResponse:
         "organisations": Paginator(organisations, ROWS_PER_PAGE).get_page(request.GET.get("organisations")),
         "requests": Paginator(requests, ROWS_PER_PAGE).get_page(request.GET.get("page")),
         "query": f"q={words}" if words else "",
+        "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "may_pause": request.user.may(Permission.RULE_SET),
     }
     return render(request, "review/desk.html", context)
@@ -94,6 +70,7 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
         "form": form,
         "return_form": return_form,
         "signals": signals_of(partner),
+        "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "changes": changes_of(partner),
         "people": partner.memberships.current().select_related("user").prefetch_related("roles"),
         "grants": Grant.objects.filter(partner=partner).latest_first(),
@@ -144,6 +121,7 @@ def grants(request: SignedIn) -> HttpResponse:
     context = {
         "q": words,
         "query": f"q={words}" if words else "",
+        "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "page": Paginator(found, ROWS_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "review/grants.html", context)

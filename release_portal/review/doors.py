@@ -1,0 +1,33 @@
+"""What the pages of this room share: whom they are for."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+
+from release_portal.lib.states import Forbidden
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.permissions import Permission
+
+View = Callable[..., HttpResponse]
+
+
+def staff(*permissions: Permission) -> Callable[[View], View]:
+    """For people with one of these permissions at the lab. Outsiders get 404, other staff 403."""
+
+    def guard(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def guarded(request: SignedIn, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_lab_staff:
+                raise Http404
+            if not any(request.user.may(permission) for permission in permissions):
+                names = " or ".join(f"“{permission.label}”" for permission in permissions)
+                raise Forbidden(f"This page needs a role that you do not have at the lab: {names}.")
+            return view(request, **kwargs)
+
+        return guarded
+
+    return guard
