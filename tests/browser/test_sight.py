@@ -4,16 +4,19 @@ SCREENSHOTS=folder keeps the pictures.
 """
 
 import os
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Browser, Page
 
 from release_portal.access import actions as access
 from release_portal.jobs.models import Job
-from release_portal.partners.actions import invite
-from release_portal.partners.models import Role
+from release_portal.partners import actions as partners
+from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
 
 from ..live import Portal, until
@@ -34,7 +37,16 @@ PUBLIC = [
     "/accounts/password/reset/",
     "/nothing-here/",
 ]
-NEWCOMER = ["/organisations/", "/organisations/apply/", "/jobs/", "/jobs/new/", "/account/tokens/", "/accounts/email/"]
+NEWCOMER = [
+    "/organisations/",
+    "/organisations/apply/",
+    "/jobs/",
+    "/jobs/new/",
+    "/account/tokens/",
+    "/account/mail/",
+    "/accounts/email/",
+]
+LONG = "To see how a longer purpose looks on the page of a reviewer. " * 12
 
 
 def look(page: Page, path: str, who: str) -> list[str]:
@@ -44,12 +56,23 @@ def look(page: Page, path: str, who: str) -> list[str]:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         page.goto(path)
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            wrong.append(f"{path} at {width}: wider than the screen")
-        found = Axe().run(page).response["violations"]
-        wrong += [f"{path} at {width} {theme}: {each['id']} {each['nodes'][0]['html'][:120]}" for each in found]
-        keep(page, f"{who}-{path.strip('/').replace('/', '-') or 'home'}-{width}-{theme}")
+        wrong += faults(page, f"{path} at {width}", theme)
+        name = f"{who}-{path.strip('/').replace('/', '-') or 'home'}-{width}-{theme}"
+        keep(page, name)
+        if page.locator("main details").count():
+            page.evaluate("document.querySelectorAll('main details').forEach((each) => (each.open = true))")
+            wrong += faults(page, f"{path} opened at {width}", theme)
+            keep(page, f"{name}-opened")
     return wrong
+
+
+def faults(page: Page, where: str, theme: str) -> list[str]:
+    """What does not fit on the screen, and what axe finds."""
+    wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    found = Axe().run(page).response["violations"]
+    return [f"{where}: wider than the screen"] * wide + [
+        f"{where} {theme}: {each['id']} {each['nodes'][0]['html'][:120]}" for each in found
+    ]
 
 
 def keep(page: Page, name: str) -> None:
@@ -65,38 +88,73 @@ def page(chromium: Browser, portal: Portal):
     context.close()
 
 
+@pytest.fixture
+def newcomer(researcher) -> User:
+    researcher.set_password(PASSWORD)
+    researcher.save()
+    return researcher
+
+
+@pytest.fixture
+def application(newcomer) -> dict[str, str]:
+    """What a newcomer tells of an organisation."""
+    mark = newcomer.email.partition("@")[0]
+    return {
+        "legal_name": f"Institute {mark}",
+        "website": f"https://{mark}.example",
+        "country": "SE",
+        "contact_name": newcomer.name,
+        "contact_email": newcomer.email,
+        "purpose": LONG,
+        "intended_use": "One researcher, 124M.",
+    }
+
+
+@pytest.fixture
+def returned(newcomer, application, rita_of_the_lab) -> Partner:
+    partner = partners.apply(by=newcomer, **application, will_sign=True)
+    reason = "Say who reads the texts, and where they are kept.\n\nTell what the second size is for."
+    partners.return_application(by=rita_of_the_lab, partner=partner, reason=reason)
+    return partner
+
+
+@pytest.fixture
+def mara(chromium) -> User:
+    return User.objects.get(email="mara@lab.example")
+
+
+@pytest.fixture
+def paused(portal, mara) -> Iterator[None]:
+    message = "The reviewers read what is already here, all 214 applications, before they take new ones."
+    partners.pause_intake(by=mara, message=message, resumes_on=timezone.now().date() + timedelta(days=20))
+    yield
+    partners.resume_intake(by=mara)
+
+
 def test_look_at_public_pages(page):
     assert [wrong for path in PUBLIC for wrong in look(page, path, "zoe")] == []
 
 
-def test_look_at_pages_of_newcomer(page, researcher):
-    researcher.set_password(PASSWORD)
-    researcher.save()
-    sign_in(page, researcher.email)
+def test_look_at_pages_of_newcomer(page, newcomer):
+    sign_in(page, newcomer.email)
     assert [wrong for path in NEWCOMER for wrong in look(page, path, "newcomer")] == []
 
 
-def test_look_at_pages_of_member(page, portal, researcher, organisation, submit):
+def test_look_at_pages_of_member(page, portal, newcomer, organisation, submit):
     organisation.legal_name = (
         f"The Very Long and Venerable {organisation.legal_name} for the Study of Generated Language and its Readers"
     )
     organisation.save()
-    researcher.set_password(PASSWORD)
-    researcher.save()
     job = submit(30, tokens=16)
-    invite(
-        by=researcher,
-        partner=organisation,
-        email="ben@northlake.example",
-        roles=list(Role.objects.filter(pk="researcher")),
-    )
+    account = populate(organisation, newcomer)
     until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=60, what="the job to end")
-    sign_in(page, researcher.email)
+    sign_in(page, newcomer.email)
     home = f"/organisations/{organisation.slug}"
     request = organisation.access_requests.get()
     paths = [
         f"{home}/",
         f"{home}/members/",
+        f"{home}/service-accounts/{account.pk}/",
         f"{home}/agreement/",
         f"{home}/requests/new/",
         f"{home}/requests/{request.pk}/",
@@ -105,13 +163,78 @@ def test_look_at_pages_of_member(page, portal, researcher, organisation, submit)
     assert [wrong for path in paths for wrong in look(page, path, "member")] == []
 
 
+def populate(partner: Partner, owner: User) -> User:
+    """An invitation, one that expired, and a service account with two tokens."""
+    roles = list(Role.objects.filter(pk="researcher"))
+    partners.invite(by=owner, partner=partner, email="ben@northlake.example", roles=roles)
+    late = partners.invite(by=owner, partner=partner, email="the.late.doctor.dana@northlake.example", roles=roles)
+    late.expires_at = timezone.now() - timedelta(days=1)
+    late.save()
+    account = partners.create_service_account(by=owner, partner=partner, name="Nightly study", roles=roles)
+    for name in ("cron on the third server", "a notebook"):
+        partners.create_token(by=owner, user=account, name=name)
+    return account
+
+
+def test_look_at_a_new_token_and_an_empty_list(page, newcomer, organisation):
+    roles = list(Role.objects.filter(pk="viewer"))
+    account = partners.create_service_account(by=newcomer, partner=organisation, name="Weekly count", roles=roles)
+    sign_in(page, newcomer.email)
+    path = f"/organisations/{organisation.slug}/service-accounts/{account.pk}/"
+    assert look(page, path, "member") == []
+    page.goto(path)
+    page.get_by_label("What it is for").fill("cron")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("heading", name="The new token").wait_for()
+    keep(page, "member-new-token-390-light")
+    assert faults(page, "the new token at 390", "light") == []
+
+
+def test_look_at_returned_application(page, newcomer, returned):
+    sign_in(page, newcomer.email)
+    home = f"/organisations/{returned.slug}/"
+    assert [wrong for path in (home, f"{home}application/") for wrong in look(page, path, "applicant")] == []
+
+
+def test_look_at_corrected_application(page, newcomer, returned, application):
+    told = application | {
+        "country": "NO",
+        "purpose": LONG.replace("longer", "much longer") + "\n\nTwenty readers read the texts.",
+        "intended_use": "Two researchers, 124M and 355M.",
+    }
+    partners.correct_application(by=newcomer, partner=returned, **told)
+    sign_in(page, "rita@lab.example")
+    path = f"/review/organisations/{returned.slug}/"
+    assert look(page, path, "reviewer-corrected") == []
+    page.goto(path)
+    page.get_by_role("button", name="Return for changes").click()
+    page.locator(".error-summary").wait_for()
+    keep(page, "reviewer-return-without-reason-390-light")
+    assert faults(page, f"{path} refused", "light") == []
+
+
+def test_look_at_intake(page, mara):
+    sign_in(page, mara.email)
+    assert look(page, "/review/intake/", "manager") == []
+
+
+def test_look_at_pages_while_intake_is_paused(page, newcomer, mara, paused):
+    partners.save_draft(by=newcomer, content={"legal_name": "Institute of Waiting", "purpose": LONG})
+    wrong = look(page, "/", "paused")
+    sign_in(page, newcomer.email)
+    wrong += [each for path in ("/organisations/", "/organisations/apply/") for each in look(page, path, "paused")]
+    page.context.clear_cookies()
+    sign_in(page, mara.email)
+    assert wrong + look(page, "/review/intake/", "paused-manager") == []
+
+
 def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submit):
     job = submit(2, tokens=8)
     asked = access.request_access(
         by=researcher,
         partner=organisation,
         size=ModelSize.objects.get(name="774M"),
-        purpose="To see how a longer purpose looks on the page of a reviewer. " * 12,
+        purpose=LONG,
         tokens_wanted=123_456_789,
         until_wanted=job.grant.ends_at.date(),
     )
