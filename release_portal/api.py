@@ -8,7 +8,7 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Right
 from release_portal.jobs.api import router as jobs
 from release_portal.jobs.limits import LIMITS
 from release_portal.lib.states import Refused
@@ -104,7 +104,9 @@ def families(request: HttpRequest) -> Any:
 @api.get("/me", response=Me, tags=["you"], summary="Who you are and what you may use")
 def me(request: SignedIn) -> Any:
     partners = Partner.objects.visible_to(request.user)
-    grants = Grant.objects.in_force(at=timezone.now()).filter(partner__in=partners).latest_first()
+    grants = (
+        Grant.objects.in_force(at=timezone.now()).filter(partner__in=partners, right=Right.GENERATION).latest_first()
+    )
     return {
         "name": request.user.name,
         "email": request.user.email,

@@ -20,7 +20,7 @@ from django.utils import timezone
 from agreements import actions as agreements
 from inference import contract
 from release_portal.access import actions as access
-from release_portal.access.models import Grant
+from release_portal.access.models import AccessRequest, Grant, Purpose, Right
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job, Worker, WorkOrder
 from release_portal.lib import wake
@@ -243,31 +243,34 @@ def size_355m(gpt2) -> ModelSize:
 
 @pytest.fixture
 def asking() -> Callable[..., dict]:
-    """What an organisation says when it asks for a size."""
+    """What an organisation says when it asks for sizes: hosted generation, unless told otherwise."""
 
-    def about(**other) -> dict:
-        return {"purpose": factories.PURPOSE, "tokens_wanted": 100_000, "until_wanted": factories.in_days(365)} | other
+    def about(*sizes: ModelSize, tokens: int = 100_000, **other) -> dict:
+        return {
+            "wanted": [access.Wanted(size, Right.GENERATION, tokens) for size in sizes],
+            "purposes": [Purpose.BELIEF, Purpose.DETECTION],
+            "purpose": factories.PURPOSE,
+            "until_wanted": factories.in_days(365),
+        } | other
 
     return about
 
 
 @pytest.fixture
-def access_request(northlake, ada, size_124m, asking):
+def access_request(northlake, ada, size_124m, asking) -> AccessRequest:
     """Northlake's request for 124M, waiting."""
-    return access.request_access(by=ada, partner=northlake, size=size_124m, **asking())
+    return access.request_access(by=ada, partner=northlake, **asking(size_124m))
 
 
 @pytest.fixture
 def grant(access_request, rita) -> Grant:
     """Northlake may generate 100,000 tokens with 124M, for a year."""
-    year = factories.in_days(365)
-    return access.grant_request(by=rita, request=access_request, ends_on=year, token_quota=100_000)
+    return factories.granted(access_request, by=rita)
 
 
 @pytest.fixture
 def southbank_grant(southbank, cleo, rita, size_124m, asking) -> Grant:
-    request = access.request_access(by=cleo, partner=southbank, size=size_124m, **asking())
-    return access.grant_request(by=rita, request=request, ends_on=factories.in_days(365), token_quota=100_000)
+    return factories.granted(access.request_access(by=cleo, partner=southbank, **asking(size_124m)), by=rita)
 
 
 @pytest.fixture

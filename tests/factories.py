@@ -1,6 +1,7 @@
 """Rows for tests. The cast comes about by the verbs themselves (`conftest.py`); these make many or odd rows, fast."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from factory.django import DjangoModelFactory
 from agreements import actions as agreements
 from agreements.models import Agreement, AgreementVersion, Signature
 from inference import contract
-from release_portal.access.models import AccessRequest, Grant
+from release_portal.access import actions as access
+from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
+from release_portal.access.terms import terms_asked
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Completion, Job, Prompt, WorkOrder
 from release_portal.partners.models import Letter, Membership, Partner, User
@@ -133,16 +136,35 @@ class AgreementFactory(DjangoModelFactory):
 
 
 class AccessRequestFactory(DjangoModelFactory):
+    """A request that waits for review, without items."""
+
     class Meta:
         model = AccessRequest
 
     partner = SubFactory(PartnerFactory)
-    size = SubFactory(SizeFactory)
+    purposes = LazyFunction(lambda: list(Purpose.values))
     purpose = PURPOSE
-    tokens_wanted = 1_000
     until_wanted = LazyFunction(lambda: in_days(365))
-    submitted_by = SelfAttribute("partner.applied_by")
-    submitted_at = LazyFunction(timezone.now)
+    status = AccessRequest.Status.SUBMITTED
+    created_by = SelfAttribute("partner.applied_by")
+    created_at = LazyFunction(timezone.now)
+    submitted_by = SelfAttribute("created_by")
+    submitted_at = SelfAttribute("created_at")
+    promised_at = LazyAttribute(lambda request: request.submitted_at + timedelta(days=10))
+
+
+class ItemFactory(DjangoModelFactory):
+    """An item that waits for an answer."""
+
+    class Meta:
+        model = RequestItem
+
+    partner = SubFactory(PartnerFactory)
+    request = SubFactory(AccessRequestFactory, partner=SelfAttribute("..partner"))
+    size = SubFactory(SizeFactory)
+    right = Right.GENERATION
+    tokens_wanted = 1_000
+    status = RequestItem.Status.WAITING
 
 
 class GrantFactory(DjangoModelFactory):
@@ -151,17 +173,24 @@ class GrantFactory(DjangoModelFactory):
 
     partner = SubFactory(PartnerFactory)
     size = SubFactory(SizeFactory)
-    request = SubFactory(
-        AccessRequestFactory,
+    item = SubFactory(
+        ItemFactory,
         partner=SelfAttribute("..partner"),
         size=SelfAttribute("..size"),
-        status=AccessRequest.Status.GRANTED,
-        decided_by=SelfAttribute("..partner.applied_by"),
+        right=SelfAttribute("..right"),
+        status=RequestItem.Status.GRANTED,
+        decided_by=SelfAttribute("partner.applied_by"),
         decided_at=LazyFunction(timezone.now),
+        request__status=AccessRequest.Status.DECIDED,
+        request__decided_by=SelfAttribute("partner.applied_by"),
+        request__decided_at=LazyFunction(timezone.now),
     )
+    request = SelfAttribute("item.request")
+    right = Right.GENERATION
+    purposes = LazyFunction(lambda: list(Purpose.values))
     starts_at = LazyFunction(timezone.now)
     ends_at = LazyFunction(lambda: timezone.now() + timedelta(days=365))
-    token_quota = 100_000
+    token_quota = LazyAttribute(lambda grant: 100_000 if grant.right == Right.GENERATION else 0)
     granted_by = SelfAttribute("partner.applied_by")
 
 
@@ -189,6 +218,25 @@ class LetterFactory(DjangoModelFactory):
 def in_days(days):
     """A day of the calendar (UTC), so many days from today."""
     return timezone.now().date() + timedelta(days=days)
+
+
+def granted(request: AccessRequest, *, by: User, **terms) -> Grant:
+    """The grant, once a reviewer approves the one item that waits: as it was asked, unless terms are told otherwise."""
+    item = request.items.exclude(status=RequestItem.Status.DROPPED).get()
+    approved(item, by=by, **terms)
+    return Grant.objects.latest_first().get(item=item)
+
+
+def approved(item: RequestItem, *, by: User, **terms) -> None:
+    """One reviewer approves an item."""
+    answer = access.Answer(item, replace(terms_asked(item), **terms))
+    access.decide_request(by=by, request=item.request, answers=[answer])
+
+
+def declined(request: AccessRequest, *, by: User, reason: str = "Too vague.", code: str = "purpose") -> None:
+    """A reviewer declines every item that waits."""
+    answers = [access.Answer(item, reason_code=code, reason=reason) for item in request.items.waiting()]
+    access.decide_request(by=by, request=request, answers=answers)
 
 
 def published_agreement() -> AgreementVersion:

@@ -96,7 +96,7 @@ def test_submit_what_is_no_job_is_not_accepted(bens, grant, body):
 
 
 def test_submit_after_the_grant_was_revoked_says_when_and_why(bens, grant, mara):
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     told = problem(post(bens, BODY))
     assert told["status"] == 422
     assert told["detail"].startswith("The grant of GPT-2 124M was revoked on")

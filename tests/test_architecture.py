@@ -53,6 +53,9 @@ def test_no_door_writes_to_a_model(door):
     assert not written
 
 
+BY_KEYWORD = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+
+
 def public_verbs(path: Path) -> list[Callable]:
     """What a room offers: the names in __all__ of a package, or the functions of a module without an underscore."""
     module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
@@ -70,7 +73,7 @@ def test_every_verb_is_keyword_only_and_names_its_actor(path):
             assert "by" in inspect.signature(verb).parameters
             continue
         parameters = inspect.signature(verb).parameters.values()
-        if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in parameters):
+        if any(parameter.kind not in BY_KEYWORD for parameter in parameters):
             wrong.append(f"{verb.__name__} takes arguments by position")
         if "by" not in {parameter.name for parameter in parameters}:
             wrong.append(f"{verb.__name__} does not say who acts")

@@ -10,7 +10,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from release_portal.access.models import AccessRequest
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
@@ -243,11 +242,11 @@ def more_grants(grant, count):
     for _ in range(count):
         size = factories.SizeFactory(family=grant.size.family)
         factories.GrantFactory(partner=grant.partner, size=size)
-        factories.AccessRequestFactory(partner=grant.partner, size=size)
+        factories.ItemFactory(partner=grant.partner, size=size)
         decided = {"decided_by": grant.granted_by, "decided_at": timezone.now()}
-        factories.AccessRequestFactory(
-            partner=grant.partner, size=size, status=AccessRequest.Status.DECLINED, reason="Too vague.", **decided
-        )
+        request = factories.AccessRequestFactory(partner=grant.partner, status="decided", **decided)
+        declined = {"status": "declined", "reason_code": "purpose", "reason": "Too vague."} | decided
+        factories.ItemFactory(request=request, partner=grant.partner, size=size, **declined)
         factories.EventFactory(about=[f"partners.partner:{grant.partner_id}"])
 
 
@@ -262,7 +261,7 @@ def more_organisations(grant, count):
         undecided = {"status": "applied", "decided_by": None, "decided_at": None, "applied_by": applicant}
         partner = factories.PartnerFactory(**undecided)
         factories.MembershipFactory(partner=partner)
-        factories.AccessRequestFactory(partner=partner, size=factories.SizeFactory())
+        factories.ItemFactory(partner=partner)
 
 
 def more_members(grant, count):

@@ -88,8 +88,8 @@ def test_two_reviewers_decide_one_request_at_once(race, signed, size):
         waiting = AccessRequest.objects.select_related("partner", "size__family").filter(pk=request.pk)
         mine, yours = waiting.get(), waiting.get()
         ends = race(
-            lambda mine=mine: access.grant_request(by=rita, request=mine, ends_on=factories.in_days(9), token_quota=10),
-            lambda yours=yours: access.decline_request(by=tom, request=yours, reason="Too vague."),
+            lambda mine=mine: factories.granted(mine, by=rita, ends_on=factories.in_days(9), token_quota=10),
+            lambda yours=yours: factories.declined(yours, by=tom, reason="Too vague."),
         )
         _, lost = won_and_lost(ends)
         request.refresh_from_db()
@@ -99,7 +99,7 @@ def test_two_reviewers_decide_one_request_at_once(race, signed, size):
         assert granted.count() == (request.status == "granted")
         assert Event.objects.about(request).count() == 1
         for grant in granted:
-            access.revoke_grant(by=rita, grant=grant, reason="The race is over.")
+            access.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="The race is over.")
 
 
 def test_two_submissions_want_the_last_of_the_quota_at_once(race, grant):
@@ -199,7 +199,9 @@ def test_revoke_and_submit_at_once_leave_nothing_running(race, signed, size):
     for _ in range(TIMES):
         grant = factories.GrantFactory(partner=signed, size=size, token_quota=10)
         race(
-            lambda grant=grant: access.revoke_grant(by=rita, grant=grant, reason="The race is over."),
+            lambda grant=grant: access.revoke_grant(
+                by=rita, grant=grant, reason_code="misuse", reason="The race is over."
+            ),
             submission(grant, uuid.uuid4().hex),
         )
         jobs.keep_to_the_rule(by=None, at=timezone.now())

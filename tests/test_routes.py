@@ -78,6 +78,24 @@ access:new                          POST    in   403  302  404  404  404  404
 access:request                      GET     in   200  200  404  404  404  404
 access:withdraw                     GET     in   405  405  405  405  405  405
 access:withdraw                     POST    in   403  302  404  404  404  404
+access:close                        GET     in   403  200  404  404  404  404
+access:close                        POST    in   403  302  404  404  404  404
+access:edit                         GET     in   403  302  404  404  404  404
+access:edit                         POST    in   403  302  404  404  404  404
+access:save_draft                   GET     in   405  405  405  405  405  405
+access:save_draft                   POST    in   403  409  404  404  404  404
+access:say                          GET     in   405  405  405  405  405  405
+access:say                          POST    in   302  302  404  404  404  404
+access:copy                         GET     in   405  405  405  405  405  405
+access:copy                         POST    in   403  302  404  404  404  404
+access:appeal                       GET     in   405  405  405  405  405  405
+access:appeal                       POST    in   403  409  404  404  404  404
+access:grant                        GET     in   200  200  404  404  404  404
+access:change                       GET     in   405  405  405  405  405  405
+access:change                       POST    in   403  302  404  404  404  404
+access:findings                     GET     in   200  200  404  404  404  404
+access:findings                     POST    in   302  302  404  404  404  404
+access:finding                      GET     in   200  200  404  404  404  404
 
 jobs:list                           GET     in   200  200  200  200  200  200
 jobs:new                            GET     in   200  200  200  200  200  200
@@ -94,6 +112,20 @@ review:organisation                 GET     in   404  404  404  200  200  403
 review:organisation                 POST    in   404  404  404  302  403  403
 review:request                      GET     in   404  404  404  200  200  403
 review:request                      POST    in   404  404  404  302  302  403
+review:claim                        GET     in   404  404  404  405  405  403
+review:claim                        POST    in   404  404  404  302  302  403
+review:say                          GET     in   404  404  404  405  405  403
+review:say                          POST    in   404  404  404  302  302  403
+review:saved                        GET     in   404  404  404  405  405  403
+review:saved                        POST    in   404  404  404  302  302  403
+review:columns                      GET     in   404  404  404  405  405  403
+review:columns                      POST    in   404  404  404  302  302  403
+review:rules                        GET     in   404  404  404  200  200  200
+review:rule                         GET     in   404  404  404  403  200  403
+review:rule                         POST    in   404  404  404  403  302  403
+review:findings                     GET     in   404  404  404  200  200  403
+review:finding                      GET     in   404  404  404  200  200  403
+review:finding                      POST    in   404  404  404  302  302  403
 review:grants                       GET     in   404  404  404  200  200  403
 review:revoke                       GET     in   404  404  404  200  200  403
 review:revoke                       POST    in   404  404  404  302  302  403
@@ -150,6 +182,7 @@ api-1:create_service_account        POST    401  403  201  404  403  403  403
 api-1:leave                         POST    401  204  409  404  409  409  409
 """
 
+REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
 PARTNER_API = ("get_partner", "correct", "members", "invite", "create_service_account", "leave")
 
 
@@ -189,7 +222,11 @@ def world(
     invitation = partners.invite(by=ada, partner=northlake, email=cleo.email, roles=viewer)
     link = Letter.objects.get(to=cleo.email, subject__contains="invites you").body
     key = link.partition("/invitations/")[2].partition("/")[0]
-    request = access.request_access(by=ada, partner=northlake, size=size_355m, **asking())
+    request = access.request_access(by=ada, partner=northlake, **asking(size_355m))
+    item, large = request.items.get().pk, gpt2.sizes.get(name="774M").pk
+    granting = {"verdict": "approve", "ends_on": factories.in_days(9), "token_quota": "1,000", "purposes": ["belief"]}
+    told = {"title": "A finding", "text": "Readers are fooled."}
+    finding = access.report_finding(by=ada, partner=northlake, size=grant.size, **told)
     token, _ = partners.create_token(by=ada, name="laptop")
     waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
     version = agreements.publish_version(by=None, text="# Another text\n")
@@ -222,8 +259,15 @@ def world(
             **{f"api-1:{name}": {"slug": waiting.slug} for name in ("admit", "return_application", "decline")},
             "access:organisation": org,
             "access:new": org,
-            "access:request": org | {"pk": request.pk},
-            "access:withdraw": org | {"pk": request.pk},
+            "access:close": org,
+            "access:findings": org,
+            **{f"access:{name}": org | {"pk": request.pk} for name in REQUEST_ROUTES},
+            "access:grant": org | {"pk": grant.pk},
+            "access:change": org | {"pk": grant.pk, "kind": "renewal"},
+            "access:finding": org | {"pk": finding.pk},
+            "review:finding": {"pk": finding.pk},
+            "review:rule": {"family": "gpt2", "name": "355M"},
+            **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
             **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
             "review:organisation": {"slug": waiting.slug},
             "review:request": {"pk": request.pk},
@@ -254,11 +298,20 @@ def world(
             "api-1:create_service_account": {"name": "Weekly run", "roles": ["researcher"]},
             "api-1:leave": {},
             "partners:tokens": {"name": "notebook", "days": 30},
-            "access:new": asking() | {"size": gpt2.sizes.get(name="774M").pk},
+            "access:new": {field: asking()[field] for field in ("purposes", "purpose", "until_wanted")}
+            | {f"rights_{large}": ["generation"], f"tokens_{large}": "10"},
+            "access:close": {"typed": northlake.slug},
+            "access:say": {"text": "When may we hear?"},
+            "access:findings": {"size": grant.size_id, "title": "Bias", "text": "We found it."},
+            "review:say": {"text": "Who reads them?"},
+            "review:saved": {"name": "Large", "query": "q=size:1558M"},
+            "review:columns": {"column": ["kind"]},
+            "review:rule": {"approvals": 2, "after_days": 0, "findings": 0, "reason": "It is large."},
             "jobs:new": settings | {"grant": grant.pk, "prompts": "Once upon a time", "idempotency_key": "k"},
             "review:organisation": {"admit": "1"},
-            "review:request": {"grant": "1", "ends_on": factories.in_days(9), "token_quota": "1,000"},
-            "review:revoke": {"reason": "A key was shared."},
+            "review:request": {"decide": "apply"}
+            | {f"item_{item}-{field}": value for field, value in granting.items()},
+            "review:revoke": {"reason_code": "key", "reason": "A key was shared."},
             "api-1:submit": body | {"prompts": ["one"]},
             "api-1:submit_file": body,
         },
@@ -313,7 +366,15 @@ def test_table_has_every_way_to_write(clients, world, subtests):
     """A route that answers a POST of Ada's without a 405 has a row for POST, unless it changes nothing."""
     only_read = {"home", "health", "jobs:list", "jobs:job", "jobs:progress", "jobs:texts_jsonl", "jobs:texts_csv"}
     only_read |= {"releases:family", "releases:size", "agreements:current", "agreements:version", "agreements:text"}
-    only_read |= {"access:home", "access:organisation", "access:request", "api-1:openapi-json", "api-1:openapi-view"}
+    only_read |= {
+        "access:home",
+        "access:organisation",
+        "access:request",
+        "access:grant",
+        "access:finding",
+        "api-1:openapi-json",
+        "api-1:openapi-view",
+    }
     told = {row.route for row in ROWS if row.method == "POST"} | {
         "api-1:list_jobs",
         "api-1:list_partners",

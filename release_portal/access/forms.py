@@ -7,9 +7,19 @@ from django import forms
 from django.utils import timezone
 
 from release_portal.partners.doors import PlainWords
+from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
-from .models import AccessRequest, SuspendReason
+from .actions.requests import LONGEST, LONGEST_REMARK, Wanted
+from .actions.rules import LONGEST_FINDING
+from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason
+
+
+def typed_as(word: str, typed: str) -> str:
+    """The word, where it was typed as it was asked for. Raises ValidationError."""
+    if typed.strip() != word:
+        raise forms.ValidationError(f"Type “{word}”; you typed “{typed.strip()[:40]}”.")
+    return word
 
 
 def in_a_year() -> date:
@@ -38,24 +48,126 @@ class TokensField(forms.IntegerField):
         return super().to_python(text)
 
 
-class AccessRequestForm(PlainWords, forms.ModelForm[AccessRequest]):
-    tokens_wanted = TokensField(initial=1_000_000, help_text="How many generated tokens you expect to need.")
-    until_wanted = DayField(label="Access wanted until", initial=in_a_year)
+class AccessRequestForm(forms.Form):
+    """A request as a draft: for each size its rights and tokens, then the study. The verb says what is missing."""
 
-    class Meta:
-        model = AccessRequest
-        fields = ["size", "purpose", "tokens_wanted", "until_wanted"]
-        widgets = {"purpose": forms.Textarea(attrs={"rows": 5})}
-        help_texts = {"purpose": "What you will study with this size, and how. The reviewer reads exactly this."}
+    purposes = forms.MultipleChoiceField(
+        label="What it is for",
+        choices=Purpose,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A grant allows some of these, and each job names one.",
+    )
+    purpose = forms.CharField(
+        label="What you will study",
+        required=False,
+        max_length=LONGEST["purpose"],
+        widget=forms.Textarea(attrs={"rows": 5}),
+        help_text="What you will do with these sizes, and how. The reviewer reads exactly this.",
+    )
+    team = forms.CharField(
+        label="Who will use it",
+        required=False,
+        max_length=LONGEST["team"],
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Names and roles of the people who generate or read texts.",
+    )
+    ethics_reference = forms.CharField(
+        label="Ethics reference",
+        required=False,
+        max_length=LONGEST["ethics_reference"],
+        help_text="The number of your ethics review, if there is one.",
+    )
+    until_wanted = DayField(
+        label="Access wanted until", required=False, initial=in_a_year, help_text="The last day, in UTC."
+    )
+    use_summary = forms.CharField(
+        label="What was done so far",
+        required=False,
+        max_length=LONGEST["use_summary"],
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What you generated and found under the grant that this continues.",
+    )
+    grounds = forms.CharField(
+        label="Why the decision should be another",
+        required=False,
+        max_length=LONGEST["grounds"],
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="A reviewer who did not take the first decision reads it.",
+    )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str = AccessRequest.Kind.NEW, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["size"].queryset = ModelSize.objects.smallest_first()  # type: ignore[attr-defined]
+        self.sizes = list(ModelSize.objects.smallest_first())
+        for size in self.sizes:
+            rights = forms.MultipleChoiceField(
+                label=f"Rights on {size}", choices=Right, required=False, widget=forms.CheckboxSelectMultiple
+            )
+            tokens = TokensField(label=f"Tokens of {size}", required=False)
+            self.fields |= {f"rights_{size.pk}": rights, f"tokens_{size.pk}": tokens}
+        if kind not in (AccessRequest.Kind.AMENDMENT, AccessRequest.Kind.RENEWAL):
+            del self.fields["use_summary"]
+        if kind != AccessRequest.Kind.APPEAL:
+            del self.fields["grounds"]
+
+    @classmethod
+    def initial_of(cls, request: AccessRequest) -> dict[str, Any]:
+        """What a request says, for the fields."""
+        told = {field: getattr(request, field) for field in (*LONGEST, "purposes", "until_wanted")}
+        for item in request.items.exclude(status=RequestItem.Status.DROPPED):
+            told.setdefault(f"rights_{item.size_id}", []).append(item.right)
+            if item.right == Right.GENERATION:
+                told[f"tokens_{item.size_id}"] = item.tokens_wanted
+        return told
+
+    @property
+    def rows(self) -> list[tuple[ModelSize, forms.BoundField, forms.BoundField]]:
+        """Each size with its two fields."""
+        return [(size, self[f"rights_{size.pk}"], self[f"tokens_{size.pk}"]) for size in self.sizes]
+
+    @property
+    def texts(self) -> list[forms.BoundField]:
+        """The fields about the study."""
+        return [field for field in self if not field.name.startswith(("rights_", "tokens_"))]
+
+    def told(self) -> dict[str, Any]:
+        """What was filled in, as the verbs take it."""
+        cleaned = self.cleaned_data
+        wanted = [
+            Wanted(size, right, cleaned[f"tokens_{size.pk}"] or 0 if right == Right.GENERATION else 0)
+            for size in self.sizes
+            for right in cleaned[f"rights_{size.pk}"]
+        ]
+        return {"wanted": wanted} | {field.name: cleaned[field.name] for field in self.texts}
 
 
-class GrantForm(PlainWords, forms.Form):
-    ends_on = DayField(label="Access ends on", help_text="The last day of access, in UTC.")
-    token_quota = TokensField(label="Token quota", help_text="Generated tokens, all jobs of the organisation together.")
+class RemarkForm(PlainWords, forms.Form):
+    text = forms.CharField(label="Message", max_length=LONGEST_REMARK, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class FindingForm(PlainWords, forms.Form):
+    size = forms.ModelChoiceField(queryset=ModelSize.objects.none())
+    title = forms.CharField(max_length=200)
+    text = forms.CharField(
+        label="What was found", max_length=LONGEST_FINDING, widget=forms.Textarea(attrs={"rows": 10})
+    )
+
+    def __init__(self, *args: Any, partner: Partner, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        granted = ModelSize.objects.filter(grants__partner=partner).distinct()
+        self.fields["size"].queryset = granted.smallest_first()  # type: ignore[attr-defined]
+
+
+class CloseForm(PlainWords, forms.Form):
+    typed = forms.CharField(label="To be sure")
+
+    def __init__(self, *args: Any, word: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.word = word
+        self.fields["typed"].help_text = f"Type “{word}”."
+
+    def clean_typed(self) -> str:
+        return typed_as(self.word, self.cleaned_data["typed"])
 
 
 class ReasonForm(forms.Form):
@@ -99,10 +211,7 @@ class SuspendForm(PlainWords, forms.Form):
             del self.fields["typed"]
 
     def clean_typed(self) -> str:
-        typed = str(self.cleaned_data["typed"]).strip()
-        if typed != self.word:
-            raise forms.ValidationError(f"Type “{self.word}”; you typed “{typed[:40]}”.")
-        return typed
+        return typed_as(self.word, self.cleaned_data["typed"])
 
 
 class LiftForm(PlainWords, forms.Form):

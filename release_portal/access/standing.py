@@ -14,7 +14,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.ladder import Rung, Yours, ladder_of
 from release_portal.releases.models import Family
 
-from .models import AccessRequest, Grant, Suspension
+from .models import AccessRequest, Grant, RequestItem, Right, Suspension
 
 THE_LAB = "the lab"
 
@@ -55,16 +55,16 @@ def checklist_of(partner: Partner, *, at: datetime) -> list[Step]:
 
 def ladders_of(partner: Partner, *, at: datetime) -> list[tuple[Family, list[Rung]]]:
     """Every family's ladder, with what is the organisation's own."""
-    grants = {grant.size_id: grant for grant in Grant.objects.in_force(at=at).filter(partner=partner)}
-    latest = {
-        request.size_id: request
-        for request in partner.access_requests.select_related("partner").order_by("submitted_at")
-    }
+    usable = Grant.objects.in_force(at=at).filter(partner=partner, right=Right.GENERATION)
+    grants = {grant.size_id: grant for grant in usable}
+    held = {grant.size_id: grant for grant in partner.grants.held().filter(right=Right.GENERATION).latest_first()}
+    items = RequestItem.objects.filter(partner=partner, right=Right.GENERATION, request__submitted_at__isnull=False)
+    latest = {item.size_id: item for item in items.select_related("request__partner").order_by("request__created_at")}
     ladders = []
     for family in Family.objects.all():
         ladder = ladder_of(family, at=at)
         for rung in ladder:
-            rung.yours = _yours(partner, rung.size.pk, grants, latest, at)
+            rung.yours = _yours(partner, rung.size.pk, grants, held, latest, at)
         ladders.append((family, ladder))
     return ladders
 
@@ -105,23 +105,29 @@ def _agreement(partner: Partner, agreement: Agreement | None) -> Step:
 def _access(partner: Partner, agreement: Agreement | None, *, at: datetime) -> Step:
     granted = Grant.objects.in_force(at=at).filter(partner=partner).latest_first()
     if granted:
-        names = ", ".join(f"{grant.size} until {grant.last_day:%-d %B %Y}" for grant in granted)
+        names = ", ".join(f"{grant.what} until {grant.last_day:%-d %B %Y}" for grant in granted)
         return Step("Access granted", "done", str(granted[0].granted_by), granted[0].starts_at, detail=names)
-    pending = AccessRequest.objects.awaiting_review().filter(partner=partner).select_related("size__family").first()
+    pending = partner.access_requests.filter(status__in=AccessRequest.OPEN).with_items().order_by("-created_at").first()
     if pending:
-        return Step(
-            f"Access to {pending.size}",
-            "waiting",
-            THE_LAB,
-            pending.submitted_at,
-            url=pending.get_absolute_url(),
-            action="See the request",
-        )
+        return _pending(pending)
     if partner.status != Partner.Status.ADMITTED:
         return Step("Access to a size", "todo", detail="To be requested once the organisation is admitted.")
     ask = reverse("access:new", args=[partner.slug])
     since = agreement.starts_at if agreement else partner.decided_at
     return Step("Access to a size", "todo", "an investigator", since, url=ask, action="Request access")
+
+
+def _pending(request: AccessRequest) -> Step:
+    """Where the newest open request stands."""
+    url, label = request.get_absolute_url(), f"Access to {request.summary}"
+    if request.status == AccessRequest.Status.SUBMITTED:
+        sent, promised = request.submitted_at, request.promised_at
+        return Step(label, "waiting", THE_LAB, sent, promised, url=url, action="See the request")
+    if request.status == AccessRequest.Status.RETURNED:
+        detail = f"{request.returned_by} asks for changes: {request.return_reason}"
+        return Step(label, "todo", "you", request.returned_at, detail=detail, url=url, action="Correct the request")
+    detail = "A draft: nobody at the lab sees it yet."
+    return Step(label, "todo", "you", request.created_at, detail=detail, url=url, action="Go on with the draft")
 
 
 def _first_job(partner: Partner, *, at: datetime) -> Step:
@@ -133,20 +139,30 @@ def _first_job(partner: Partner, *, at: datetime) -> Step:
 
 
 def _yours(
-    partner: Partner, size: int, grants: dict[int, Grant], latest: dict[int, AccessRequest], at: datetime
+    partner: Partner,
+    size: int,
+    grants: dict[int, Grant],
+    held: dict[int, Grant],
+    latest: dict[int, RequestItem],
+    at: datetime,
 ) -> Yours:
-    grant, request = grants.get(size), latest.get(size)
-    if grant:
+    item = latest.get(size)
+    if grant := grants.get(size):
         detail = f"{grant.tokens_left:,} of {grant.token_quota:,} tokens left"
         generate = f"{reverse('jobs:new')}?grant={grant.pk}"
         return Yours(f"Yours until {grant.last_day:%-d %b %Y}", "granted", detail, generate, "New job")
-    if request and request.status == AccessRequest.Status.SUBMITTED:
-        detail = f"{timesince(request.submitted_at, at)} ago"
-        return Yours("Requested", "requested", detail, request.get_absolute_url(), "See the request")
-    if request and request.status == AccessRequest.Status.DECLINED:
-        return Yours("Declined", "declined", "", request.get_absolute_url(), "Read why")
-    if request and request.status == AccessRequest.Status.GRANTED:
-        return Yours("No longer in force", "ended", "", request.get_absolute_url(), "See the grant")
+    if grant := held.get(size):
+        word = "Suspended" if grant.status == Grant.Status.SUSPENDED else "Granted, not usable now"
+        return Yours(word, "requested", "", grant.get_absolute_url(), "See why")
+    if item and item.status == RequestItem.Status.WAITING and item.request.submitted_at:
+        detail = f"{timesince(item.request.submitted_at, at)} ago"
+        return Yours("Requested", "requested", detail, item.request.get_absolute_url(), "See the request")
+    if item and item.status == RequestItem.Status.ASKED:
+        return Yours("Returned for changes", "requested", "", item.request.get_absolute_url(), "Correct the request")
+    if item and item.status == RequestItem.Status.DECLINED:
+        return Yours("Declined", "declined", "", item.request.get_absolute_url(), "Read why")
+    if item and item.status == RequestItem.Status.GRANTED:
+        return Yours("No longer in force", "ended", "", item.request.get_absolute_url(), "See the grant")
     if partner.status != Partner.Status.ADMITTED:
         return Yours("Not requested", "none")
     ask = f"{reverse('access:new', args=[partner.slug])}?size={size}"

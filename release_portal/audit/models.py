@@ -16,6 +16,10 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Those that concern any of these things."""
         return self.filter(about__overlap=[key_of(thing) for thing in things])
 
+    def for_applicants(self) -> "EventQuerySet":
+        """Those that are not the reviewers' own: what they do among themselves is of kind "review.…"."""
+        return self.exclude(kind__startswith="review.")
+
     def newest_first(self) -> "EventQuerySet":
         return self.select_related("by").order_by("-id")
 

@@ -14,6 +14,7 @@ import requests
 from .browser import Browser, StepFailed, mailed_link
 from .cast import ADA, BEN, CAST, CLEO, RITA, TOM, Person
 
+GRANT = {"verdict": "approve", "purposes": "belief"}
 MODEL = "smollm2/135M"
 PROMPT = "The most important lesson of releasing a language model in stages is"
 MEMBERS_PAGE = re.compile(r"/organisations/([\w-]+)/members/")
@@ -103,11 +104,11 @@ class Journey:
         if self._grant(BEN, MODEL) is None:
             self._request(ADA, "SmolLM2 135M")
             until = (today() + timedelta(days=180)).isoformat()
-            self._decide(RITA, "SmolLM2 135M", "Northlake", grant="1", ends_on=until, token_quota="250,000")
+            self._decide(RITA, "SmolLM2 135M", "Northlake", **GRANT, ends_on=until, token_quota="250,000")
             self.say(f"{RITA.name} granted SmolLM2 135M to {ADA.organisation}: 250,000 tokens, until {until}.")
         reason = "Begin with 124M: a finding on the smaller size comes before the largest one."
         self._request(CLEO, "GPT-2 1558M")
-        self._decide(TOM, "GPT-2 1558M", "Southbank", decline="1", reason=reason)
+        self._decide(TOM, "GPT-2 1558M", "Southbank", verdict="decline", reason_code="ladder", reason=reason)
         page = self._signed_in(CLEO).get(self._latest_request(CLEO))
         if reason not in page:
             raise StepFailed("The applicant does not see the reason of the refusal.")
@@ -135,13 +136,15 @@ class Journey:
         """A grant of another size, given and revoked: the next job under it is refused with the reason."""
         self._request(ADA, "GPT-2 355M")
         until = (today() + timedelta(days=30)).isoformat()
-        self._decide(RITA, "GPT-2 355M", "Northlake", grant="1", ends_on=until, token_quota="10000")
+        self._decide(RITA, "GPT-2 355M", "Northlake", **GRANT, ends_on=until, token_quota="10000")
         grants = self._signed_in(RITA).get("/review/grants/?q=Northlake")
         grant = re.search(r'/review/grants/(\d+)/revoke/">Revoke<span class="visually-hidden"> GPT-2 355M', grants)
         if grant is None:
             raise StepFailed("The grant of GPT-2 355M is not among the grants.")
         self._signed_in(RITA).submit(
-            f"/review/grants/{grant[1]}/revoke/", reason="The study of 355M was moved to next year."
+            f"/review/grants/{grant[1]}/revoke/",
+            reason_code="requested",
+            reason="The study of 355M was moved to next year.",
         )
         answer = requests.post(
             self._api("/jobs"), json={"size": "gpt2/355M", "prompts": [PROMPT]}, headers=self._bearer(BEN), timeout=30
@@ -190,24 +193,29 @@ class Journey:
 
     def _request(self, person: Person, size: str) -> None:
         path = f"/organisations/{self._slug(person)}/requests/new/"
-        option = re.search(rf'<option value="(\d+)"[^>]*>{size}</option>', self._signed_in(person).get(path))
-        if option is None:
+        row = re.search(rf'{size}</a>.*?name="rights_(\d+)"', self._signed_in(person).get(path), re.DOTALL)
+        if row is None:
             raise StepFailed(f"The request form does not offer {size}.")
+        told = {f"rights_{row[1]}": "generation", f"tokens_{row[1]}": "1000000", "purposes": "belief"}
         self._signed_in(person).submit(
             path,
-            size=option[1],
+            **told,
             purpose="To measure how often readers take generated text for written text.",
-            tokens_wanted="1000000",
             until_wanted=(today() + timedelta(days=365)).isoformat(),
         )
         self.say(f"{person.name} requested {size} for {person.organisation}.")
 
     def _decide(self, reviewer: Person, size: str, organisation: str, **decision: str) -> None:
-        desk = self._signed_in(reviewer).get(f"/review/?q={size.split()[1]}")
-        waiting = re.search(rf'/review/requests/(\d+)/">{size} for [^<]*{organisation}', desk)
+        desk = self._signed_in(reviewer).get(f"/review/?q=size:{size.split()[1]}+state:waiting")
+        waiting = re.search(rf'/review/requests/(\d+)/[^"]*">{size} for [^<]*{organisation}', desk)
         if waiting is None:
             raise StepFailed(f"The request for {size} of {organisation} does not wait on the desk.")
-        self._signed_in(reviewer).submit(f"/review/requests/{waiting[1]}/", **decision)
+        path = f"/review/requests/{waiting[1]}/"
+        item = re.search(r'name="(item_\d+)-verdict"', self._signed_in(reviewer).get(path))
+        if item is None:
+            raise StepFailed(f"{reviewer.name} cannot answer the request for {size}.")
+        answer = {f"{item[1]}-{field}": value for field, value in decision.items()}
+        self._signed_in(reviewer).submit(path, decide="apply", **answer)
 
     def _latest_request(self, person: Person) -> str:
         page = self._signed_in(person).get(f"/organisations/{self._slug(person)}/")

@@ -10,7 +10,7 @@ from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
 from pydantic import AfterValidator
 
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Right
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
@@ -164,7 +164,11 @@ def _partner(request: SignedIn, slug: str | None, size: ModelSize) -> Partner:
     partners = Partner.objects.visible_to(request.user)
     if slug:
         return get_object_or_404(partners, slug=slug)
-    granted = list(partners.filter(grants__in=Grant.objects.in_force(at=timezone.now()).filter(size=size))[:2])
+    granted = list(
+        partners.filter(grants__in=Grant.objects.in_force(at=timezone.now()).filter(size=size, right=Right.GENERATION))[
+            :2
+        ]
+    )
     candidates = granted or list(partners[:2])
     if len(candidates) == 1:
         return candidates[0]

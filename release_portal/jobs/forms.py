@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Purpose
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
@@ -42,6 +42,9 @@ class JobForm(PlainWords, forms.Form):
         empty_label=None,
         help_text="The sizes granted to your organisation.",
     )
+    purpose = forms.ChoiceField(
+        label="Purpose", required=False, help_text="One of those that the grant allows; else the first of them."
+    )
     prompts = forms.CharField(
         label="Prompt",
         strip=False,
@@ -68,6 +71,9 @@ class JobForm(PlainWords, forms.Form):
     def __init__(self, *args: Any, grants: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["grant"].queryset = grants  # type: ignore[attr-defined]
+        allowed = {purpose for grant in grants for purpose in grant.purposes}
+        choices = [(value, label) for value, label in Purpose.choices if value in allowed]
+        self.fields["purpose"].choices = [("", "The first that the grant allows"), *choices]  # type: ignore[attr-defined]
         self.fields["prompts"].required = not self.files.get("file")
         self.fields["prompts"].error_messages["required"] = "Type a prompt, or choose a file of prompts."
         self.fields["seed"].help_text += " Leave it empty to have one drawn."
@@ -83,4 +89,4 @@ class JobForm(PlainWords, forms.Form):
         return [typed] if typed.strip() else []
 
     def settings(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in (*LIMITS, "name", "idempotency_key")}
+        return {name: self.cleaned_data[name] for name in (*LIMITS, "name", "purpose", "idempotency_key")}

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from agreements.models import Agreement
 from inference import contract
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Purpose, Right
 from release_portal.lib.states import Stateful
 from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
@@ -34,8 +34,11 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def at_odds_with_the_rule(self, *, at: datetime) -> "JobQuerySet":
         """Those at work without a grant in force, and those held that could go on or whose grant has ended."""
-        allowed = Q(grant__in=Grant.objects.in_force(at=at))
-        over = ~Q(grant__status__in=Grant.HELD) | Q(grant__ends_at__lte=at)
+        in_force = Grant.objects.in_force(at=at).filter(right=Right.GENERATION)
+        successor = in_force.filter(partner=models.OuterRef("partner"), size=models.OuterRef("size"))
+        replaced = Q(grant__status=Grant.Status.REPLACED)
+        allowed = Q(grant__in=in_force) | replaced & models.Exists(successor)
+        over = ~replaced & (~Q(grant__status__in=Grant.HELD) | Q(grant__ends_at__lte=at))
         return self.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))
 
     def newest_first(self) -> "JobQuerySet":
@@ -94,6 +97,9 @@ class Job(Stateful):
     submitted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="jobs")
     submitted_at = models.DateTimeField()
     idempotency_key = models.CharField(max_length=100)
+    purpose = models.CharField(
+        max_length=20, choices=Purpose, blank=True, help_text="one of those that the grant allows"
+    )
 
     samples = models.PositiveIntegerField()
     max_new_tokens = models.PositiveIntegerField()

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Right
 from release_portal.audit.models import Event
 from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Membership, Partner
@@ -126,7 +126,11 @@ def _job(request: SignedIn, pk: str) -> Job:
 def _grants(request: SignedIn) -> QuerySet[Grant]:
     """The grants in force with which this person may submit."""
     at = Membership.objects.current().filter(user=request.user).may(Permission.JOB_SUBMIT)
-    return Grant.objects.in_force(at=timezone.now()).filter(partner__in=at.values("partner")).latest_first()
+    return (
+        Grant.objects.in_force(at=timezone.now())
+        .filter(partner__in=at.values("partner"), right=Right.GENERATION)
+        .latest_first()
+    )
 
 
 def _download(

@@ -92,6 +92,11 @@ class ModelSize(models.Model):
         """How clients and workers name it: "gpt2/124M"."""
         return f"{self.family.slug}/{self.name}"
 
+    def is_largest(self) -> bool:
+        """Whether it is the largest of a family of several: what is gravest to give away."""
+        sizes = self.family.sizes.order_by("-parameters").values_list("pk", flat=True)
+        return len(sizes) > 1 and sizes[0] == self.pk
+
     @property
     def parameters_in_words(self) -> str:
         """ "124 million parameters", "1.558 billion parameters"."""

@@ -50,7 +50,7 @@ def test_reserve_decides_by_the_row_and_not_by_a_stale_copy(grant):
 
 
 def test_reserve_of_a_revoked_grant_is_refused(grant, mara):
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with pytest.raises(Refused):
         reserve(by=None, grant=grant, tokens=1)
 

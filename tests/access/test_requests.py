@@ -1,231 +1,236 @@
-from datetime import timedelta
+"""Asking: drafts, submissions, corrections, the thread, and what follows a decision."""
 
 import pytest
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.access import actions
-from release_portal.access.models import AccessRequest, Grant
-from release_portal.access.rule import decide
-from release_portal.access.standing import checklist_of, ladders_of
+from release_portal.access.changes import changes_of
+from release_portal.access.models import AccessRequest, Grant, RequestItem, Right
+from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
-from release_portal.partners import actions as partners
+from release_portal.partners.models import Letter
 
 from .. import factories
 
+RETURN = {"reason_code": "team", "reason": "Name the two people."}
+
 
 def test_request_waits_and_tells_both_sides(access_request, ada, rita, letters):
-    assert access_request.status == AccessRequest.Status.SUBMITTED
-    assert AccessRequest.objects.awaiting_review().contains(access_request)
+    assert (access_request.status, access_request.submissions.count()) == ("submitted", 1)
+    assert (access_request.promised_at - access_request.submitted_at).days == 10
     assert letters(rita)[-1] == "University of Northlake requests GPT-2 124M"
     assert letters(ada)[-1] == "We received your request for GPT-2 124M"
 
 
 @pytest.mark.parametrize(
-    ("told", "field", "sentence"),
+    ("told", "field"),
     [
-        ({"purpose": "Because."}, "purpose", "in at least 20 characters; this has 8."),
-        ({"tokens_wanted": 0}, "tokens_wanted", "from 1 to 1,000,000,000,000 tokens; you gave 0."),
-        ({"tokens_wanted": 10**12 + 1}, "tokens_wanted", "you gave 1,000,000,000,001."),
-        ({"until_wanted": factories.in_days(0)}, "until_wanted", "Access ends after today and by"),
-        ({"until_wanted": factories.in_days(731)}, "until_wanted", "Access ends after today and by"),
+        ({"wanted": []}, "wanted"),
+        ({"purposes": []}, "purposes"),
+        ({"purposes": ["world peace"]}, "purposes"),
+        ({"purpose": "Study."}, "purpose"),
+        ({"purpose": "x" * 4_001}, "purpose"),
+        ({"team": "x" * 2_001}, "team"),
+        ({"until_wanted": None}, "until_wanted"),
+        ({"until_wanted": factories.in_days(0)}, "until_wanted"),
+        ({"until_wanted": factories.in_days(900)}, "until_wanted"),
+        ({"tokens": 0}, "tokens_wanted"),
+        ({"tokens": 10**12 + 1}, "tokens_wanted"),
     ],
 )
-def test_request_outside_the_limits_says_limit_and_what_was_given(
-    northlake, ada, size_124m, asking, told, field, sentence
-):
-    with pytest.raises(Refused, match=sentence) as refused:
-        actions.request_access(by=ada, partner=northlake, size=size_124m, **asking(**told))
+def test_request_outside_the_limits_names_the_field_and_stores_nothing(northlake, ada, size_124m, asking, told, field):
+    with pytest.raises(Refused) as refused:
+        actions.request_access(by=ada, partner=northlake, **asking(size_124m, **told))
     assert refused.value.field == field
-    assert refused.value.limit
-    assert not AccessRequest.objects.filter(partner=northlake).exists()
+    assert not northlake.access_requests.exists()
+
+
+def test_request_tokens_for_a_right_that_generates_nothing_is_refused(northlake, ada, size_124m, asking):
+    wanted = [actions.Wanted(size_124m, Right.WEIGHTS, 5)]
+    with pytest.raises(Refused, match="Weights download has no quota of tokens"):
+        actions.request_access(by=ada, partner=northlake, **asking(wanted=wanted))
+
+
+def test_request_several_sizes_and_rights_at_once(northlake, ada, size_124m, size_355m, asking):
+    wanted = [
+        actions.Wanted(size_355m, Right.GENERATION, 10),
+        actions.Wanted(size_124m, Right.WEIGHTS),
+        actions.Wanted(size_124m, Right.LOGPROBS),
+    ]
+    request = actions.request_access(by=ada, partner=northlake, **asking(wanted=wanted))
+    assert request.summary == "GPT-2 124M (log-probabilities), GPT-2 124M (weights download), GPT-2 355M"
+
+
+def test_request_the_same_twice_in_one_is_refused(northlake, ada, size_124m, asking):
+    with pytest.raises(Refused, match="asked for once"):
+        actions.request_access(by=ada, partner=northlake, **asking(size_124m, size_124m))
 
 
 def test_request_before_admission_is_refused(applied, ada, size_124m, asking):
-    with pytest.raises(Refused, match="is waiting for review; only an admitted organisation can request access"):
-        actions.request_access(by=ada, partner=applied, size=size_124m, **asking())
+    with pytest.raises(Refused, match="only an admitted organisation can request access"):
+        actions.request_access(by=ada, partner=applied, **asking(size_124m))
 
 
-def test_request_before_signing_is_accepted(admitted, ada, size_124m, asking):
-    assert actions.request_access(by=ada, partner=admitted, size=size_124m, **asking()).pk
+def test_request_twice_is_refused_for_that_right_alone(access_request, ada, size_355m, asking):
+    with pytest.raises(Refused, match="already has an open request for GPT-2 124M"):
+        actions.request_access(by=ada, partner=access_request.partner, **asking(size_355m, *sizes_of(access_request)))
+    assert actions.request_access(by=ada, partner=access_request.partner, **asking(size_355m)).pk
 
 
-def test_request_twice_is_refused(access_request, ada, asking):
-    with pytest.raises(Refused, match="already has an open request for GPT-2 124M") as refused:
-        actions.request_access(by=ada, partner=access_request.partner, size=access_request.size, **asking())
-    assert refused.value.field == "size"
-
-
-def test_request_for_what_is_granted_is_refused(grant, ada, asking):
-    with pytest.raises(Refused, match="already has a grant of GPT-2 124M"):
-        actions.request_access(by=ada, partner=grant.partner, size=grant.size, **asking())
+def test_request_for_what_is_granted_points_to_the_grant(grant, ada, asking):
+    with pytest.raises(Refused, match="Amend or renew the grant"):
+        actions.request_access(by=ada, partner=grant.partner, **asking(grant.size))
 
 
 @pytest.mark.parametrize("who", ["ben", "cleo", "rita"])
 def test_request_without_the_right_is_forbidden(northlake, size_124m, asking, who, request):
-    with pytest.raises(Forbidden, match="“Request access to sizes” needs a role"):
-        actions.request_access(by=request.getfixturevalue(who), partner=northlake, size=size_124m, **asking())
-
-
-def test_grant_begins_now_and_ends_with_the_day(access_request, rita, ada, letters):
-    before = timezone.now()
-    day = factories.in_days(9)
-    grant = actions.grant_request(by=rita, request=access_request, ends_on=day, token_quota=5_000)
-    grant.refresh_from_db()
-    access_request.refresh_from_db()
-    assert (grant.status, grant.granted_by, grant.token_quota, grant.tokens_left) == ("active", rita, 5_000, 5_000)
-    assert before <= grant.starts_at <= timezone.now()
-    assert grant.ends_at.date() == day + timedelta(days=1)
-    assert (grant.ends_at.hour, grant.ends_at.minute) == (0, 0)
-    assert (access_request.status, access_request.decided_by) == ("granted", rita)
-    assert letters(ada)[-1] == "GPT-2 124M is granted to University of Northlake"
-
-
-def test_decline_keeps_the_reason_that_the_applicant_reads(access_request, rita, ada, letters, client_of):
-    actions.decline_request(by=rita, request=access_request, reason="Say how people are recruited.")
-    access_request.refresh_from_db()
-    assert (access_request.status, access_request.reason) == ("declined", "Say how people are recruited.")
-    assert letters(ada)[-1] == "The request for GPT-2 124M was declined"
-    page = client_of(ada).get(access_request.get_absolute_url())
-    assert "Say how people are recruited." in page.content.decode()
-
-
-def test_decline_without_a_reason_is_refused(access_request, rita):
-    with pytest.raises(Refused, match="a reason is needed to decline"):
-        actions.decline_request(by=rita, request=access_request, reason=" ")
-
-
-def test_decide_what_another_reviewer_decided_names_them(access_request, rita, tom):
-    stale = AccessRequest.objects.get(pk=access_request.pk)
-    actions.decline_request(by=rita, request=access_request, reason="Too vague.")
-    with pytest.raises(Refused, match="This request is already declined by Rita Moss on"):
-        actions.grant_request(by=tom, request=stale, ends_on=factories.in_days(9), token_quota=1)
-    assert not Grant.objects.filter(request=access_request).exists()
-
-
-@pytest.mark.parametrize("who", ["ada", "ben", "cleo", "otto"])
-def test_decide_without_the_right_is_forbidden(access_request, who, request):
-    by = request.getfixturevalue(who)
     with pytest.raises(Forbidden):
-        actions.grant_request(by=by, request=access_request, ends_on=factories.in_days(9), token_quota=1)
-    with pytest.raises(Forbidden):
-        actions.decline_request(by=by, request=access_request, reason="No.")
+        actions.request_access(by=request.getfixturevalue(who), partner=northlake, **asking(size_124m))
 
 
-def test_decide_for_ones_own_organisation_is_refused(access_request, rita):
-    factories.MembershipFactory(user=rita, partner=access_request.partner, roles=["viewer"])
-    with pytest.raises(Refused, match="another reviewer has to decide"):
-        actions.grant_request(by=rita, request=access_request, ends_on=factories.in_days(9), token_quota=1)
-    with pytest.raises(Refused, match="another reviewer has to decide"):
-        actions.decline_request(by=rita, request=access_request, reason="No.")
+def test_draft_is_kept_incomplete_changed_and_sent(northlake, ada, size_124m, size_355m, asking, letters):
+    draft = actions.start_request(by=ada, partner=northlake, purpose="To find")
+    before = len(letters(ada))
+    with pytest.raises(Refused, match="Choose a size"):
+        actions.submit_request(by=ada, request=draft)
+    actions.save_request(by=ada, request=draft, **asking(size_124m, size_355m))
+    actions.save_request(by=ada, request=draft, **asking(size_355m, tokens=7))
+    assert (draft.summary, draft.submitted_at, len(letters(ada))) == ("GPT-2 355M", None, before)
+    assert draft not in AccessRequest.objects.sent()
+    actions.submit_request(by=ada, request=draft)
+    assert [(item.status, item.tokens_wanted) for item in draft.items.exclude(status="dropped")] == [("waiting", 7)]
 
 
-@pytest.mark.parametrize(
-    ("told", "field"),
-    [
-        ({"token_quota": 0}, "token_quota"),
-        ({"token_quota": -5}, "token_quota"),
-        ({"ends_on": factories.in_days(0)}, "ends_on"),
-        ({"ends_on": factories.in_days(731)}, "ends_on"),
-    ],
-)
-def test_grant_outside_the_limits_is_refused(access_request, rita, told, field):
-    terms = {"ends_on": factories.in_days(9), "token_quota": 1} | told
-    with pytest.raises(Refused) as refused:
-        actions.grant_request(by=rita, request=access_request, **terms)
-    assert refused.value.field == field
-    access_request.refresh_from_db()
-    assert access_request.status == "submitted"
+def test_save_what_is_under_review_is_refused(access_request, ada, size_355m, asking):
+    with pytest.raises(Refused, match="can no longer be changed"):
+        actions.save_request(by=ada, request=access_request, **asking(size_355m))
 
 
-def test_withdraw_ends_the_request(access_request, ada, rita):
+def test_returned_request_is_corrected_and_shows_what_changed(access_request, ada, rita, asking, letters):
+    actions.return_request(by=rita, request=access_request, **RETURN)
+    assert (access_request.status, access_request.items.get().status) == ("returned", "asked")
+    assert letters(ada)[-1] == "Your request for GPT-2 124M needs changes"
+    told = asking(*sizes_of(access_request), tokens=50_000, team="Ada and Ben.")
+    actions.save_request(by=ada, request=access_request, **told)
+    actions.submit_request(by=ada, request=access_request)
+    assert changes_of(access_request) == [
+        ("GPT-2 124M", "100,000 tokens", "50,000 tokens"),
+        ("Who will use it", "", "Ada and Ben."),
+    ]
+    assert letters(rita)[-1] == "University of Northlake corrected its request for GPT-2 124M"
+    kinds = Event.objects.about(access_request).order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["access.requested", "access.returned", "access.corrected"]
+
+
+@pytest.mark.parametrize("wrong", [{"reason_code": "whim"}, {"reason": " "}, {"reason": "x" * 2_001}])
+def test_return_without_what_to_change_is_refused(access_request, rita, wrong):
+    with pytest.raises(Refused):
+        actions.return_request(by=rita, request=access_request, **RETURN | wrong)
+    assert AccessRequest.objects.get(pk=access_request.pk).status == "submitted"
+
+
+def test_withdraw_ends_the_request_and_makes_room(access_request, ada, rita, asking):
     actions.withdraw_request(by=ada, request=access_request)
-    with pytest.raises(Refused, match="already withdrawn by Ada Lowell"):
-        actions.grant_request(by=rita, request=access_request, ends_on=factories.in_days(9), token_quota=1)
+    assert (access_request.status, access_request.items.get().status) == ("withdrawn", "dropped")
+    with pytest.raises(Refused, match="already withdrawn"):
+        factories.approved(access_request.items.get(), by=rita)
+    assert actions.request_access(by=ada, partner=access_request.partner, **asking(*sizes_of(access_request))).pk
+
+
+def test_messages_reach_the_other_side_and_notes_reach_nobody(access_request, ada, rita, tom, cleo, letters):
+    actions.say(by=rita, request=access_request, text="Who reads the texts?")
+    assert letters(ada)[-1] == "Rita Moss wrote about GPT-2 124M"
+    actions.say(by=ada, request=access_request, text="Two readers.")
+    assert letters(rita)[-1] == letters(tom)[-1] == "Ada Lowell wrote about GPT-2 124M"
+    before = Letter.objects.count()
+    actions.say(by=rita, request=access_request, text="A competitor, perhaps.", internal=True)
+    assert Letter.objects.count() == before
+    assert [remark.text for remark in access_request.remarks.for_applicants().oldest_first()] == [
+        "Who reads the texts?",
+        "Two readers.",
+    ]
+    for by, internal in ((ada, True), (cleo, False)):
+        with pytest.raises(Forbidden):
+            actions.say(by=by, request=access_request, text="Hello", internal=internal)
+
+
+def test_what_reviewers_do_among_themselves_is_not_in_the_applicants_timeline(access_request, rita, client_of, ada):
+    actions.claim_request(by=rita, request=access_request)
+    actions.say(by=rita, request=access_request, text="A competitor, perhaps.", internal=True)
+    events = Event.objects.about(access_request)
+    assert {event.kind for event in events} - {event.kind for event in events.for_applicants()} == {
+        "review.claimed",
+        "review.noted",
+    }
+    page = client_of(ada).get(access_request.get_absolute_url()).content.decode()
+    assert "competitor" not in page
+    assert "claimed" not in page
+
+
+def test_copy_says_the_same_in_a_new_draft(access_request, ada):
+    copy = actions.copy_request(by=ada, request=access_request)
+    assert (copy.status, copy.kind, copy.summary) == ("draft", "new", "GPT-2 124M")
+    assert (copy.purpose, copy.purposes) == (access_request.purpose, access_request.purposes)
+
+
+def test_appeal_once_with_grounds_and_to_another_reviewer(access_request, ada, rita, tom):
+    with pytest.raises(Refused, match="An appeal follows a decision"):
+        actions.appeal(by=ada, request=access_request)
+    factories.declined(access_request, by=rita)
+    draft = actions.appeal(by=ada, request=access_request)
+    assert actions.appeal(by=ada, request=access_request) == draft
+    with pytest.raises(Refused, match="Say why the decision should be another"):
+        actions.submit_request(by=ada, request=draft)
+    actions.save_request(by=ada, request=draft, wanted=wanted_of(draft), grounds="Readers are recruited with consent.")
+    actions.submit_request(by=ada, request=draft)
+    with pytest.raises(Refused, match="You decided what is appealed here"):
+        factories.granted(draft, by=rita)
+    assert factories.granted(draft, by=tom).is_held
+    with pytest.raises(Refused, match="This decision was appealed already"):
+        actions.appeal(by=ada, request=access_request)
+    with pytest.raises(Refused, match="an appeal already"):
+        actions.appeal(by=ada, request=AccessRequest.objects.get(pk=draft.pk))
+
+
+@pytest.mark.parametrize("kind", ["renewal", "amendment"])
+def test_renewed_or_amended_grant_takes_the_place_of_the_old_one(grant, ada, rita, kind):
+    draft = actions.change_grant(by=ada, grant=grant, kind=AccessRequest.Kind(kind))
+    assert actions.change_grant(by=ada, grant=grant, kind=AccessRequest.Kind(kind)) == draft
+    with pytest.raises(Refused, match="Say what was done so far"):
+        actions.submit_request(by=ada, request=draft)
+    wanted = [actions.Wanted(grant.size, tokens=500_000)]
+    actions.save_request(by=ada, request=draft, wanted=wanted, use_summary="60,000 tokens, one paper.")
+    actions.submit_request(by=ada, request=draft)
+    newer = factories.granted(draft, by=rita)
+    grant.refresh_from_db()
+    assert (grant.status, grant.replaced_by, newer.status, newer.token_quota) == ("replaced", newer, "active", 500_000)
+    assert list(Grant.objects.held().filter(partner=grant.partner)) == [newer]
+
+
+def test_amend_a_grant_that_ended_is_refused(grant, ada, rita):
+    actions.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="A key was shared.")
+    with pytest.raises(Refused, match="only one that is held can be amended"):
+        actions.change_grant(by=ada, grant=grant, kind=AccessRequest.Kind.AMENDMENT)
 
 
 def test_request_again_after_a_decline_is_accepted(access_request, ada, rita, asking):
-    actions.decline_request(by=rita, request=access_request, reason="Too vague.")
-    again = actions.request_access(by=ada, partner=access_request.partner, size=access_request.size, **asking())
-    assert again.status == "submitted"
+    factories.declined(access_request, by=rita)
+    assert actions.request_access(by=ada, partner=access_request.partner, **asking(*sizes_of(access_request))).pk
 
 
-def test_revoke_says_who_when_and_why_and_wakes_dispatch(grant, rita, ada, letters, wire):
-    with wire:
-        actions.revoke_grant(by=rita, grant=grant, reason="A key was shared.")
+def test_close_organisation_ends_requests_and_grants(grant, ada, size_355m, asking, job):
+    waiting = actions.request_access(by=ada, partner=grant.partner, **asking(size_355m))
+    actions.close_organisation(by=ada, partner=grant.partner)
     grant.refresh_from_db()
-    assert (grant.status, grant.ended_by, grant.end_reason) == ("revoked", rita, "A key was shared.")
-    assert grant.ended_at < grant.ends_at
-    assert letters(ada)[-1] == "Access to GPT-2 124M was revoked"
-    assert "jobs.dispatch" in wire.names
+    waiting.refresh_from_db()
+    assert (grant.partner.status, grant.status, waiting.status) == ("closed", "revoked", "withdrawn")
+    assert not RequestItem.objects.waiting().filter(request=waiting).exists()
+    assert Grant.objects.in_force(at=timezone.now()).filter(partner=grant.partner).count() == 0
 
 
-def test_revoke_without_a_reason_is_refused(grant, rita):
-    with pytest.raises(Refused, match="a reason is needed to revoke"):
-        actions.revoke_grant(by=rita, grant=grant, reason="")
+def sizes_of(request):
+    return [item.size for item in request.items.smallest_first()]
 
 
-def test_revoke_twice_is_refused(grant, rita, mara):
-    actions.revoke_grant(by=rita, grant=grant, reason="A key was shared.")
-    with pytest.raises(Refused, match="This grant is already revoked by Rita Moss"):
-        actions.revoke_grant(by=mara, grant=grant, reason="Me too.")
-
-
-@pytest.mark.parametrize("who", ["ada", "cleo", "otto"])
-def test_revoke_without_the_right_is_forbidden(grant, who, request):
-    with pytest.raises(Forbidden):
-        actions.revoke_grant(by=request.getfixturevalue(who), grant=grant, reason="Mine.")
-
-
-def test_expire_ends_grants_whose_time_is_over_once(no_other_grants, grant, southbank_grant, ada, letters):
-    Grant.objects.filter(pk=southbank_grant.pk).update(ends_at=grant.ends_at + timedelta(days=1))
-    assert actions.expire_grants(by=None, at=grant.ends_at - timedelta(seconds=1)) == 0
-    assert actions.expire_grants(by=None, at=grant.ends_at) == 1
-    assert actions.expire_grants(by=None, at=grant.ends_at) == 0
-    grant.refresh_from_db()
-    assert (grant.status, grant.ended_at) == ("expired", grant.ends_at)
-    assert letters(ada).count("Access to GPT-2 124M has ended") == 1
-
-
-def test_grant_again_before_the_clock_wrote_the_end_of_the_old_one(grant, ada, rita, asking):
-    ended = timezone.now() - timedelta(hours=1)
-    Grant.objects.filter(pk=grant.pk).update(starts_at=ended - timedelta(days=9), ends_at=ended)
-    request = actions.request_access(by=ada, partner=grant.partner, size=grant.size, **asking())
-    newer = actions.grant_request(by=rita, request=request, ends_on=factories.in_days(9), token_quota=1)
-    grant.refresh_from_db()
-    assert (grant.status, newer.status) == ("expired", "active")
-
-
-def test_database_refuses_a_second_active_grant_of_a_size(grant):
-    with pytest.raises(IntegrityError, match="one_held_grant_per_size"), transaction.atomic():
-        factories.GrantFactory(partner=grant.partner, size=grant.size)
-
-
-def test_database_refuses_an_ended_grant_without_its_end(grant):
-    with pytest.raises(IntegrityError, match="ended_grant_has_end"), transaction.atomic():
-        Grant.objects.filter(pk=grant.pk).update(status="revoked")
-
-
-def test_last_day_is_the_same_wherever_it_is_said(access_request, rita, ada, client_of):
-    """A grant until 31 May is in force through that day, and no page says 1 June."""
-    day = factories.in_days(40)
-    grant = actions.grant_request(by=rita, request=access_request, ends_on=day, token_quota=1_000)
-    assert f"{day:%-d %B %Y}" in grant.standing
-    now = timezone.now()
-    (step,) = [step for step in checklist_of(grant.partner, at=now) if step.label == "Access granted"]
-    assert f"until {day:%-d %B %Y}" in step.detail
-    (rung,) = [rung for _, ladder in ladders_of(grant.partner, at=now) for rung in ladder if rung.size == grant.size]
-    assert rung.yours.word == f"Yours until {day:%-d %b %Y}"
-    shown = client_of(ada).get("/jobs/new/").content.decode()
-    assert f"until {day:%-d %b %Y}" in shown
-    assert f"{day + timedelta(days=1):%-d %b %Y}" not in shown
-    over = decide(partner=grant.partner, size=grant.size, at=grant.ends_at)
-    assert over.sentence == f"The grant of GPT-2 124M ended on {day:%-d %B %Y}."
-
-
-def test_request_with_the_longest_names_is_accepted(cleo, rita, application, asking):
-    partner = partners.apply(by=cleo, **application("L" * 200))
-    partners.admit(by=rita, partner=partner)
-    size = factories.SizeFactory(family=factories.FamilyFactory(name="F" * 80), name="S" * 20)
-    request = actions.request_access(by=cleo, partner=partner, size=size, **asking())
-    assert actions.grant_request(by=rita, request=request, ends_on=factories.in_days(9), token_quota=10**12).pk
+def wanted_of(request):
+    return [actions.Wanted(item.size, item.right, item.tokens_wanted) for item in request.items.smallest_first()]

@@ -93,9 +93,9 @@ def test_decide_after_the_organisation_closed(grant, ada):
 
 
 def test_decide_after_the_grant_was_revoked_says_when_and_why(grant, mara):
-    actions.revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    actions.revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     decision = ask(grant)
-    assert codes(decision) == ["active"]
+    assert codes(decision) == ["not_ended"]
     assert decision.sentence == f"The grant of GPT-2 124M was revoked on {timezone.now():%-d %B %Y}: A key was shared."
 
 

@@ -111,7 +111,7 @@ def test_suspend_does_not_reach_another_organisation(grant, southbank_grant, rit
 
 def test_revoke_a_suspended_grant_and_lift_what_is_left(grant, rita):
     suspension = actions.suspend(by=rita, subject=grant, **WHY)
-    actions.revoke_grant(by=rita, grant=grant, reason="It was misused.")
+    actions.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="It was misused.")
     actions.lift_suspension(by=rita, suspension=Suspension.objects.get(pk=suspension.pk), reason="It ended anyway.")
     assert Grant.objects.get(pk=grant.pk).status == "revoked"
 
@@ -152,7 +152,7 @@ def test_revoke_while_held_stops_the_job_and_gives_its_quota_back(order, rita):
     grant = order.job.grant
     actions.suspend(by=rita, subject=grant.partner, **WHY)
     jobs.dispatch(by=None)
-    actions.revoke_grant(by=rita, grant=grant, reason="It was misused.")
+    actions.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="It was misused.")
     jobs.dispatch(by=None)
     assert Job.objects.get(pk=order.job_id).status == "stopped"
     grant.refresh_from_db()
@@ -190,7 +190,7 @@ def test_in_force_answers_for_the_past(grant, rita):
     stopped = timezone.now()
     actions.lift_suspension(by=rita, suspension=suspension, reason="Checked.")
     lifted = timezone.now()
-    actions.revoke_grant(by=rita, grant=grant, reason="It was misused.")
+    actions.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="It was misused.")
     over = timezone.now()
 
     def usable(at) -> bool:

@@ -200,8 +200,8 @@ def _sign(cast):
 
 
 def _request_access(cast):
-    northlake, size, told = cast.northlake, cast.size_124m, cast.asking()
-    return lambda: access.request_access(by=cast.ada, partner=northlake, size=size, **told)
+    northlake, size, told = cast.northlake, cast.size_124m, cast.asking
+    return lambda: access.request_access(by=cast.ada, partner=northlake, **told(size))
 
 
 def _withdraw_request(cast):
@@ -210,15 +210,17 @@ def _withdraw_request(cast):
 
 def _grant_request(cast):
     day = factories.in_days(9)
-    return lambda it=cast.access_request: access.grant_request(by=cast.rita, request=it, ends_on=day, token_quota=9)
+    return lambda it=cast.access_request: factories.granted(it, by=cast.rita, ends_on=day, token_quota=9)
 
 
 def _decline_request(cast):
-    return lambda it=cast.access_request: access.decline_request(by=cast.rita, request=it, reason="Too vague.")
+    return lambda it=cast.access_request: factories.declined(it, by=cast.rita, reason="Too vague.")
 
 
 def _revoke_grant(cast):
-    return lambda it=cast.grant, by=cast.mara: access.revoke_grant(by=by, grant=it, reason="A key was shared.")
+    return lambda it=cast.grant, by=cast.mara: access.revoke_grant(
+        by=by, grant=it, reason_code="misuse", reason="A key was shared."
+    )
 
 
 def _expire_grants(cast):
@@ -381,5 +383,9 @@ def test_every_kind_that_the_code_records_is_told_here(settings):
     elsewhere = {  # tests/partners
         "member.joined", "staff.appointed", "member.roles_changed", "invitation.resent", "service.created",
         "service.closed", "partner.returned", "partner.corrected", "partner.closed", "intake.paused", "intake.resumed",
+        # tests/access
+        "access.returned", "access.corrected", "access.discussed", "access.end_announced", "review.claimed",
+        "review.released", "review.recused", "review.answered", "review.noted", "review.escalated", "rule.set",
+        "finding.sent", "finding.accepted",
     }  # fmt: skip
     assert recorded - elsewhere == set(VERBS)

@@ -233,9 +233,9 @@ def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submi
     asked = access.request_access(
         by=researcher,
         partner=organisation,
-        size=ModelSize.objects.get(name="774M"),
+        wanted=[access.Wanted(ModelSize.objects.get(name="774M"), tokens=123_456_789)],
+        purposes=["bias"],
         purpose=LONG,
-        tokens_wanted=123_456_789,
         until_wanted=job.grant.ends_at.date(),
     )
     sign_in(page, "rita@lab.example")

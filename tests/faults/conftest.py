@@ -19,6 +19,8 @@ from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
+from .. import factories
+
 QUOTA = 10_000_000
 
 
@@ -74,12 +76,12 @@ def grant_of(researcher, organisation, rita_of_the_lab) -> Callable[[str], Grant
         request = access.request_access(
             by=researcher,
             partner=organisation,
-            size=ModelSize.objects.get(family__slug="gpt2", name=name),
+            wanted=[access.Wanted(ModelSize.objects.get(family__slug="gpt2", name=name), tokens=QUOTA)],
+            purposes=["capability"],
             purpose="To see what faults do to a job.",
-            tokens_wanted=QUOTA,
             until_wanted=until,
         )
-        return access.grant_request(by=rita_of_the_lab, request=request, ends_on=until, token_quota=QUOTA)
+        return factories.granted(request, by=rita_of_the_lab)
 
     return grant
 

@@ -112,7 +112,7 @@ def test_revoke_grant_stops_running_work_within_two_seconds(portal, submit, rita
     job = submit(400)
     waiting = submit(50)
     some_texts_of(job)
-    access.revoke_grant(by=rita_of_the_lab, grant=job.grant, reason="The study ended early.")
+    access.revoke_grant(by=rita_of_the_lab, grant=job.grant, reason_code="misuse", reason="The study ended early.")
     revoked_at = timezone.now()
     until(lambda: not Job.objects.live().filter(pk__in=[job.pk, waiting.pk]).exists(), seconds=2, what="both to stop")
     time.sleep(3)

@@ -260,7 +260,7 @@ def test_error_that_no_worker_can_mend_fails_the_job_at_once(order, job, grant, 
 def test_revoked_grant_stops_queued_and_running_jobs(submit, order, job, grant, mara, wire):
     hear(order)
     queued = submit()
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
         actions.dispatch(by=None)
     for stopped in (job, queued):
@@ -285,7 +285,7 @@ def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mar
     """Even where no dispatch ran: every report asks the rule again."""
     hear(order)
     told = factories.report_on(order, texts=1)
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
         actions.receive_report(by=None, report=told)
     job.refresh_from_db()
@@ -295,7 +295,7 @@ def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mar
 
 def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order, job, grant, mara, wire):
     told = factories.report_on(order, texts=0)
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
         actions.receive_report(by=None, report=told)
     assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
@@ -321,9 +321,9 @@ def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
 
 
 def test_job_under_an_ended_grant_does_not_go_on_under_a_new_one(order, job, grant, ada, rita, asking):
-    revoke_grant(by=rita, grant=grant, reason="By mistake.")
-    request = access.request_access(by=ada, partner=grant.partner, size=grant.size, **asking())
-    access.grant_request(by=rita, request=request, ends_on=factories.in_days(9), token_quota=10)
+    revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="By mistake.")
+    request = access.request_access(by=ada, partner=grant.partner, **asking(grant.size))
+    factories.granted(request, by=rita, ends_on=factories.in_days(9), token_quota=10)
     actions.dispatch(by=None)
     job.refresh_from_db()
     assert (job.status, "Submit it again under the new one" in job.end_reason) == ("stopped", True)

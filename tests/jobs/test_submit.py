@@ -100,7 +100,7 @@ def test_submit_after_the_grant_ended_is_refused(submit, grant):
 
 
 def test_submit_after_the_grant_was_revoked_is_refused_at_once(submit, grant, mara):
-    revoke_grant(by=mara, grant=grant, reason="A key was shared.")
+    revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with pytest.raises(Refused, match=r"was revoked on .*: A key was shared\."):
         submit()
 

@@ -18,17 +18,21 @@ def body(response) -> str:
     return response.content.decode()
 
 
-def granting(**other):
-    return {"grant": "1", "ends_on": factories.in_days(9).isoformat(), "token_quota": "5,000"} | other
+def granting(request, **other):
+    """What a reviewer sends who grants the one item of a request."""
+    terms = {"ends_on": factories.in_days(9).isoformat(), "token_quota": "5,000", "purposes": ["belief"]} | other
+    item = request.items.get()
+    answer = {f"item_{item.pk}-{field}": value for field, value in ({"verdict": "approve"} | terms).items()}
+    return {"decide": "apply", "seen": request.revision} | answer
 
 
 def test_desk_lists_what_waits_and_no_longer_what_was_decided(desk, applied, southbank, cleo, size_124m, asking):
-    asked = access.request_access(by=cleo, partner=southbank, size=size_124m, **asking())
+    asked = access.request_access(by=cleo, partner=southbank, **asking(size_124m))
     page = body(desk.get("/review/"))
     assert "University of Northlake" in page
     assert f"/review/requests/{asked.pk}/" in page
     desk.post("/review/organisations/university-of-northlake/", {"admit": "1"})
-    desk.post(f"/review/requests/{asked.pk}/", granting())
+    desk.post(f"/review/requests/{asked.pk}/", granting(asked))
     page = body(desk.get("/review/"))
     assert "/review/organisations/university-of-northlake/" not in page
     assert f"/review/requests/{asked.pk}/" not in page
@@ -53,9 +57,9 @@ def test_decline_by_the_page_without_a_reason_keeps_the_page(desk, applied):
 
 
 def test_decide_on_what_a_colleague_decided_says_who(desk, access_request, tom):
-    access.decline_request(by=tom, request=access_request, reason="Too vague.")
-    response = desk.post(f"/review/requests/{access_request.pk}/", granting())
-    assert "This request is already declined by Tom Reed on" in body(response)
+    factories.declined(access_request, by=tom, reason="Too vague.")
+    response = desk.post(f"/review/requests/{access_request.pk}/", granting(access_request))
+    assert "This request is already decided by Tom Reed on" in body(response)
     assert not Grant.objects.filter(request=access_request).exists()
 
 
@@ -67,15 +71,17 @@ def test_admit_whom_a_colleague_declined_says_who(desk, applied, tom):
 
 def test_decide_for_ones_own_organisation_is_refused_on_the_page(desk, access_request, rita):
     factories.MembershipFactory(user=rita, partner=access_request.partner, roles=["viewer"])
-    response = desk.post(f"/review/requests/{access_request.pk}/", granting())
+    response = desk.post(f"/review/requests/{access_request.pk}/", granting(access_request))
     assert "You belong to University of Northlake, so another reviewer has to decide." in body(response)
     access_request.refresh_from_db()
     assert access_request.status == "submitted"
 
 
 def test_grant_by_the_page_reads_tokens_with_separators(desk, access_request):
-    response = desk.post(f"/review/requests/{access_request.pk}/", granting(token_quota="1,000,000"), follow=True)
-    assert "GPT-2 124M was granted to University of Northlake." in body(response)
+    response = desk.post(
+        f"/review/requests/{access_request.pk}/", granting(access_request, token_quota="1,000,000"), follow=True
+    )
+    assert "GPT-2 124M was granted." in body(response)
     assert Grant.objects.get(request=access_request).token_quota == 1_000_000
 
 
@@ -92,11 +98,12 @@ def test_grant_by_the_page_reads_tokens_with_separators(desk, access_request):
 def test_grant_by_the_page_with_bad_terms_says_what_is_wrong_and_keeps_what_was_typed(
     desk, access_request, told, sentence
 ):
-    terms = granting(**told)
+    terms = granting(access_request, **told)
     response = desk.post(f"/review/requests/{access_request.pk}/", terms)
     assert response.status_code == 200
     assert sentence in body(response)
-    assert all(f'value="{terms[field]}"' in body(response) for field in ("ends_on", "token_quota"))
+    typed = [value for field, value in terms.items() if field.endswith(("ends_on", "token_quota"))]
+    assert all(f'value="{value}"' in body(response) for value in typed)
 
 
 def test_request_page_offers_what_was_asked(desk, access_request):
@@ -110,15 +117,17 @@ def test_revoke_by_the_page_says_what_it_stops_and_does(client_of, mara, grant, 
     client = client_of(mara)
     page = body(client.get(f"/review/grants/{grant.pk}/revoke/"))
     assert "Queued jobs" in page
-    response = client.post(f"/review/grants/{grant.pk}/revoke/", {"reason": "A key was shared."}, follow=True)
+    response = client.post(
+        f"/review/grants/{grant.pk}/revoke/", {"reason_code": "key", "reason": "A key was shared."}, follow=True
+    )
     assert "The grant of GPT-2 124M to University of Northlake was revoked." in body(response)
-    again = client.post(f"/review/grants/{grant.pk}/revoke/", {"reason": "A key was shared."})
+    again = client.post(f"/review/grants/{grant.pk}/revoke/", {"reason_code": "key", "reason": "A key was shared."})
     assert "This grant is already revoked by Mara Quill on" in body(again)
 
 
 def test_revoke_by_the_page_without_a_reason_is_refused(client_of, mara, grant):
-    response = client_of(mara).post(f"/review/grants/{grant.pk}/revoke/", {"reason": ""})
-    assert "Say why: the organisation reads the reason." in body(response)
+    response = client_of(mara).post(f"/review/grants/{grant.pk}/revoke/", {"reason_code": "key", "reason": ""})
+    assert "In words is missing." in body(response)
     grant.refresh_from_db()
     assert grant.status == "active"
 

@@ -41,10 +41,10 @@ def test_pause_intake_is_told_on_every_page_and_stops_requests(northlake, size_1
     client_of(mara).post(reverse("review:intake"), {"pause": "1", "message": "We read nothing this week."})
     assert "We read nothing this week." in page(client_of(ada), "access:organisation", northlake.slug)
     with pytest.raises(Refused, match="We read nothing this week"):
-        access.request_access(by=ada, partner=northlake, size=size_124m, **asking())
+        access.request_access(by=ada, partner=northlake, **asking(size_124m))
     client_of(mara).post(reverse("review:intake"), {"resume": "1"})
     assert Pause.objects.now() is None
-    assert access.request_access(by=ada, partner=northlake, size=size_124m, **asking())
+    assert access.request_access(by=ada, partner=northlake, **asking(size_124m))
 
 
 def test_pause_intake_without_a_message_pauses_nothing(mara, client_of):

@@ -1,28 +1,61 @@
 """The verbs of this room."""
 
+from .desk import choose_columns, forget_search, save_search
+from .follow_ups import appeal, change_grant, copy_request
+from .grants import close_organisation, expire_grants, reserve, revoke_grant, settle, warn_of_ends
+from .requests import Wanted as Wanted
 from .requests import (
-    decline_request,
-    expire_grants,
-    grant_request,
     request_access,
-    reserve,
-    revoke_grant,
-    settle,
+    save_request,
+    say,
+    start_request,
+    submit_request,
     withdraw_request,
 )
+from .reviews import Answer as Answer
+from .reviews import (
+    claim_request,
+    decide_request,
+    escalate_requests,
+    preview_decision,
+    recuse,
+    release_request,
+    return_request,
+)
+from .rules import accept_finding, report_finding, set_rule
 from .suspensions import confirm_suspension, drop_suspension, lift_suspension, suspend
 
 __all__ = [
+    "accept_finding",
+    "appeal",
+    "change_grant",
+    "choose_columns",
+    "claim_request",
+    "close_organisation",
     "confirm_suspension",
-    "decline_request",
+    "copy_request",
+    "decide_request",
     "drop_suspension",
+    "escalate_requests",
     "expire_grants",
-    "grant_request",
+    "forget_search",
     "lift_suspension",
+    "preview_decision",
+    "recuse",
+    "release_request",
+    "report_finding",
     "request_access",
     "reserve",
+    "return_request",
     "revoke_grant",
+    "save_request",
+    "save_search",
+    "say",
+    "set_rule",
     "settle",
+    "start_request",
+    "submit_request",
     "suspend",
+    "warn_of_ends",
     "withdraw_request",
 ]

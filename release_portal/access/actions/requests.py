@@ -1,244 +1,279 @@
-"""Asking for a size, deciding, revoking; and the quota's ledger."""
+"""Asking: drafts, submissions, corrections, withdrawals, and the thread."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
-from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
-from release_portal.partners.guards import people_who, require
-from release_portal.partners.models import Letter, Membership, Partner, Pause, User
+from release_portal.partners.guards import people_who, require, require_person
+from release_portal.partners.models import Letter, Partner, Pause, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from ..models import AccessRequest, Grant
+from ..models import AccessRequest, Grant, Purpose, Remark, RequestItem, Right, Submission
+from ..terms import check_end, check_tokens
 
-LONGEST_DAYS = 2 * 365
-MOST_TOKENS = 10**12
+PROMISED = timedelta(days=10)
 SHORTEST_PURPOSE = 20  # characters
+LONGEST = {"purpose": 4000, "team": 2000, "ethics_reference": 200, "use_summary": 4000, "grounds": 4000}
+CHOSEN = frozenset({"purposes", "until_wanted"})  # told besides the texts of LONGEST
+LONGEST_REMARK = 4000  # characters
+
+Kind = AccessRequest.Kind
+Status = AccessRequest.Status
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One right on one size that is asked for; tokens for hosted generation alone."""
+
+    size: ModelSize
+    right: str = Right.GENERATION
+    tokens: int = 0
 
 
 @transaction.atomic
-def request_access(
-    *, by: User, partner: Partner, size: ModelSize, purpose: str, tokens_wanted: int, until_wanted: date
-) -> AccessRequest:
-    """Ask, for an organisation, to generate with a size."""
+def start_request(*, by: User, partner: Partner, wanted: Sequence[Wanted] = (), **told: Any) -> AccessRequest:
+    """Begin a draft. Nothing is checked but that it can be stored; `submit_request` checks."""
     require(by, Permission.ACCESS_REQUEST, partner)
-    if partner.status != Partner.Status.ADMITTED:
-        raise Refused(f"{partner} is {partner.standing}; only an admitted organisation can request access.")
-    if pause := Pause.objects.now():
-        raise Refused(pause.sentence)
-    if len(purpose.strip()) < SHORTEST_PURPOSE:
-        raise Refused(
-            f"Say what you will study, in at least {SHORTEST_PURPOSE} characters; this has {len(purpose.strip())}.",
-            field="purpose",
-            limit=SHORTEST_PURPOSE,
-            given=len(purpose.strip()),
-        )
-    _check_tokens("tokens_wanted", tokens_wanted)
-    _check_end("until_wanted", until_wanted)
-    if Grant.objects.held().filter(partner=partner, size=size, ends_at__gt=timezone.now()).exists():
-        raise Refused(f"{partner} already has a grant of {size}.", field="size", given=str(size))
+    request = AccessRequest.objects.create(partner=partner, created_by=by, created_at=timezone.now())
+    save_request(by=by, request=request, wanted=wanted, **told)
+    return request
+
+
+@transaction.atomic
+def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], **told: Any) -> None:
+    """Store what a draft or a returned request says now. `told` are fields of the request."""
+    require(by, Permission.ACCESS_REQUEST, request.partner)
+    row = _locked(request)
+    if not row.is_editable:
+        raise Refused(f"This request is already {row.standing}; it can no longer be changed.")
+    for field, value in told.items():
+        if field in LONGEST:
+            _check_length(field, value)
+        elif field not in CHOSEN:
+            raise TypeError(f"A request has no {field} to be told.")
+        setattr(row, field, value)
+    row.revision += 1
+    row.save()
+    store_items(row, wanted)
+    request.refresh_from_db()
+
+
+@transaction.atomic
+def submit_request(*, by: User, request: AccessRequest) -> None:
+    """Send a draft, or a returned request with what was asked for, to the reviewers."""
+    require(by, Permission.ACCESS_REQUEST, request.partner)
+    row = _locked(request)
+    if not row.is_editable:
+        raise Refused(f"This request is already {row.standing}.")
+    items = list(row.items.filter(status=RequestItem.Status.ASKED).smallest_first())
+    _check_sendable(row, items)
+    now = timezone.now()
+    again = row.submitted_at is not None
     try:
         with transaction.atomic():
-            request = AccessRequest.objects.create(
-                partner=partner,
-                size=size,
-                purpose=purpose.strip(),
-                tokens_wanted=tokens_wanted,
-                until_wanted=until_wanted,
-                submitted_by=by,
-                submitted_at=timezone.now(),
-            )
+            for item in items:
+                move(item, RequestItem.Status.WAITING)
     except IntegrityError:
-        raise Refused(f"{partner} already has an open request for {size}.", field="size", given=str(size)) from None
-    record("access.requested", f"{partner} requested {size}", request, partner, size, by=by)
-    _tell_of_request(request, by=by)
+        named = _already_waiting(row, items)
+        raise Refused(f"{row.partner} already has an open request for {named}.", field="wanted") from None
+    sent = {"submitted_by": by, "submitted_at": now, "promised_at": now + PROMISED, "escalated_at": None}
+    move(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
+    number = row.submissions.count() + 1
+    Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
+    request.refresh_from_db()
+    verb = "corrected" if again else "requested"
+    sizes = [item.size for item in items]
+    detail = {"items": [[item.size.path, item.right] for item in items], "number": number, "kind": row.kind}
+    sentence = f"{request.partner} {verb} {request.summary}"
+    about = [request, request.partner, *sizes]
+    if again:
+        record("access.corrected", sentence, *about, by=by, detail=detail)
+    else:
+        record("access.requested", sentence, *about, by=by, detail=detail)
+    _tell_of_request(request, again, by=by)
+
+
+def request_access(*, by: User, partner: Partner, wanted: Sequence[Wanted], **told: Any) -> AccessRequest:
+    """Ask in one step: all of it or nothing."""
+    with transaction.atomic():
+        request = start_request(by=by, partner=partner, wanted=wanted, **told)
+        submit_request(by=by, request=request)
     return request
 
 
 @transaction.atomic
 def withdraw_request(*, by: User, request: AccessRequest) -> None:
+    """Take a request back before it is decided. What was already granted of it stays."""
     require(by, Permission.ACCESS_REQUEST, request.partner)
-    move(request, AccessRequest.Status.WITHDRAWN, decided_by=by, decided_at=timezone.now())
-    record("access.withdrawn", f"The request for {request.size} was withdrawn", request, request.partner, by=by)
+    row = _locked(request)
+    move(row, Status.WITHDRAWN, revision=row.revision + 1, claimed_by=None, claimed_until=None)
+    for item in row.items.filter(status__in=[RequestItem.Status.ASKED, RequestItem.Status.WAITING]):
+        move(item, RequestItem.Status.DROPPED)
+    request.refresh_from_db()
+    if row.submitted_at:
+        record("access.withdrawn", "The request was withdrawn", request, request.partner, by=by)
 
 
 @transaction.atomic
-def grant_request(*, by: User, request: AccessRequest, ends_on: date, token_quota: int) -> Grant:
-    """Grant a request, from now to the end of a day (UTC), with a quota of generated tokens."""
-    _require_reviewer(by, request)
-    _check_end("ends_on", ends_on)
-    _check_tokens("token_quota", token_quota)
-    now = timezone.now()
-    move(request, AccessRequest.Status.GRANTED, decided_by=by, decided_at=now)
-    _close_ended(request.partner, request.size, now)
-    grant = Grant.objects.create(
-        partner=request.partner,
-        size=request.size,
-        request=request,
-        starts_at=now,
-        ends_at=datetime.combine(ends_on + timedelta(days=1), time.min, tzinfo=UTC),
-        token_quota=token_quota,
-        granted_by=by,
-    )
-    terms = f"until {ends_on:%-d %B %Y}, {token_quota:,} tokens"
-    sentence = f"{request.size} was granted to {request.partner}: {terms}"
-    record("access.granted", sentence, request, grant, request.partner, request.size, by=by)
+def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) -> Remark:
+    """Add to the thread. Applicants and reviewers read it; an internal note only reviewers."""
+    require_person(by)
+    from_lab = by.may(Permission.REQUEST_DECIDE)
+    if internal or not by.may(Permission.PARTNER_READ, request.partner):
+        require(by, Permission.REQUEST_DECIDE)
+    text = text.strip()
+    if not text:
+        raise Refused("Type what you want to say.", field="text")
+    if len(text) > LONGEST_REMARK:
+        sentence = f"A message takes at most {LONGEST_REMARK:,} characters; this has {len(text):,}."
+        raise Refused(sentence, field="text", limit=LONGEST_REMARK, given=len(text))
+    remark = Remark.objects.create(request=request, by=by, at=timezone.now(), text=text, internal=internal)
+    if internal:
+        record("review.noted", f"{by} wrote a note", request, by=by)
+        return remark
+    record("access.discussed", f"{by} wrote a message", request, by=by)
+    applicants = people_who(Permission.ACCESS_REQUEST, request.partner)
+    readers: Iterable[User] = applicants if from_lab else [request.claimed_by] if request.claimed_by else reviewers()
+    path = request.get_absolute_url() if from_lab else f"/review/requests/{request.pk}/"
     write_letter(
-        to=people_who(Permission.PARTNER_READ, request.partner),
-        subject=f"{request.size} is granted to {request.partner}",
-        text=f"{request.partner} may generate with {request.size} {terms}.",
-        path=request.get_absolute_url(),
-        action="See the grant",
+        to=readers,
+        subject=f"{by} wrote about {request.summary}",
+        text=text,
+        path=f"{path}#thread",
+        action="Read and answer",
         by=by,
+        urgency=Letter.Urgency.NEWS,
     )
-    return grant
+    return remark
 
 
-@transaction.atomic
-def decline_request(*, by: User, request: AccessRequest, reason: str) -> None:
-    _require_reviewer(by, request)
-    if not reason.strip():
-        raise Refused("Say why, for the applicant to read: a reason is needed to decline.", field="reason")
-    move(request, AccessRequest.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason.strip())
-    sentence = f"The request of {request.partner} for {request.size} was declined"
-    record("access.declined", sentence, request, request.partner, request.size, by=by)
-    write_letter(
-        to=people_who(Permission.PARTNER_READ, request.partner),
-        subject=f"The request for {request.size} was declined",
-        text=f"The reason: {request.reason}\n\n{request.partner} can ask again with what was missing.",
-        path=request.get_absolute_url(),
-        action="Read the decision",
-        by=by,
-    )
+def content_of(request: AccessRequest) -> dict[str, Any]:
+    """What a request says, as a submission keeps it."""
+    items = request.items.exclude(status=RequestItem.Status.DROPPED).smallest_first()
+    until = request.until_wanted.isoformat() if request.until_wanted else ""
+    return {
+        "items": [[str(item), item.tokens_wanted] for item in items],
+        "purposes": [Purpose(purpose).label for purpose in request.purposes],
+        "until_wanted": until,
+        **{field: getattr(request, field) for field in LONGEST},
+    }
 
 
-@transaction.atomic
-def revoke_grant(*, by: User, grant: Grant, reason: str) -> None:
-    """End a grant at once: no new job is taken, and queued and running ones stop."""
-    require(by, Permission.GRANT_REVOKE)
-    if not reason.strip():
-        raise Refused("Say why, for the organisation to read: a reason is needed to revoke.", field="reason")
-    move(grant, Grant.Status.REVOKED, ended_by=by, ended_at=timezone.now(), end_reason=reason.strip())
-    sentence = f"The grant of {grant.size} to {grant.partner} was revoked"
-    record("access.revoked", sentence, grant, grant.request, grant.partner, grant.size, by=by)
-    write_letter(
-        to=people_who(Permission.PARTNER_READ, grant.partner),
-        subject=f"Access to {grant.size} was revoked",
-        text=f"{grant.partner} can no longer use {grant.size}; queued and running jobs were stopped.\n\n"
-        f"The reason: {grant.end_reason}",
-        path=grant.get_absolute_url(),
-        action="Read the decision",
-        by=by,
-        urgency=Letter.Urgency.URGENT,
-    )
-    wake("jobs.dispatch")
+def reviewers() -> Any:
+    return people_who(Permission.REQUEST_DECIDE)
 
 
-@transaction.atomic
-def expire_grants(*, by: User | None, at: datetime) -> int:
-    """End the grants whose time is over, with an event and a mail each; returns how many."""
-    over = list(Grant.objects.past_their_end(at=at).select_for_update(of=("self",), skip_locked=True).latest_first())
-    for grant in over:
-        _expire(grant, at, by=by)
-    return len(over)
+def _locked(request: AccessRequest) -> AccessRequest:
+    rows = AccessRequest.objects.select_for_update(of=("self",)).select_related("partner", "decided_by", "returned_by")
+    return rows.get(pk=request.pk)
 
 
-def reserve(*, by: User | None, grant: Grant, tokens: int) -> None:
-    """Set tokens of the quota aside. One conditional UPDATE decides between two jobs that want the last of it."""
-    with_room = Grant.objects.filter(
-        pk=grant.pk,
-        status=Grant.Status.ACTIVE,
-        token_quota__gte=F("tokens_used") + F("tokens_reserved") + tokens,
-    )
-    if not with_room.update(tokens_reserved=F("tokens_reserved") + tokens):
-        grant.refresh_from_db()
+def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
+    """The items as they are wanted now; one that is no longer wanted is dropped."""
+    keys = [(one.size.pk, one.right) for one in wanted]
+    if len(set(keys)) < len(keys):
+        raise Refused("Each right on a size is asked for once.", field="wanted")
+    kept = {(item.size_id, item.right): item for item in request.items.exclude(status=RequestItem.Status.DROPPED)}
+    for key, item in kept.items():
+        if key not in keys and item.status in (RequestItem.Status.ASKED, RequestItem.Status.WAITING):
+            move(item, RequestItem.Status.DROPPED)
+    for one in wanted:
+        held = Grant.objects.held().filter(partner=request.partner, size=one.size, right=one.right).first()
+        replaces = held if request.kind != Kind.NEW else None
+        told = {"tokens_wanted": one.tokens, "replaces": replaces}
+        if same := kept.get((one.size.pk, one.right)):
+            RequestItem.objects.filter(pk=same.pk, status=RequestItem.Status.ASKED).update(**told)
+        else:
+            row = {"request": request, "partner": request.partner, "size": one.size, "right": one.right}
+            RequestItem.objects.create(**row, **told)
+
+
+def _check_sendable(request: AccessRequest, items: Sequence[RequestItem]) -> None:
+    partner = request.partner
+    if partner.status != Partner.Status.ADMITTED:
+        raise Refused(f"{partner} is {partner.standing}; only an admitted organisation can request access.")
+    if request.submitted_at is None and (pause := Pause.objects.now()):
+        raise Refused(pause.sentence)
+    if not items:
+        raise Refused("Choose a size and a right on it, at least one.", field="wanted")
+    if not request.purposes:
+        raise Refused("Choose the purposes of your study, at least one.", field="purposes")
+    if unknown := [purpose for purpose in request.purposes if purpose not in Purpose.values]:
+        raise Refused("Choose purposes from the list.", field="purposes", limit=Purpose.values, given=unknown)
+    if len(request.purpose.strip()) < SHORTEST_PURPOSE:
         raise Refused(
-            f"This needs up to {tokens:,} tokens and {grant.tokens_left:,} are left of the {grant.token_quota:,} "
-            f"granted for {grant.size}.",
-            field="quota",
-            limit=grant.tokens_left,
-            given=tokens,
+            f"Say what you will study, in at least {SHORTEST_PURPOSE} characters; this has "
+            f"{len(request.purpose.strip())}.",
+            field="purpose",
+            limit=SHORTEST_PURPOSE,
+            given=len(request.purpose.strip()),
+        )
+    needed = {Kind.RENEWAL: "use_summary", Kind.AMENDMENT: "use_summary", Kind.APPEAL: "grounds"}.get(request.kind)  # type: ignore[call-overload]
+    if needed and not getattr(request, needed).strip():
+        asked = {"use_summary": "Say what was done so far", "grounds": "Say why the decision should be another"}
+        raise Refused(f"{asked[needed]}: the reviewer reads it.", field=needed)
+    if request.until_wanted is None:
+        raise Refused("Say until when you want access.", field="until_wanted")
+    check_end("until_wanted", request.until_wanted)
+    for item in items:
+        check_tokens("tokens_wanted", item.right, item.tokens_wanted)
+    _check_not_held(request, items)
+
+
+def _check_not_held(request: AccessRequest, items: Sequence[RequestItem]) -> None:
+    if request.kind != Kind.NEW:
+        return
+    held = Grant.objects.held().filter(partner=request.partner, ends_at__gt=timezone.now())
+    names = [str(item) for item in items if held.filter(size=item.size, right=item.right).exists()]
+    if names:
+        sentence = f"{request.partner} already has a grant of {', '.join(names)}. Amend or renew the grant."
+        raise Refused(sentence, field="wanted", given=names)
+
+
+def _already_waiting(request: AccessRequest, items: Sequence[RequestItem]) -> str:
+    waiting = RequestItem.objects.waiting().filter(partner=request.partner).exclude(request=request)
+    return ", ".join(str(item) for item in items if waiting.filter(size=item.size, right=item.right).exists())
+
+
+def _check_length(field: str, value: str) -> None:
+    if len(value) > LONGEST[field]:
+        label = str(AccessRequest._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
+        raise Refused(
+            f"“{label[0].upper()}{label[1:]}” takes at most {LONGEST[field]:,} characters; this has {len(value):,}.",
+            field=field,
+            limit=LONGEST[field],
+            given=len(value),
         )
 
 
-def settle(*, by: User | None, grant: Grant, reserved: int, used: int) -> None:
-    """Give back what was set aside, and charge what was really generated."""
-    Grant.objects.filter(pk=grant.pk).update(
-        tokens_reserved=F("tokens_reserved") - reserved, tokens_used=F("tokens_used") + used
-    )
-
-
-def _tell_of_request(request: AccessRequest, *, by: User) -> None:
+def _tell_of_request(request: AccessRequest, again: bool, *, by: User) -> None:
+    promised = f"{request.promised_at:%-d %B %Y}"
+    word = "corrected its request for" if again else "requests"
+    returned = [request.returned_by] if again and request.returned_by else []
     write_letter(
-        to=people_who(Permission.REQUEST_DECIDE),
-        subject=f"{request.partner} requests {request.size}",
-        text=f"{by} requests {request.size} for {request.partner}, until {request.until_wanted:%-d %B %Y}, "
-        f"{request.tokens_wanted:,} tokens.",
+        to=returned or reviewers(),
+        subject=f"{request.partner} {word} {request.summary}",
+        text=f"{by} of {request.partner}: {request.summary}, until {request.until_wanted:%-d %B %Y}. An answer is "
+        f"promised by {promised}.",
         path=f"/review/requests/{request.pk}/",
         action="Review the request",
         by=by,
+        urgency=Letter.Urgency.NEWS,
     )
     write_letter(
         to=[by.email],
-        subject=f"We received your request for {request.size}",
-        text=f"A reviewer reads your request of {request.size} for {request.partner}. You will get a mail with the "
-        "answer.",
+        subject=f"We received your request for {request.summary}",
+        text=f"A reviewer reads what {request.partner} asks for: {request.summary}. You get the answer by mail, "
+        f"promised by {promised}. No answer is never a yes.",
         path=request.get_absolute_url(),
         action="See where it stands",
         by=by,
     )
-
-
-def _expire(grant: Grant, at: datetime, *, by: User | None) -> None:
-    move(grant, Grant.Status.EXPIRED, ended_at=at, end_reason="Its time was over.")
-    sentence = f"The grant of {grant.size} to {grant.partner} ended"
-    record("access.expired", sentence, grant, grant.request, grant.partner, grant.size, by=by)
-    write_letter(
-        to=people_who(Permission.PARTNER_READ, grant.partner),
-        subject=f"Access to {grant.size} has ended",
-        text=f"The grant of {grant.size} to {grant.partner} ended on {grant.last_day:%-d %B %Y}. You can ask again.",
-        path=grant.get_absolute_url(),
-        action="Request access again",
-        by=by,
-    )
-    wake("jobs.dispatch")
-
-
-def _close_ended(partner: Partner, size: ModelSize, at: datetime) -> None:
-    """A grant whose time is over but whose expiry the clock has not written yet makes room for the new one."""
-    for grant in Grant.objects.past_their_end(at=at).filter(partner=partner, size=size):
-        _expire(grant, at, by=None)
-
-
-def _require_reviewer(by: User, request: AccessRequest) -> None:
-    require(by, Permission.REQUEST_DECIDE)
-    if Membership.objects.current().filter(user=by, partner=request.partner).exists():
-        raise Refused(f"You belong to {request.partner}, so another reviewer has to decide.")
-
-
-def _check_tokens(field: str, tokens: int) -> None:
-    if not 1 <= tokens <= MOST_TOKENS:
-        raise Refused(
-            f"A quota has from 1 to {MOST_TOKENS:,} tokens; you gave {tokens:,}.",
-            field=field,
-            limit=MOST_TOKENS,
-            given=tokens,
-        )
-
-
-def _check_end(field: str, day: date) -> None:
-    today = timezone.now().date()
-    latest = today + timedelta(days=LONGEST_DAYS)
-    if not today < day <= latest:
-        raise Refused(
-            f"Access ends after today and by {latest:%-d %B %Y}; you gave {day:%-d %B %Y}.",
-            field=field,
-            limit=latest.isoformat(),
-            given=day.isoformat(),
-        )

@@ -3,26 +3,30 @@
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 
 from release_portal.lib.states import Stateful
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
-from .requests import AccessRequest
+from .requests import AccessRequest, RequestItem
+from .vocabulary import Purpose, RevokeReason, Right
 
 if TYPE_CHECKING:
     from .suspensions import Suspension
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
-    def in_force(self, *, at: datetime) -> "GrantQuerySet":
-        """Those that the access rule allows at that time, past ones too."""
+    def in_force(self, *, at: datetime, tokens: int = 0, samples: int = 0, purpose: str = "") -> "GrantQuerySet":
+        """Those that the access rule allows at that time, with room for so much and for that purpose."""
         from ..conditions import conditions, situated  # the rule reads this model
 
-        rows = situated(self, at=at, partner=F("partner_id"), size=F("size_id"), grant="")
-        return rows.filter(*conditions(at=at, partner="partner__", grant="").values())  # type: ignore[no-any-return]
+        rule = conditions(at=at, partner="partner__", grant="", tokens=tokens, samples=samples, purpose=purpose)
+        rows = situated(self, at=at, partner=F("partner_id"), size=F("size_id"), right=F("right"), grant="")
+        return rows.filter(*rule.values())  # type: ignore[no-any-return]
 
     def held(self) -> "GrantQuerySet":
         """Those not ended: active or suspended."""
@@ -37,13 +41,15 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.held().filter(ends_at__lte=at)
 
     def latest_first(self) -> "GrantQuerySet":
-        return self.select_related("size__family", "partner").order_by("-starts_at")
+        names = ("size__family", "partner", "request__partner", "granted_by", "ended_by")
+        return self.select_related(*names).order_by("-starts_at", "-id")
 
 
 class Grant(Stateful):
-    """An organisation may generate with one size, from one time to another, so many tokens.
+    """An organisation may use one right on one size, from one time to another, within limits.
 
-    The planned end stays as it was granted; `ended_at` tells when it really ended.
+    The terms stay as they were granted; `ended_at` tells when it really ended. An amended or renewed grant is replaced
+    by another, so that every answer about the past can be read from the rows.
     """
 
     class Status(models.TextChoices):
@@ -51,6 +57,7 @@ class Grant(Stateful):
         SUSPENDED = "suspended", "Suspended"
         REVOKED = "revoked", "Revoked"
         EXPIRED = "expired", "Ended"
+        REPLACED = "replaced", "Replaced"
 
     HELD: ClassVar = frozenset({Status.ACTIVE, Status.SUSPENDED})
     COMES_FROM = {
@@ -58,20 +65,35 @@ class Grant(Stateful):
         Status.ACTIVE: {Status.SUSPENDED},
         Status.REVOKED: HELD,
         Status.EXPIRED: HELD,
+        Status.REPLACED: {Status.ACTIVE},
     }
 
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="grants")
     size = models.ForeignKey(ModelSize, on_delete=models.PROTECT, related_name="grants")
-    request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="grant")
+    right = models.CharField(max_length=12, choices=Right, default=Right.GENERATION)
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="grants")
+    item = models.OneToOneField(RequestItem, on_delete=models.PROTECT, related_name="grant")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    token_quota = models.BigIntegerField()
+    token_quota = models.BigIntegerField(help_text="generated tokens; 0 for a right that generates nothing")
     tokens_used = models.BigIntegerField(default=0)
     tokens_reserved = models.BigIntegerField(default=0)
+    sample_quota = models.BigIntegerField(null=True, help_text="texts; empty where only tokens are counted")
+    samples_used = models.BigIntegerField(default=0)
+    samples_reserved = models.BigIntegerField(default=0)
+    concurrent_jobs = models.PositiveIntegerField(null=True, help_text="jobs at a time")
+    purposes = ArrayField(models.CharField(max_length=20, choices=Purpose), default=list)
+    longest_text = models.PositiveIntegerField(null=True, help_text="tokens a text may have")
+    samples_per_prompt = models.PositiveIntegerField(null=True, help_text="texts of one prompt")
+    conditions = models.TextField(blank=True)
+    waiver = models.TextField(blank=True, help_text="why the steps before this size were not asked for")
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     granted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    warned_days = models.PositiveSmallIntegerField(null=True, help_text="the last warning before the end")
+    replaced_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced")
     ended_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
+    end_code = models.CharField(max_length=20, choices=RevokeReason, blank=True)
     end_reason = models.TextField(blank=True)
 
     objects = GrantQuerySet.as_manager()
@@ -80,44 +102,61 @@ class Grant(Stateful):
         constraints = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_ends_after_it_starts"),
             models.CheckConstraint(
-                condition=Q(tokens_used__gte=0, tokens_reserved__gte=0, token_quota__gt=0)
+                condition=Q(tokens_used__gte=0, tokens_reserved__gte=0)
+                & (Q(right="generation", token_quota__gt=0) | ~Q(right="generation") & Q(token_quota=0))
                 & Q(token_quota__gte=F("tokens_used") + F("tokens_reserved")),
                 name="quota_is_kept",
+            ),
+            models.CheckConstraint(
+                condition=Q(samples_used__gte=0, samples_reserved__gte=0)
+                & (Q(sample_quota__isnull=True) | Q(sample_quota__gte=F("samples_used") + F("samples_reserved"))),
+                name="sample_quota_is_kept",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["active", "suspended"], ended_at__isnull=True)
                 | ~Q(status__in=["active", "suspended"]) & Q(ended_at__isnull=False),
                 name="ended_grant_has_end",
             ),
-            models.UniqueConstraint(
-                fields=["partner", "size"],
-                condition=Q(status__in=["active", "suspended"]),
-                name="one_held_grant_per_size",
+            models.CheckConstraint(
+                condition=Q(status="replaced") | Q(replaced_by__isnull=True), name="only_replaced_has_successor"
             ),
+            models.UniqueConstraint(
+                fields=["partner", "size", "right"],
+                condition=Q(status__in=["active", "suspended"]),
+                name="one_held_grant_per_right",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ends_at"], condition=Q(status__in=["active", "suspended"]), name="grants_held")
         ]
 
     def __str__(self) -> str:
-        return f"{self.size} for {self.partner}"
+        return f"{self.what} for {self.partner}"
 
     def get_absolute_url(self) -> str:
-        return self.request.get_absolute_url()
+        return reverse("access:grant", args=[self.partner.slug, self.pk])
 
     @property
-    def standing(self) -> str:
-        if self.ended_at is None:
-            word = "active" if self.status == self.Status.ACTIVE else "suspended; granted"
-            return f"{word} until {self.last_day:%-d %B %Y}"
-        by = f" by {self.ended_by}" if self.ended_by else ""
-        return f"{self.get_status_display().lower()}{by} on {self.ended_at:%-d %B %Y}"
+    def what(self) -> str:
+        """The size, and the right where it is not generation."""
+        return str(self.size) if self.right == Right.GENERATION else f"{self.size} ({self.get_right_display().lower()})"
 
     @property
     def is_held(self) -> bool:
         return self.status in self.HELD
 
     @property
+    def standing(self) -> str:
+        if self.ended_at is None:
+            word = "active until" if self.status == self.Status.ACTIVE else "suspended; granted until"
+            return f"{word} {self.last_day:%-d %B %Y}"
+        by = f" by {self.ended_by}" if self.ended_by else ""
+        return f"{self.get_status_display().lower()}{by} on {self.ended_at:%-d %B %Y}"
+
+    @property
     def status_tag(self) -> dict[str, str]:
         """The status as `components/status.html` shows it."""
-        tones = {"active": "good", "suspended": "wait"}
+        tones = {"active": "good", "suspended": "wait", "revoked": "bad"}
         return {"word": self.get_status_display(), "tone": tones.get(self.status, "off")}
 
     @property
@@ -128,3 +167,11 @@ class Grant(Stateful):
     @property
     def tokens_left(self) -> int:
         return self.token_quota - self.tokens_used - self.tokens_reserved
+
+    @property
+    def samples_left(self) -> int | None:
+        return None if self.sample_quota is None else self.sample_quota - self.samples_used - self.samples_reserved
+
+    @property
+    def purpose_labels(self) -> list[str]:
+        return [Purpose(purpose).label for purpose in self.purposes]

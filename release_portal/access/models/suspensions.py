@@ -11,20 +11,9 @@ from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
 from .grants import Grant
+from .vocabulary import SuspendReason
 
 Subject = Partner | ModelSize | Grant | None
-
-
-class SuspendReason(models.TextChoices):
-    """Why something is suspended: a closed list, so that reasons can be counted."""
-
-    INVESTIGATION = "investigation", "Something is being investigated"
-    KEY = "key", "A token or an account is in wrong hands"
-    MISUSE = "misuse", "Texts were misused"
-    AGREEMENT = "agreement", "The agreement was not kept"
-    RISK = "risk", "A risk of the model itself was found"
-    REQUESTED = "requested", "The organisation asked for it"
-    OTHER = "other", "Another reason, told below"
 
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
@@ -119,10 +108,7 @@ class Suspension(Stateful):
 
     def needs_second_person(self) -> bool:
         """Whether it is so grave that one person alone does not decide it: everything, or the largest of a family."""
-        if self.size is None:
-            return bool(self.level == self.Level.EVERYTHING)
-        sizes = self.size.family.sizes.order_by("-parameters").values_list("pk", flat=True)
-        return len(sizes) > 1 and sizes[0] == self.size.pk
+        return self.level == self.Level.EVERYTHING or (self.size is not None and self.size.is_largest())
 
     def get_absolute_url(self) -> str:
         return reverse("review:suspension", args=[self.pk])

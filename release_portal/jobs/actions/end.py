@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.access.actions import settle
+from release_portal.access.models import Grant
 from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
 from release_portal.lib.states import move
@@ -32,7 +33,8 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     """Move a job to one of its ends. Raises Refused where it has already ended."""
     job = locked(job)
     move(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
-    settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0)
+    left = job.sequences - job.texts_done
+    settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
     _stop_orders(job)
     sentence = f"Job “{job}” {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
@@ -71,7 +73,9 @@ def judge(job: Job, at: datetime, *, by: User | None) -> bool:
     if not job.is_live:
         return False
     decision = decide(partner=job.partner, size=job.size, at=at)
-    same_grant = decision.grant is not None and decision.grant.pk == job.grant_id
+    same_grant = decision.grant is not None and (
+        decision.grant.pk == job.grant_id or job.grant.status == Grant.Status.REPLACED
+    )
     held = job.status == Job.Status.HELD
     if same_grant and decision.allowed:
         return held and _let_go_on(job, by=by)

@@ -91,7 +91,8 @@ def _store(job: Job, order: WorkOrder, texts: Iterable[contract.Text], at: datet
     fields = ["text", "error", "prompt_tokens", "tokens", "finish_reason", "finished_at"]
     Completion.objects.bulk_update(stored, fields)
     tokens = sum(completion.tokens or 0 for completion in stored)
-    settle(by=None, grant=job.grant, reserved=len(stored) * job.max_new_tokens, used=tokens)
+    number, reserved = len(stored), len(stored) * job.max_new_tokens
+    settle(by=None, grant=job.grant, reserved=reserved, used=tokens, samples_reserved=number, samples_used=number)
     Job.objects.filter(pk=job.pk).update(
         texts_done=F("texts_done") + len(stored),
         texts_refused=F("texts_refused") + sum(completion.finish_reason == "refused" for completion in stored),

@@ -37,9 +37,11 @@ def submit(
     top_p: float = 1.0,
     seed: int | None = None,
     name: str = "",
+    purpose: str = "",
     idempotency_key: str | None = None,
 ) -> Job:
-    """Submit a generation job. Without a seed one is drawn, and kept with the job.
+    """Submit a generation job. Without a seed one is drawn, and kept with the job; without a purpose it is the first
+    of the grant's.
 
     The same idempotency key from the same person returns the job that it made the first time.
     """
@@ -61,7 +63,7 @@ def submit(
     if earlier := submitted.first():
         return earlier
     try:
-        return _admit(by, partner, size, prompts, settings, name.strip(), key)
+        return _admit(by, partner, size, prompts, settings, name.strip(), purpose, key)
     except (IntegrityError, Refused):
         # A double click: the first one may have been admitted meanwhile, and have taken the last of the quota.
         if earlier := submitted.first():
@@ -77,12 +79,16 @@ def _admit(
     prompts: list[str],
     settings: dict[str, int | float],
     name: str,
+    purpose: str,
     key: str,
 ) -> Job:
     now = timezone.now()
     require(by, Permission.JOB_SUBMIT, partner)
-    tokens = len(prompts) * int(settings["samples"]) * int(settings["max_new_tokens"])
-    grant = _grant_for(by, partner, size, tokens)
+    samples = len(prompts) * int(settings["samples"])
+    tokens = samples * int(settings["max_new_tokens"])
+    grant = _grant_for(by, partner, size, tokens, samples, purpose)
+    reserve(by=by, grant=grant, tokens=tokens, samples=samples)
+    _check_limits(grant, settings)
     job = Job.objects.create(
         name=name,
         partner=partner,
@@ -93,10 +99,10 @@ def _admit(
         submitted_at=now,
         idempotency_key=key,
         prompts_count=len(prompts),
-        sequences=len(prompts) * int(settings["samples"]),
+        sequences=samples,
+        purpose=purpose or (grant.purposes[0] if grant.purposes else ""),
         **settings,
     )
-    reserve(by=by, grant=grant, tokens=tokens)
     _store(job, prompts)
     detail = {"prompts": job.prompts_count, "texts": job.sequences, **settings}
     record("job.submitted", f"Job “{job}” was submitted", job, grant, partner, size, by=by, detail=detail)
@@ -104,12 +110,32 @@ def _admit(
     return job
 
 
-def _grant_for(by: User, partner: Partner, size: ModelSize, tokens: int) -> Grant:
-    decision = decide(partner=partner, size=size, at=timezone.now(), user=by, tokens=tokens)
+def _grant_for(by: User, partner: Partner, size: ModelSize, tokens: int, samples: int, purpose: str) -> Grant:
+    now = timezone.now()
+    decision = decide(partner=partner, size=size, at=now, user=by, tokens=tokens, samples=samples, purpose=purpose)
     if decision.grant is None or not decision.allowed:
-        missing = decision.missing[0]
-        raise Refused(decision.sentence, field="quota" if missing.code == "quota" else "size", given=size.path)
+        code = decision.missing[0].code
+        raise Refused(decision.sentence, field=code if code in ("quota", "purpose") else "size", given=size.path)
     return decision.grant
+
+
+def _check_limits(grant: Grant, settings: dict[str, int | float]) -> None:
+    """Raise Refused where a job is beyond what the grant allows each job. The grant's row is locked by its ledger."""
+    limits = {"max_new_tokens": ("longest_text", "tokens a text"), "samples": ("samples_per_prompt", "texts a prompt")}
+    for field, (limit_name, unit) in limits.items():
+        limit, given = getattr(grant, limit_name), settings[field]
+        if limit is not None and given > limit:
+            sentence = f"The grant of {grant.what} allows at most {limit:,} {unit}; you asked for {given:,}."
+            raise Refused(sentence, field=field, limit=limit, given=given)
+    live = grant.jobs.live().count()
+    if grant.concurrent_jobs is not None and live >= grant.concurrent_jobs:
+        raise Refused(
+            f"The grant of {grant.what} allows {grant.concurrent_jobs:,} jobs at a time, and {live:,} are queued or "
+            "running. Wait for one to end, or cancel one.",
+            field="concurrent_jobs",
+            limit=grant.concurrent_jobs,
+            given=live + 1,
+        )
 
 
 def _store(job: Job, prompts: list[str]) -> None:

@@ -1,17 +1,28 @@
 """The pages of the staff door."""
 
-from .desk import access_request, book, desk, grants, intake, organisation, revoke
+from .desk import columns, desk, saved
+from .records import book, grants, intake, organisation, revoke
+from .requests import access_request, claim, say
+from .rules import finding, findings, rule, rules
 from .suspensions import access_at, suspend, suspension, suspensions
 
 __all__ = [
     "access_at",
     "access_request",
     "book",
+    "claim",
+    "columns",
     "desk",
+    "finding",
+    "findings",
     "grants",
     "intake",
     "organisation",
     "revoke",
+    "rule",
+    "rules",
+    "saved",
+    "say",
     "suspend",
     "suspension",
     "suspensions",

@@ -1,0 +1,160 @@
+"""Forms of reviewers: an answer to each item, returning, stepping aside, rules, revoking."""
+
+from typing import Any
+
+from django import forms
+
+from release_portal.partners.doors import PlainWords
+from release_portal.partners.models import Role
+from release_portal.releases.models import ModelSize
+
+from .actions.reviews import Answer
+from .forms import DayField, TokensField
+from .models import DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
+from .terms import Terms
+
+LATER, APPROVE, DECLINE = "", "approve", "decline"
+LIMITS = ("sample_quota", "concurrent_jobs", "longest_text", "samples_per_prompt")
+
+
+class AnswerForm(forms.Form):
+    """What a reviewer answers to one item: terms, a reason, or nothing yet."""
+
+    verdict = forms.ChoiceField(
+        label="Answer",
+        choices=[(LATER, "Decide later"), (APPROVE, "Grant"), (DECLINE, "Decline")],
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    ends_on = DayField(label="Access ends on", required=False, help_text="The last day, in UTC.")
+    token_quota = TokensField(label="Token quota", required=False)
+    purposes = forms.MultipleChoiceField(
+        label="Purposes", choices=Purpose, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    starts_on = DayField(label="Access begins on", required=False, help_text="Leave it empty to begin at once.")
+    sample_quota = TokensField(label="Text quota", required=False, help_text="Texts in all; empty: no limit.")
+    concurrent_jobs = TokensField(label="Jobs at a time", required=False, help_text="Empty: no limit.")
+    longest_text = TokensField(label="Longest text", required=False, help_text="Tokens; empty: no limit of its own.")
+    samples_per_prompt = TokensField(label="Texts of a prompt", required=False, help_text="Empty: no limit of its own.")
+    conditions = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="The organisation reads it.",
+    )
+    waiver = forms.CharField(label="Why the steps before it are waived", required=False, max_length=500)
+    reason_code = forms.ChoiceField(
+        label="Reason", choices=[("", "Choose one"), *DeclineReason.choices], required=False
+    )
+    reason = forms.CharField(
+        label="In words",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The applicant reads it.",
+    )
+    note = forms.CharField(
+        label="Internal note",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Only reviewers read it.",
+    )
+
+    def __init__(self, sent: Any, *, item: RequestItem, terms: Terms, needs_waiver: bool = False) -> None:
+        offered = {field: value for field, value in vars(terms).items() if value is not None}
+        super().__init__(sent, prefix=f"item_{item.pk}", initial=offered)
+        self.item = item
+        asked = set(item.request.purposes)
+        self.fields["purposes"].choices = [choice for choice in Purpose.choices if choice[0] in asked]  # type: ignore[attr-defined]
+        if item.right != Right.GENERATION:
+            for field in ("token_quota", *LIMITS):
+                del self.fields[field]
+        if not needs_waiver:
+            del self.fields["waiver"]
+
+    @property
+    def terms_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in ("verdict", "reason_code", "reason", "note")]
+
+    @property
+    def reason_fields(self) -> list[forms.BoundField]:
+        return [self["reason_code"], self["reason"]]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("verdict") == APPROVE and not cleaned.get("ends_on") and "ends_on" not in self.errors:
+            self.add_error("ends_on", "Say when access ends.")
+        return cleaned
+
+    def answer(self) -> Answer | None:
+        """The answer as the verb takes it; None where it is left for later."""
+        told = self.cleaned_data
+        if told["verdict"] == DECLINE:
+            return Answer(self.item, None, told["reason_code"], told["reason"], told["note"])
+        if told["verdict"] != APPROVE:
+            return None
+        names = ("starts_on", "conditions", "waiver", *LIMITS)
+        limits = {name: told[name] for name in names if told.get(name)}
+        terms = Terms(told["ends_on"], told.get("token_quota") or 0, purposes=tuple(told["purposes"]), **limits)
+        return Answer(self.item, terms, note=told["note"])
+
+
+class ReturnForm(PlainWords, forms.Form):
+    reason_code = forms.ChoiceField(label="What to change", choices=ReturnReason)
+    reason = forms.CharField(
+        label="What to change, in words",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The applicant reads it, corrects the request and sends it again.",
+    )
+
+
+class RecuseForm(PlainWords, forms.Form):
+    reason = forms.CharField(label="Why you step aside", max_length=500, help_text="Other reviewers read it.")
+
+
+class RevokeForm(PlainWords, forms.Form):
+    reason_code = forms.ChoiceField(label="Reason", choices=RevokeReason)
+    reason = forms.CharField(
+        label="In words",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="The organisation reads it.",
+    )
+
+
+class RuleForm(PlainWords, forms.Form):
+    """What is asked before a size is granted."""
+
+    approvals = forms.IntegerField(label="Approvals needed", initial=1)
+    roles = forms.ModelMultipleChoiceField(
+        label="Whose approvals count",
+        queryset=Role.objects.filter(at_lab=True),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None ticked: everybody who decides requests.",
+    )
+    veto_roles = forms.ModelMultipleChoiceField(
+        label="Who can decline alone",
+        queryset=Role.objects.filter(at_lab=True),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Otherwise as many declines as approvals are needed.",
+    )
+    after_size = forms.ModelChoiceField(
+        label="Comes after", queryset=ModelSize.objects.none(), required=False, empty_label="No other size"
+    )
+    after_days = forms.IntegerField(label="Days of it before", initial=0)
+    findings = forms.IntegerField(label="Accepted findings on it", initial=0)
+    reason = forms.CharField(label="Why it is so", max_length=300)
+
+    def __init__(self, *args: Any, size: ModelSize, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        smaller = ModelSize.objects.filter(family=size.family, parameters__lt=size.parameters)
+        self.fields["after_size"].queryset = smaller.smallest_first()  # type: ignore[attr-defined]
+
+    def told(self) -> dict[str, Any]:
+        """As the verb takes it: roles by their codes."""
+        codes = {name: [role.code for role in self.cleaned_data[name]] for name in ("roles", "veto_roles")}
+        return self.cleaned_data | codes

@@ -1,0 +1,74 @@
+"""What a size's rule asks for before an item is decided, and how far its reviews have come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F, Value
+
+from release_portal.partners.models import User
+
+from .conditions import STEPS, situated
+from .models import RequestItem, Review, SizeRule
+from .words import steps_in_words
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many approvals an item needs and has, and whether it is decided."""
+
+    needed: int
+    approvals: tuple[Review, ...]
+    declines: tuple[Review, ...]
+    roles: tuple[str, ...]
+    steps_missing: str
+    decided: str = ""
+
+    @property
+    def sentence(self) -> str:
+        whose = f" by {' or '.join(self.roles)}" if self.roles else ""
+        return f"{len(self.approvals)} of {self.needed} approvals{whose}"
+
+
+def rule_of(item: RequestItem, *, at: datetime) -> SizeRule:
+    """The rule that holds for the item's size; without one, a single approval is enough."""
+    rule = SizeRule.objects.filter(size=item.size).holding(at=at).select_related("after_size__family").first()
+    return rule or SizeRule(size=item.size, at=at)
+
+
+def tally_of(item: RequestItem, *, at: datetime) -> Tally:
+    """Count the standing reviews of an item by the rule of its size.
+
+    The largest size of a family is never granted by one person alone. As many declines as the rule asks approvals
+    decline an item, or one of somebody with a veto.
+    """
+    rule = rule_of(item, at=at)
+    needed = max(rule.approvals, 2 if item.size.is_largest() else 1)
+    standing = list(item.reviews.standing().prefetch_related("reviewer__lab_roles"))
+    approvals = tuple(
+        review
+        for review in standing
+        if review.verdict == Review.Verdict.APPROVE and _has(review.reviewer, rule.roles or None)
+    )
+    declines = tuple(review for review in standing if review.verdict == Review.Verdict.DECLINE)
+    decided = ""
+    if len(declines) >= rule.approvals or any(_has(review.reviewer, rule.veto_roles) for review in declines):
+        decided = Review.Verdict.DECLINE
+    elif len(approvals) >= needed:
+        decided = Review.Verdict.APPROVE
+    return Tally(needed, approvals, declines, tuple(rule.roles), steps_missing_of(item, at=at), decided)
+
+
+def steps_missing_of(item: RequestItem, *, at: datetime) -> str:
+    """The steps before the item's size that its organisation has not done, in words; nothing where all are."""
+    rows = type(item.partner).objects.filter(pk=item.partner_id)
+    rows = situated(rows, at=at, partner=F("pk"), size=Value(item.size_id), right=Value(item.right), grant=None)
+    steps = rows.values(**{f"step_{name}": F(name) for name in STEPS}).get()
+    steps = {name: steps[f"step_{name}"] for name in STEPS}
+    if steps["after_name"] is None:
+        return ""
+    held, found = steps["days_held"] >= timedelta(days=steps["after_days"]), steps["findings_sent"]
+    return "" if held and found >= steps["after_findings"] else steps_in_words(steps)
+
+
+def _has(person: User, roles: list[str] | None) -> bool:
+    return roles is None or any(role.code in roles for role in person.lab_roles.all())

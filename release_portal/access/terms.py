@@ -1,0 +1,119 @@
+"""What is offered when an item is granted, checked in one place and kept with each review as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from release_portal.lib.states import Refused
+
+from .models import Purpose, RequestItem, Right
+
+LONGEST_DAYS = 2 * 365
+MOST_TOKENS = 10**12
+MOST_SAMPLES = 10**10
+
+
+@dataclass(frozen=True)
+class Terms:
+    """From when to when (days, UTC), how much, for what. None in a limit means that there is none."""
+
+    ends_on: date
+    token_quota: int = 0
+    starts_on: date | None = None
+    purposes: tuple[str, ...] = ()
+    sample_quota: int | None = None
+    concurrent_jobs: int | None = None
+    longest_text: int | None = None
+    samples_per_prompt: int | None = None
+    conditions: str = ""
+    waiver: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        days = {"ends_on": self.ends_on.isoformat(), "starts_on": self.starts_on and self.starts_on.isoformat()}
+        return asdict(self) | days | {"purposes": list(self.purposes)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Terms":
+        known = {field.name: told[field.name] for field in fields(cls) if field.name in told}
+        starts_on = told.get("starts_on")
+        days = {"ends_on": date.fromisoformat(told["ends_on"]), "purposes": tuple(told["purposes"])}
+        return cls(**known | days | {"starts_on": date.fromisoformat(starts_on) if starts_on else None})
+
+    def starts_at(self, now: datetime) -> datetime:
+        return max(now, datetime.combine(self.starts_on, time.min, tzinfo=UTC)) if self.starts_on else now
+
+    @property
+    def ends_at(self) -> datetime:
+        return datetime.combine(self.ends_on + timedelta(days=1), time.min, tzinfo=UTC)
+
+    @property
+    def sentence(self) -> str:
+        """ "until 3 May 2027, 100,000 tokens, 2 jobs at a time"."""
+        limits = {
+            "token_quota": "{:,} tokens",
+            "sample_quota": "{:,} texts",
+            "concurrent_jobs": "{:,} jobs at a time",
+            "longest_text": "at most {:,} tokens a text",
+            "samples_per_prompt": "at most {:,} texts a prompt",
+        }
+        parts = [form.format(getattr(self, name)) for name, form in limits.items() if getattr(self, name)]
+        start = f"from {self.starts_on:%-d %B %Y} " if self.starts_on else ""
+        return ", ".join([f"{start}until {self.ends_on:%-d %B %Y}", *parts])
+
+
+def terms_asked(item: RequestItem) -> Terms:
+    """The terms that the applicant would like."""
+    request = item.request
+    wanted = request.until_wanted or timezone.now().date() + timedelta(days=365)
+    return Terms(ends_on=wanted, token_quota=item.tokens_wanted, purposes=tuple(request.purposes))
+
+
+def check_terms(item: RequestItem, terms: Terms) -> None:
+    """Raise Refused where terms are outside the limits, or wider than the request in purpose."""
+    check_end("ends_on", terms.ends_on)
+    if terms.starts_on and terms.starts_on >= terms.ends_on:
+        raise Refused(
+            f"Access starts before it ends, on {terms.ends_on:%-d %B %Y}; you gave {terms.starts_on:%-d %B %Y}.",
+            field="starts_on",
+            limit=terms.ends_on.isoformat(),
+            given=terms.starts_on.isoformat(),
+        )
+    check_tokens("token_quota", item.right, terms.token_quota)
+    most = {"sample_quota": MOST_SAMPLES, "concurrent_jobs": 1_000, "longest_text": 1_024, "samples_per_prompt": 1_000}
+    for field, limit in most.items():
+        given = getattr(terms, field)
+        if given is not None and not 1 <= given <= limit:
+            name = field.replace("_", " ").capitalize()
+            sentence = f"{name} is a whole number from 1 to {limit:,}; you gave {given:,}."
+            raise Refused(sentence, field=field, limit=limit, given=given)
+    if not terms.purposes:
+        raise Refused("Choose the purposes that are allowed, at least one.", field="purposes")
+    wider = [purpose for purpose in terms.purposes if purpose not in item.request.purposes]
+    if wider:
+        asked = ", ".join(Purpose(purpose).label for purpose in item.request.purposes)
+        raise Refused(f"A grant allows only purposes that were asked for: {asked}.", field="purposes", given=wider)
+
+
+def check_tokens(field: str, right: str, tokens: int) -> None:
+    if right != Right.GENERATION:
+        if tokens:
+            sentence = f"{Right(right).label} has no quota of tokens; hosted generation has. You gave {tokens:,}."
+            raise Refused(sentence, field=field, limit=0, given=tokens)
+    elif not 1 <= tokens <= MOST_TOKENS:
+        sentence = f"A quota has from 1 to {MOST_TOKENS:,} tokens; you gave {tokens:,}."
+        raise Refused(sentence, field=field, limit=MOST_TOKENS, given=tokens)
+
+
+def check_end(field: str, day: date) -> None:
+    today = timezone.now().date()
+    latest = today + timedelta(days=LONGEST_DAYS)
+    if not today < day <= latest:
+        raise Refused(
+            f"Access ends after today and by {latest:%-d %B %Y}; you gave {day:%-d %B %Y}.",
+            field=field,
+            limit=latest.isoformat(),
+            given=day.isoformat(),
+        )

@@ -1,0 +1,116 @@
+"""The typed search of the desk: `size:1558M state:waiting org:~northlake age>14d`, and free words."""
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from release_portal.access.models import AccessRequest, Right
+from release_portal.lib.states import Refused
+from release_portal.partners.models import User
+
+STATES = {
+    "waiting": Q(status=AccessRequest.Status.SUBMITTED),
+    "returned": Q(status=AccessRequest.Status.RETURNED),
+    "decided": Q(status=AccessRequest.Status.DECIDED),
+    "withdrawn": Q(status=AccessRequest.Status.WITHDRAWN),
+    "any": Q(),
+}
+AGE = re.compile(r"age([<>])(\d{1,4})([hdw])")
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+EXAMPLE = "size:1558M state:waiting org:~northlake age>14d"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who searches, and when: `claimed:me` and ages depend on it."""
+
+    user: User
+    at: datetime
+
+
+def search(words: str, *, by: User, at: datetime) -> Q:
+    """The condition that a typed search means. Raises Refused naming the part that is not understood."""
+    try:
+        parts = shlex.split(words)
+    except ValueError:
+        raise Refused("A quotation mark is opened and not closed.", field="q", given=words) from None
+    found = Q()
+    for part in parts:
+        found &= _meaning(part, Asker(by, at))
+    return found
+
+
+def _meaning(part: str, asker: Asker) -> Q:
+    if part.startswith(("age>", "age<")):
+        return _age(part, asker)
+    key, colon, value = part.partition(":")
+    if not colon:
+        named = Q(partner__legal_name__icontains=part) | Q(items__size__name__iexact=part)
+        return named | Q(purpose__icontains=part)
+    if key not in KEYS:
+        known = ", ".join(f"{name}:" for name in KEYS)
+        raise Refused(f"“{part}” is not understood. Search by {known} age> or age<.", field="q", given=part)
+    return KEYS[key](value, asker)
+
+
+def _age(part: str, asker: Asker) -> Q:
+    match = AGE.fullmatch(part)
+    if match is None:
+        raise Refused(f"“{part}” is not an age. Write age>14d, in hours (h), days (d) or weeks (w).", field="q")
+    then = asker.at - timedelta(**{UNITS[match[3]]: int(match[2])})
+    return Q(submitted_at__lt=then) if match[1] == ">" else Q(submitted_at__gt=then)
+
+
+def _one_of(key: str, value: str, known: dict[str, Q]) -> Q:
+    if value not in known:
+        raise Refused(f"“{key}:{value}” is not understood; {key} is one of {', '.join(known)}.", field="q", given=value)
+    return known[value]
+
+
+def _size(value: str, asker: Asker) -> Q:
+    items = {"items__size__name__iexact": value.rpartition("/")[2]}
+    family = value.rpartition("/")[0]
+    return Q(**items, **({"items__size__family__slug__iexact": family} if family else {}))
+
+
+def _org(value: str, asker: Asker) -> Q:
+    if value.startswith("~"):
+        return Q(partner__legal_name__icontains=value[1:]) | Q(partner__slug__icontains=value[1:])
+    return Q(partner__slug__iexact=value) | Q(partner__legal_name__iexact=value)
+
+
+def _state(value: str, asker: Asker) -> Q:
+    late = {"late": STATES["waiting"] & Q(promised_at__lt=asker.at)}
+    return _one_of("state", value, STATES | late)
+
+
+def _claimed(value: str, asker: Asker) -> Q:
+    held = Q(claimed_until__gt=asker.at)
+    return _one_of("claimed", value, {"me": held & Q(claimed_by=asker.user), "nobody": ~held, "anybody": held})
+
+
+def _right(value: str, asker: Asker) -> Q:
+    return _one_of("right", value, {right: Q(items__right=right) for right in Right.values})
+
+
+def _kind(value: str, asker: Asker) -> Q:
+    return _one_of("kind", value, {kind: Q(kind=kind) for kind in AccessRequest.Kind.values})
+
+
+def _by(value: str, asker: Asker) -> Q:
+    return Q(submitted_by__name__icontains=value.removeprefix("~")) | Q(submitted_by__email__iexact=value)
+
+
+KEYS: dict[str, Callable[[str, Asker], Q]] = {
+    "size": _size,
+    "state": _state,
+    "org": _org,
+    "right": _right,
+    "kind": _kind,
+    "claimed": _claimed,
+    "by": _by,
+}
