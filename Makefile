@@ -35,7 +35,7 @@ test: environment ## all tests; ARGS="-k signing" chooses
 
 faults: environment ## the fault tests at length
 	rm -rf $(HOME_DIR)/test
-	FAULTS_AT_LENGTH=1 $(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest tests/faults $(ARGS)
+	FAULTS_AT_LENGTH=1 $(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest tests/faults tests/test_races.py tests/access/test_situations.py $(ARGS)
 
 check: environment ## format, lint, types, import contracts, deployment checks, missing migrations
 	ruff format --check .

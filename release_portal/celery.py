@@ -30,6 +30,8 @@ app.conf.update(
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
         "digests": {"task": "partners.send_digests", "schedule": crontab(hour=7, minute=0)},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
+        "warn": {"task": "access.warn_of_ends", "schedule": 600.0, "options": {"expires": 1200}},
+        "escalate": {"task": "access.escalate_requests", "schedule": 600.0, "options": {"expires": 1200}},
     },
 )
 app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])

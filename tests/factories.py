@@ -120,19 +120,7 @@ class AgreementFactory(DjangoModelFactory):
     @factory.post_generation
     def signed(self, create, signed):
         if signed:
-            Signature.objects.create(
-                agreement=self,
-                text_sha256=self.version.text_sha256,
-                signer=self.partner.applied_by,
-                signer_email=self.partner.applied_by.email,
-                organisation=self.partner.legal_name,
-                legal_name="Somebody Else",
-                title="Director",
-                authority_statement="I may.",
-                intent_statement="I do.",
-                signed_at=self.starts_at,
-                user_agent="",
-            )
+            signature_of(self, self.partner.applied_by).save()
 
 
 class AccessRequestFactory(DjangoModelFactory):
@@ -237,6 +225,23 @@ def declined(request: AccessRequest, *, by: User, reason: str = "Too vague.", co
     """A reviewer declines every item that waits."""
     answers = [access.Answer(item, reason_code=code, reason=reason) for item in request.items.waiting()]
     access.decide_request(by=by, request=request, answers=answers)
+
+
+def signature_of(agreement: Agreement, signer: User) -> Signature:
+    """A signature under an agreement, not stored yet."""
+    return Signature(
+        agreement=agreement,
+        text_sha256=agreement.version.text_sha256,
+        signer=signer,
+        signer_email=signer.email,
+        organisation=agreement.partner.legal_name,
+        legal_name="Somebody Else",
+        title="Director",
+        authority_statement="I may.",
+        intent_statement="I do.",
+        signed_at=agreement.starts_at,
+        user_agent="",
+    )
 
 
 def published_agreement() -> AgreementVersion:

@@ -3,17 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
-from hypothesis import given
-from hypothesis import strategies as st
 
 from release_portal.access import actions
-from release_portal.access.models import Grant, Suspension
+from release_portal.access.models import Grant
 from release_portal.access.rule import decide
 from release_portal.partners import actions as partners
-from release_portal.partners.models import Membership, Partner
-from release_portal.releases.models import ModelSize, Opening
+from release_portal.partners.models import Membership
 
 from .. import factories
 
@@ -143,91 +139,3 @@ def test_decide_prefers_the_active_grant_to_a_later_one_that_ended(grant):
         partner=grant.partner, size=grant.size, starts_at=later, status=Grant.Status.REVOKED, ended_at=later
     )
     assert ask(grant).grant == grant
-
-
-# --- the two ways agree on every situation
-
-day = st.integers(-2, 2)
-spans = st.tuples(day, day).filter(lambda span: span[0] < span[1])
-agreements = st.lists(st.tuples(st.booleans(), spans, st.none() | day), max_size=2)
-ended_grants = st.lists(st.tuples(st.sampled_from(["revoked", "expired"]), spans, day), max_size=2)
-active_grants = st.none() | spans
-admissions = st.none() | st.tuples(day, st.none() | day)
-openings = st.lists(
-    st.tuples(day, st.sampled_from(["closed", "partner", "open"])), max_size=2, unique_by=lambda one: one[0]
-)
-stops = st.lists(
-    st.tuples(st.sampled_from(["grant", "partner", "size", "everything"]), day, st.none() | day), max_size=2
-)
-
-
-def runs(start, end=None) -> bool:
-    return start <= 0 and (end is None or end > 0)
-
-
-@given(admissions, agreements, active_grants, ended_grants, openings, stops)
-def test_decide_and_in_force_agree_in_every_situation(
-    no_other_grants, gpt2, admission, agreements, active, ended, openings, stops
-):
-    """Against each other, and against the rule told a second time in plain Python."""
-    now = timezone.now()
-
-    def on(offset):
-        return None if offset is None else now + timedelta(days=offset)
-
-    with transaction.atomic():
-        size = ModelSize.objects.create(family=gpt2, name="1M", parameters=10**6, context_tokens=64)
-        for start, audience in openings:
-            Opening.objects.create(size=size, component="generation", audience=audience, at=on(start), reason="A test.")
-        partner = factories.PartnerFactory()
-        start, end = admission or (None, None)
-        status = "declined" if admission is None else "admitted" if end is None else "closed"
-        closed = {"closed_at": on(end), "closed_by": partner.applied_by if end is not None else None}
-        Partner.objects.filter(pk=partner.pk).update(status=status, admitted_at=on(start), **closed)
-        for signed, (start, end), early in agreements:
-            factories.AgreementFactory(
-                partner=partner,
-                signed=signed,
-                starts_at=on(start),
-                ends_at=on(end),
-                ended_at=on(early),
-                ended_by=None if early is None else partner.applied_by,
-            )
-        if active:
-            held = factories.GrantFactory(partner=partner, size=size, starts_at=on(active[0]), ends_at=on(active[1]))
-        for state, (start, end), early in ended:
-            factories.GrantFactory(
-                partner=partner, size=size, starts_at=on(start), ends_at=on(end), status=state, ended_at=on(early)
-            )
-        subjects = {"partner": partner, "size": size, "everything": None} | ({"grant": held} if active else {})
-        told = [stop for stop in stops if stop[0] in subjects]
-        for level, start, end in told:
-            suspension = Suspension.of(subjects[level])
-            suspension.by, suspension.at, suspension.begins_at = partner.applied_by, on(start), on(start)
-            suspension.lifted_at, suspension.lifted_by = on(end or 9), partner.applied_by
-            suspension.status = Suspension.Status.LIFTED
-            suspension.save()
-        decision = decide(partner=partner, size=size, at=now)
-        in_force = list(Grant.objects.in_force(at=now).filter(partner=partner, size=size))
-        transaction.set_rollback(True)
-    granted = [
-        (start, end)
-        for start, end, early in ([(*active, None)] if active else []) + [(*span, early) for _, span, early in ended]
-        if runs(start, end) and (early is None or early > 0)
-    ]
-    begun = [audience for start, audience in sorted(openings) if start <= 0]
-    expected = (
-        (admission is not None and runs(*admission))
-        and any(signed and runs(*span) and (early is None or early > 0) for signed, span, early in agreements)
-        and bool(granted)
-        and bool(begun)
-        and begun[-1] != "closed"
-        and not any(runs(start, end or 9) for level, start, end in told if level != "grant")
-    )
-    stopped = bool(active) and any(runs(start, end or 9) for level, start, end in told if level == "grant")
-    expected = expected and (not stopped or len(granted) > bool(active and runs(*active)))
-    assert bool(in_force) == expected
-    if len(granted) < 2:  # two at once cannot be: the database keeps one held grant, and the others have ended
-        assert decision.allowed == expected
-        assert in_force == ([decision.grant] if expected else [])
-    assert decision.allowed == (not decision.missing)
