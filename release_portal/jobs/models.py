@@ -33,13 +33,17 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(status__in=Job.WORKING)
 
     def at_odds_with_the_rule(self, *, at: datetime) -> "JobQuerySet":
-        """Those at work without a grant in force, and those held that could go on or whose grant has ended."""
+        """Those at work without a grant in force, and those held that could go on or whose grant has ended.
+
+        A job submitted after `at` is not judged by it: its grant may have begun after `at` as well.
+        """
         in_force = Grant.objects.in_force(at=at).filter(right=Right.GENERATION)
         successor = in_force.filter(partner=models.OuterRef("partner"), size=models.OuterRef("size"))
         replaced = Q(grant__status=Grant.Status.REPLACED)
         allowed = Q(grant__in=in_force) | replaced & models.Exists(successor)
         over = ~replaced & (~Q(grant__status__in=Grant.HELD) | Q(grant__ends_at__lte=at))
-        return self.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))
+        there = self.filter(submitted_at__lte=at)
+        return there.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))
 
     def newest_first(self) -> "JobQuerySet":
         return self.select_related("size__family", "partner", "submitted_by").order_by("-submitted_at", "-id")

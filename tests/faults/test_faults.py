@@ -26,13 +26,12 @@ REPEATS = 10 if os.environ.get("FAULTS_AT_LENGTH") else 1
 
 
 def some_texts_of(job: Job, number: int = 10) -> None:
-    until(
-        lambda: Completion.objects.finished().filter(job=job).count() >= number,
-        seconds=60,
-        what=f"{number} texts of the job",
-    )
-    job.refresh_from_db()
-    assert job.is_live, "The job ended before the fault; make it longer."
+    def there() -> bool:
+        job.refresh_from_db()
+        assert job.is_live, f"The job ended before the fault; was it long enough? {job.status} {job.end_reason}"
+        return Completion.objects.finished().filter(job=job).count() >= number
+
+    until(there, seconds=60, what=f"{number} texts of the job")
 
 
 def the_end_of(job: Job) -> None:
@@ -148,7 +147,7 @@ def test_run_size_without_weights_says_what_the_operator_must_do(portal, submit)
     job = submit(3, size="355M")
     the_end_of(job)
     job.refresh_from_db()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.FAILED, job.end_reason
     assert "python -m inference.checkpoints install gpt2/355M" in job.end_reason
     assert job.grant.tokens_used == 0
 
@@ -161,6 +160,6 @@ def test_run_size_with_corrupt_weights_says_what_the_operator_must_do(portal, su
     job = submit(3, size="774M")
     the_end_of(job)
     job.refresh_from_db()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.FAILED, job.end_reason
     assert "model.safetensors" in job.end_reason
     assert "install gpt2/774M" in job.end_reason

@@ -281,6 +281,13 @@ def test_grant_whose_time_is_over_stops_its_jobs(order, job, grant):
     assert job.status == "stopped"
 
 
+def test_round_that_began_before_the_grant_leaves_a_newer_job_alone(job, grant):
+    """A round's moment may lie before what it reads: the job came while it began, or clocks differ by a little."""
+    actions.dispatch(by=None, at=grant.starts_at - timedelta(milliseconds=1))
+    job.refresh_from_db()
+    assert job.is_live, job.end_reason
+
+
 def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mara, wire):
     """Even where no dispatch ran: every report asks the rule again."""
     hear(order)
