@@ -8,6 +8,7 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 
+from release_portal.access.api import router as access
 from release_portal.access.models import Grant, Right
 from release_portal.jobs.api import router as jobs
 from release_portal.jobs.limits import LIMITS
@@ -19,6 +20,7 @@ from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner, User
 from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
+from release_portal.review.api import router as review
 
 
 class PortalAPI(NinjaAPI):
@@ -51,6 +53,8 @@ api = PortalAPI(
 )
 api.add_router("/jobs", jobs)
 api.add_router("/organisations", organisations)
+api.add_router("/organisations", access)
+api.add_router("/review", review)
 
 
 class Part(Schema):
@@ -165,5 +169,7 @@ def _problem_of(found: dict[str, Any]) -> dict[str, object]:
             LIMITS[field].read(given)
         except Refused as refused:
             return problem_of(refused)
+    limit = next((found["ctx"][key] for key in ("ge", "le", "max_length") if key in found.get("ctx", {})), None)
     sentence = f"“{field}”: {found['msg'][0].lower()}{found['msg'][1:]}."
-    return problem_of(Refused(sentence, field=field, given=given if isinstance(given, str | int | float) else None))
+    given = given if isinstance(given, str | int | float) else None
+    return problem_of(Refused(sentence, field=field, limit=limit, given=given))

@@ -1,17 +1,18 @@
 """Forms of reviewers: an answer to each item, returning, stepping aside, rules, revoking."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
-from release_portal.partners.doors import PlainWords
+from release_portal.partners.doors import PlainWords, refusals_on
 from release_portal.partners.models import Role
 from release_portal.releases.models import ModelSize
 
 from .actions.reviews import Answer
 from .forms import DayField, TokensField
 from .models import DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
-from .terms import Terms
+from .terms import Terms, check_terms
 
 LATER, APPROVE, DECLINE = "", "approve", "decline"
 LIMITS = ("sample_quota", "concurrent_jobs", "longest_text", "samples_per_prompt")
@@ -61,16 +62,17 @@ class AnswerForm(forms.Form):
         help_text="Only reviewers read it.",
     )
 
-    def __init__(self, sent: Any, *, item: RequestItem, terms: Terms, needs_waiver: bool = False) -> None:
+    def __init__(self, sent: Any, *, item: RequestItem, terms: Terms, steps_missing: str = "") -> None:
         offered = {field: value for field, value in vars(terms).items() if value is not None}
         super().__init__(sent, prefix=f"item_{item.pk}", initial=offered)
         self.item = item
+        self.steps_missing = steps_missing
         asked = set(item.request.purposes)
         self.fields["purposes"].choices = [choice for choice in Purpose.choices if choice[0] in asked]  # type: ignore[attr-defined]
         if item.right != Right.GENERATION:
             for field in ("token_quota", *LIMITS):
                 del self.fields[field]
-        if not needs_waiver:
+        if not steps_missing:
             del self.fields["waiver"]
 
     @property
@@ -83,8 +85,12 @@ class AnswerForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("verdict") == APPROVE and not cleaned.get("ends_on") and "ends_on" not in self.errors:
-            self.add_error("ends_on", "Say when access ends.")
+        if cleaned.get("verdict") == APPROVE:
+            self._check_terms(cleaned)
+        elif cleaned.get("verdict") == DECLINE:
+            self._check_reason(cleaned)
+        elif cleaned.get("reason_code") or cleaned.get("reason"):
+            self.add_error("verdict", "You gave a reason: choose “Decline”, or leave the reason empty.")
         return cleaned
 
     def answer(self) -> Answer | None:
@@ -92,12 +98,28 @@ class AnswerForm(forms.Form):
         told = self.cleaned_data
         if told["verdict"] == DECLINE:
             return Answer(self.item, None, told["reason_code"], told["reason"], told["note"])
-        if told["verdict"] != APPROVE:
-            return None
+        return Answer(self.item, self._terms(told), note=told["note"]) if told["verdict"] == APPROVE else None
+
+    def _terms(self, told: Mapping[str, Any]) -> Terms:
         names = ("starts_on", "conditions", "waiver", *LIMITS)
-        limits = {name: told[name] for name in names if told.get(name)}
-        terms = Terms(told["ends_on"], told.get("token_quota") or 0, purposes=tuple(told["purposes"]), **limits)
-        return Answer(self.item, terms, note=told["note"])
+        limits = {name: told[name] for name in names if told.get(name) not in (None, "")}
+        return Terms(told["ends_on"], told.get("token_quota") or 0, purposes=tuple(told["purposes"]), **limits)
+
+    def _check_terms(self, told: Mapping[str, Any]) -> None:
+        if not told.get("ends_on") and "ends_on" not in self.errors:
+            self.add_error("ends_on", "Say when access ends.")
+        if self.steps_missing and not told.get("waiver"):
+            sentence = f"{self.item} comes after {self.steps_missing}. Waive that with a reason, or decline."
+            self.add_error("waiver", sentence)
+        if not self.errors:
+            with refusals_on(self):
+                check_terms(self.item, self._terms(told))
+
+    def _check_reason(self, told: Mapping[str, Any]) -> None:
+        if not told.get("reason_code"):
+            self.add_error("reason_code", "Choose a reason from the list.")
+        if not told.get("reason"):
+            self.add_error("reason", "Say why, for the applicant to read: a reason is needed to decline.")
 
 
 class ReturnForm(PlainWords, forms.Form):

@@ -1,15 +1,15 @@
 """The JSON door for jobs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
-from pydantic import AfterValidator
 
+from release_portal.access.api.shapes import Word
 from release_portal.access.models import Grant, Right
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
@@ -18,24 +18,12 @@ from release_portal.releases.models import ModelSize
 
 from . import actions
 from .delivery import require_delivery
-from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, check_text
+from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
 from .models import Completion, Job
 from .progress import progress_of
 from .prompts import read_prompts
 
 router = Router(tags=["jobs"])
-
-
-def _plain(text: str) -> str:
-    """Refuse what no text has, before it reaches a query."""
-    try:
-        check_text("", "It", "value", text, LONGEST_PROMPT)
-    except Refused as refused:
-        raise ValueError(refused.sentence) from refused
-    return text
-
-
-Word = Annotated[str, AfterValidator(_plain)]
 
 
 class Sampling(Schema):
@@ -50,6 +38,7 @@ class Sampling(Schema):
     top_p: float = Field(1.0, description="0.01 to 1")
     seed: int | None = Field(None, description=f"0 to {LONGEST_SEED}; drawn where it is missing")
     name: str = Field("", description="yours to choose")
+    purpose: Word = Field("", description="one that the grant allows, such as detection; left out: the first of them")
 
 
 class NewJob(Sampling):
@@ -68,6 +57,7 @@ class JobSummary(Schema):
     submitted_at: datetime
     status: str
     end_reason: str
+    purpose: str
     prompts: int = Field(alias="prompts_count")
     texts: int = Field(alias="sequences")
     texts_done: int

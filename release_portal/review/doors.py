@@ -25,7 +25,7 @@ def staff(*permissions: Permission) -> Callable[[View], View]:
                 raise Http404
             if not any(request.user.may(permission) for permission in permissions):
                 names = " or ".join(f"“{permission.label}”" for permission in permissions)
-                raise Forbidden(f"This page needs a role that you do not have at the lab: {names}.")
+                raise Forbidden(f"This needs a role that you do not have at the lab: {names}.")
             return view(request, **kwargs)
 
         return guarded

@@ -34,14 +34,20 @@ class Asker:
 
 def search(words: str, *, by: User, at: datetime) -> Q:
     """The condition that a typed search means. Raises Refused naming the part that is not understood."""
-    try:
-        parts = shlex.split(words)
-    except ValueError:
-        raise Refused("A quotation mark is opened and not closed.", field="q", given=words) from None
     found = Q()
-    for part in parts:
+    for part in _parts(words):
         found &= _meaning(part, Asker(by, at))
     return found
+
+
+def _parts(words: str) -> list[str]:
+    """The words, where only double quotes hold some together: an apostrophe is a letter of a name."""
+    lexer = shlex.shlex(words.replace("\0", ""), posix=True)
+    lexer.whitespace_split, lexer.quotes, lexer.escape, lexer.commenters = True, '"', "", ""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise Refused("A quotation mark is opened and not closed.", field="q", given=words) from None
 
 
 def _meaning(part: str, asker: Asker) -> Q:
@@ -54,6 +60,8 @@ def _meaning(part: str, asker: Asker) -> Q:
     if key not in KEYS:
         known = ", ".join(f"{name}:" for name in KEYS)
         raise Refused(f"“{part}” is not understood. Search by {known} age> or age<.", field="q", given=part)
+    if not value.removeprefix("~"):
+        raise Refused(f"“{part}” names nothing. Write what you look for after it: {EXAMPLE}.", field="q", given=part)
     return KEYS[key](value, asker)
 
 

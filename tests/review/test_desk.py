@@ -1,10 +1,16 @@
 """The staff's pages, by clicks' worth of requests: what they say when somebody was faster, or may not decide."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from release_portal.access import actions as access
-from release_portal.access.models import Grant
+from release_portal.access.models import AccessRequest, Grant
 from release_portal.partners import actions as partners
+from release_portal.review.views.desk import promise_of
 
 from .. import factories
 
@@ -41,6 +47,57 @@ def test_desk_lists_what_waits_and_no_longer_what_was_decided(desk, applied, sou
 def test_desk_finds_by_words(desk, applied, access_request):
     assert f"/review/requests/{access_request.pk}/" in body(desk.get("/review/?q=northlake"))
     assert f"/review/requests/{access_request.pk}/" not in body(desk.get("/review/?q=southbank"))
+
+
+def test_desk_asks_the_database_no_more_for_40_requests_than_for_3(desk, gpt2):
+    def counted(number):
+        for _ in range(number):
+            factories.ItemFactory(size=gpt2.sizes.first(), request__partner=factories.PartnerFactory())
+        with CaptureQueriesContext(connection) as queries:
+            response = desk.get("/review/?tab=waiting")
+        assert len(response.context["rows"]) >= min(number, 40)
+        return len(queries)
+
+    desk.get("/review/")
+    assert counted(3) == counted(37)
+
+
+@pytest.mark.parametrize(
+    ("days", "word", "tone"),
+    [
+        (3.5, "3 days left", "off"),
+        (1.5, "1 day left", "wait"),
+        (0.5, "less than a day left", "wait"),
+        (-0.5, "less than a day late", "bad"),
+        (-2.5, "2 days late", "bad"),
+    ],
+)
+def test_promise_says_how_far_the_promised_day_is(days, word, tone):
+    now = timezone.now()
+    asked = AccessRequest(status="submitted", promised_at=now + timedelta(days=days))
+    assert promise_of(asked, at=now) == {"word": word, "tone": tone}
+    assert promise_of(AccessRequest(status="decided", promised_at=now), at=now) is None
+
+
+def test_desk_sorts_by_a_column_and_says_so(desk, access_request, southbank, cleo, size_124m, asking):
+    other = access.request_access(by=cleo, partner=southbank, **asking(size_124m))
+    mine = (access_request.pk, other.pk)
+
+    def shown(sort):
+        rows = desk.get("/review/", {"tab": "waiting", "sort": sort}).context["requests"]
+        return tuple(row.pk for row in rows if row.pk in mine)
+
+    assert [shown(sort) for sort in ("", "sent", "nonsense", "-nonsense")] == [mine] * 4
+    assert [shown(sort) for sort in ("-sent", "organisation", "-claim")] == [mine[::-1]] * 3
+    page = body(desk.get("/review/?tab=waiting&sort=organisation"))
+    assert '<th scope="col" aria-sort="ascending"><a href="?tab=waiting&amp;sort=-organisation">Request</a>' in page
+
+
+def test_search_looks_at_every_request_unless_the_address_names_a_list(desk, access_request, rita):
+    access.return_request(by=rita, request=access_request, reason_code="team", reason="Who?")
+    link = f"/review/requests/{access_request.pk}/"
+    assert link in body(desk.get("/review/?q=org:~northlake"))
+    assert link not in body(desk.get("/review/?q=org:~northlake&tab=waiting"))
 
 
 def test_admit_by_the_page_says_so(desk, applied):

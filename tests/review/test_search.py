@@ -8,6 +8,7 @@ from django.utils import timezone
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest
 from release_portal.lib.states import Refused
+from release_portal.partners.models import Partner
 from release_portal.review.search import search
 
 
@@ -57,6 +58,8 @@ def test_search_finds(asked, rita, words, found):
     [
         ("colour:blue", "“colour:blue” is not understood. Search by size:, state:"),
         ("state:odd", "state is one of waiting, returned, decided, withdrawn, any, late"),
+        ("size:", "“size:” names nothing. Write what you look for after it"),
+        ("org:~", "“org:~” names nothing."),
         ("age>soon", "Write age>14d, in hours (h), days (d) or weeks (w)."),
         ('org:"North', "A quotation mark is opened and not closed."),
     ],
@@ -68,6 +71,13 @@ def test_search_that_is_not_understood_says_what_is_possible_and_keeps_it(asked,
     response = client_of(rita).get("/review/", {"q": words})
     assert response.context["problem"] == refused.value.sentence
     assert response.context["q"] == words
+
+
+def test_apostrophe_is_a_letter_of_a_name(asked, rita):
+    northlake = AccessRequest.objects.get(pk=asked["northlake"]).partner
+    Partner.objects.filter(pk=northlake.pk).update(legal_name="King's College")
+    for words in ("King's", "org:~king's", 'org:"King\'s College"'):
+        assert AccessRequest.objects.filter(search(words, by=rita, at=timezone.now())).get().pk == asked["northlake"]
 
 
 def test_desk_leaves_out_what_is_not_for_this_reviewer(asked, rita, tom, client_of):

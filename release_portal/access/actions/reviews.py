@@ -68,6 +68,8 @@ def release_request(*, by: User, request: AccessRequest) -> None:
 def recuse(*, by: User, request: AccessRequest, reason: str) -> None:
     """Step aside: the person's own interests are touched. They no longer decide this request."""
     require(by, Permission.REQUEST_DECIDE)
+    if request.submitted_at is None:
+        raise Refused("This request was not sent yet; there is nothing to step aside from.")
     reason = checked_reason(reason, "Say why you step aside; other reviewers read it.")
     _, made = Recusal.objects.get_or_create(
         request=request, reviewer=by, defaults={"reason": reason[:500], "at": timezone.now()}

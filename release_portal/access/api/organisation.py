@@ -1,0 +1,77 @@
+"""An organisation: what it may use now, what it found, and its end."""
+
+from datetime import datetime
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, Router, Schema, Status
+from ninja.pagination import paginate
+
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import Partner
+from release_portal.releases.models import ModelSize
+
+from .. import actions
+from ..models import Right
+from ..rule import decide
+from .shapes import MissingOut, Word, partner_of, size_named
+
+router = Router(tags=["access"])
+
+
+class AccessOut(Schema):
+    size: str
+    right: str
+    allowed: bool
+    grant: int | None
+    missing: list[MissingOut]
+
+
+class FindingIn(Schema):
+    size: Word = Field(description="family/size, such as gpt2/124M")
+    title: Word
+    text: Word = Field(description="what was found, at most 10,000 characters")
+
+
+class FindingOut(Schema):
+    id: int
+    organisation: str = Field(alias="partner.slug")
+    size: str = Field(alias="size.path")
+    title: str
+    text: str
+    sent_by: str = Field(alias="sent_by.name")
+    sent_at: datetime
+    accepted_at: datetime | None
+
+
+@router.get("/{slug:slug}/access", response=list[AccessOut], summary="What may be used now, and what is missing")
+def access_now(request: SignedIn, slug: str) -> Any:
+    partner, now = partner_of(request, slug), timezone.now()
+    told = []
+    for size in ModelSize.objects.smallest_first():
+        for right in Right:
+            decision = decide(partner=partner, size=size, right=right, at=now)
+            grant = decision.grant.pk if decision.grant and decision.allowed else None
+            answer = {"allowed": decision.allowed, "grant": grant, "missing": decision.missing}
+            told.append({"size": size.path, "right": right} | answer)
+    return told
+
+
+@router.get("/{slug:slug}/findings", response=list[FindingOut], summary="Findings that were reported")
+@paginate
+def list_findings(request: SignedIn, slug: str) -> Any:
+    return partner_of(request, slug).findings.newest_first().select_related("partner")
+
+
+@router.post("/{slug:slug}/findings", response={201: FindingOut}, summary="Tell the lab what was found with a size")
+def report_finding(request: SignedIn, slug: str, body: FindingIn) -> Any:
+    told = body.model_dump() | {"size": size_named(body.size)}
+    return Status(201, actions.report_finding(by=request.user, partner=partner_of(request, slug), **told))
+
+
+@router.post("/{slug:slug}/close", response={204: None}, summary="End an organisation, its requests and its grants")
+def close_organisation(request: SignedIn, slug: str) -> Any:
+    partner = get_object_or_404(Partner.objects.known_to(request.user), slug=slug)
+    actions.close_organisation(by=request.user, partner=partner)
+    return Status(204, None)

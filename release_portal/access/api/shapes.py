@@ -1,0 +1,60 @@
+"""What the operations of this room share: words, what is missing, and things of one's own organisations."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from django.shortcuts import get_object_or_404
+from ninja import Field, Schema
+from pydantic import AfterValidator
+
+from release_portal.lib.states import Refused
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import Partner
+from release_portal.releases.models import ModelSize
+
+
+def _plain(text: str) -> str:
+    """Refuse what no text has, before it reaches a query."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("it contains a null character or half a character, which no text has")
+    return text
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A moment told without a zone is in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Word = Annotated[str, AfterValidator(_plain)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class MissingOut(Schema):
+    code: str
+    sentence: str
+    who: str = Field(description="whose turn it is")
+    url: str = Field(description="where they can do it")
+
+
+class TermsOut(Schema):
+    starts_at: datetime
+    ends_at: datetime
+    token_quota: int
+    sample_quota: int | None
+    concurrent_jobs: int | None
+    purposes: list[str]
+    longest_text: int | None
+    samples_per_prompt: int | None
+    conditions: str
+
+
+def size_named(path: str, field: str = "size") -> ModelSize:
+    """The size called `family/size`, or a refusal."""
+    size = ModelSize.objects.named(path).select_related("family").first()
+    if size is None:
+        raise Refused(f"There is no size “{path}”.", field=field, given=path)
+    return size
+
+
+def partner_of(request: SignedIn, slug: str) -> Partner:
+    return get_object_or_404(Partner.objects.visible_to(request.user), slug=slug)

@@ -1,0 +1,209 @@
+"""Requests as reviewers see them, and their answers."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, Router, Schema, Status
+from ninja.pagination import paginate
+
+from release_portal.access import actions as access
+from release_portal.access.actions import Answer
+from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, RequestOut, RequestSummary
+from release_portal.access.api.shapes import Word
+from release_portal.access.models import AccessRequest, Purpose, RequestItem
+from release_portal.access.tally import tally_of
+from release_portal.access.terms import Terms
+from release_portal.lib.states import Refused
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.permissions import Permission
+
+from ..doors import staff
+from ..search import search
+
+router = Router(tags=["review"])
+
+
+class TermsIn(Schema):
+    """What is offered; a limit that is left out is none."""
+
+    ends_on: date = Field(description="the last day, in UTC")
+    starts_on: date | None = Field(None, description="left out: at once")
+    token_quota: int = Field(0, description="for generation alone")
+    purposes: list[Purpose] = Field(description="among those that were asked for")
+    sample_quota: int | None = None
+    concurrent_jobs: int | None = None
+    longest_text: int | None = None
+    samples_per_prompt: int | None = None
+    conditions: Word = Field("", max_length=2_000, description="for the organisation to read")
+    waiver: Word = Field("", max_length=500, description="why the steps before the size are waived")
+
+
+class AnswerIn(Schema):
+    """Terms to grant an item, or a reason to decline it."""
+
+    item: int
+    terms: TermsIn | None = None
+    reason_code: Word = Field("", description="purpose, need, safeguards, ethics, ladder, capacity, record, other")
+    reason: Word = Field("", description="for the applicant to read, at most 2,000 characters")
+    note: Word = Field("", max_length=2_000, description="for reviewers alone")
+
+
+class DecisionsIn(Schema):
+    answers: list[AnswerIn]
+    seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
+
+
+class ReturnIn(Schema):
+    reason_code: Word = Field(description="unclear, team, amount, ethics, safeguards, other")
+    reason: Word = Field(description="for the applicant to read, at most 2,000 characters")
+    seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
+
+
+class ReasonIn(Schema):
+    reason: Word
+
+
+class InternalRemarkIn(RemarkIn):
+    internal: bool = Field(False, description="for reviewers alone")
+
+
+class ReviewOut(Schema):
+    reviewer: str = Field(alias="reviewer.name")
+    verdict: str
+    terms: dict[str, Any] | None
+    reason_code: str
+    reason: str
+    note: str
+    at: datetime
+    is_standing: bool
+
+
+class StaffItemOut(ItemOut):
+    note: str
+    reviews: list[ReviewOut]
+    approvals: str = Field(description="how far its reviews have come")
+    steps_missing: str = Field(description="what comes before the size and is not done")
+
+    @staticmethod
+    def resolve_reviews(item: RequestItem) -> Any:
+        return item.reviews.select_related("reviewer").order_by("at")
+
+    @staticmethod
+    def resolve_approvals(item: RequestItem) -> str:
+        return tally_of(item, at=timezone.now()).sentence
+
+    @staticmethod
+    def resolve_steps_missing(item: RequestItem) -> str:
+        return tally_of(item, at=timezone.now()).steps_missing
+
+
+class RecusalOut(Schema):
+    reviewer: str = Field(alias="reviewer.name")
+    reason: str
+    at: datetime
+
+
+class StaffRequestSummary(RequestSummary):
+    revision: int
+    claimed_by: str | None = None
+    claimed_until: datetime | None
+
+    @staticmethod
+    def resolve_claimed_by(request: AccessRequest) -> str | None:
+        return request.claimed_by.name if request.claimed_by else None
+
+
+class StaffRequestOut(RequestOut, StaffRequestSummary):
+    items: list[StaffItemOut]  # type: ignore[assignment]
+    notes: list[RemarkOut]
+    recusals: list[RecusalOut]
+
+    @staticmethod
+    def resolve_notes(request: AccessRequest) -> Any:
+        return request.remarks.filter(internal=True).oldest_first()
+
+    @staticmethod
+    def resolve_recusals(request: AccessRequest) -> Any:
+        return request.recusals.select_related("reviewer").order_by("at")
+
+
+@router.get("/requests", response=list[StaffRequestSummary], summary="Requests found by a search, oldest first")
+@paginate
+@staff(Permission.REQUEST_DECIDE)
+def review_requests(request: SignedIn, q: Word = "") -> Any:
+    """`q` is the search of the desk, such as `size:1558M state:waiting age>14d`."""
+    found = AccessRequest.objects.filter(search(q, by=request.user, at=timezone.now()))
+    sent = AccessRequest.objects.sent().filter(pk__in=found.values("pk"))
+    return sent.with_items().select_related("returned_by").order_by("submitted_at", "id")
+
+
+@router.get("/requests/{int:pk}", response=StaffRequestOut, summary="One request with what only reviewers see")
+@staff(Permission.REQUEST_DECIDE)
+def review_request(request: SignedIn, pk: int) -> Any:
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/claim", response=StaffRequestOut, summary="Keep a request for half an hour")
+@staff(Permission.REQUEST_DECIDE)
+def claim(request: SignedIn, pk: int) -> Any:
+    access.claim_request(by=request.user, request=_request(pk))
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/release", response=StaffRequestOut, summary="Give a claimed request back")
+@staff(Permission.REQUEST_DECIDE)
+def release(request: SignedIn, pk: int) -> Any:
+    access.release_request(by=request.user, request=_request(pk))
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/recuse", response=StaffRequestOut, summary="Step aside: your interests are touched")
+@staff(Permission.REQUEST_DECIDE)
+def recuse(request: SignedIn, pk: int, body: ReasonIn) -> Any:
+    access.recuse(by=request.user, request=_request(pk), reason=body.reason)
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/return", response=StaffRequestOut, summary="Return a request for changes")
+@staff(Permission.REQUEST_DECIDE)
+def return_request(request: SignedIn, pk: int, body: ReturnIn) -> Any:
+    access.return_request(by=request.user, request=_request(pk), **body.model_dump())
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/decisions", response=StaffRequestOut, summary="Grant or decline, item by item")
+@staff(Permission.REQUEST_DECIDE)
+def decide_request(request: SignedIn, pk: int, body: DecisionsIn) -> Any:
+    asked = _request(pk)
+    access.decide_request(by=request.user, request=asked, answers=_answers(asked, body.answers), seen=body.seen)
+    return _request(pk)
+
+
+@router.post("/requests/{int:pk}/remarks", response={201: RemarkOut}, summary="Write to the applicants, or a note")
+@staff(Permission.REQUEST_DECIDE)
+def review_say(request: SignedIn, pk: int, body: InternalRemarkIn) -> Any:
+    return Status(201, access.say(by=request.user, request=_request(pk), **body.model_dump()))
+
+
+def _request(pk: int) -> AccessRequest:
+    return get_object_or_404(AccessRequest.objects.sent().with_items().select_related("returned_by"), pk=pk)
+
+
+def _answers(asked: AccessRequest, answers: Sequence[AnswerIn]) -> list[Answer]:
+    items = {item.pk: item for item in asked.items.all()}
+    return [_answer(f"answers.{index}", items, one) for index, one in enumerate(answers)]
+
+
+def _answer(field: str, items: dict[int, RequestItem], one: AnswerIn) -> Answer:
+    if one.item not in items:
+        known = sorted(items)
+        raise Refused(f"This request has no item {one.item}.", field=f"{field}.item", limit=known, given=one.item)
+    if one.terms and (one.reason_code or one.reason):
+        raise Refused("Give terms to grant an item or a reason to decline it, not both.", field=field)
+    told = one.model_dump(include={"reason_code", "reason", "note"})
+    terms = one.terms.model_dump() if one.terms else None
+    offered = Terms(**terms | {"purposes": tuple(str(purpose) for purpose in terms["purposes"])}) if terms else None
+    return Answer(items[one.item], offered, **told)
