@@ -351,9 +351,14 @@ def world(
             "api-1:create_service_account": {"name": "Weekly run", "roles": ["researcher"]},
             "api-1:leave": {},
             **{f"api-1:{name}": {} for name in ("submit_request", "withdraw_request", "copy_request", "appeal")},
-            **{f"api-1:{name}": {} for name in ("amend_grant", "renew_grant", "close_organisation", "claim", "release")},
+            **{
+                f"api-1:{name}": {} for name in ("amend_grant", "renew_grant", "close_organisation", "claim", "release")
+            },
             **{f"api-1:{name}": {} for name in ("confirm_suspension", "drop_suspension", "accept_finding")},
-            **{f"api-1:{name}": asked | {"wanted": [{"size": "gpt2/774M", "tokens": 10}]} for name in ("request_access", "save_request")},
+            **{
+                f"api-1:{name}": asked | {"wanted": [{"size": "gpt2/774M", "tokens": 10}]}
+                for name in ("request_access", "save_request")
+            },
             "api-1:say": {"text": "When may we hear?"},
             "api-1:report_finding": {"size": "gpt2/124M", "title": "Bias", "text": "We found it."},
             "api-1:recuse": {"reason": "A friend asks."},
@@ -365,8 +370,7 @@ def world(
             "api-1:lift_suspension": {"reason": "It was checked."},
             "api-1:set_rule": {"size": "gpt2/355M", "approvals": 2, "reason": "It is large."},
             "partners:tokens": {"name": "notebook", "days": 30},
-            "access:new": asked
-            | {f"rights_{large}": ["generation"], f"tokens_{large}": "10"},
+            "access:new": asked | {f"rights_{large}": ["generation"], f"tokens_{large}": "10"},
             "access:close": {"typed": northlake.slug},
             "access:say": {"text": "When may we hear?"},
             "access:findings": {"size": grant.size_id, "title": "Bias", "text": "We found it."},

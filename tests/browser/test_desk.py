@@ -58,7 +58,9 @@ def test_keys_move_and_open_and_never_answer(person, asked):
     expect(rita.locator("[data-reason]").nth(1)).to_have_attribute("open", "")
     rita.keyboard.press("r")
     expect(rita.locator("[data-return] select")).to_be_focused()
-    chosen = rita.locator("[data-answer] input:checked[name$=verdict]").evaluate_all("all => all.map((one) => one.value)")
+    chosen = rita.locator("[data-answer] input:checked[name$=verdict]").evaluate_all(
+        "all => all.map((one) => one.value)"
+    )
     assert not any(chosen), "nothing is answered by a key"
     revision = asked.revision
     asked.refresh_from_db()
