@@ -116,6 +116,10 @@ review:claim                        GET     in   404  404  404  405  405  403
 review:claim                        POST    in   404  404  404  302  302  403
 review:say                          GET     in   404  404  404  405  405  403
 review:say                          POST    in   404  404  404  302  302  403
+review:bulk                         GET     in   404  404  404  405  405  403
+review:bulk                         POST    in   404  404  404  302  302  403
+review:batch                        GET     in   404  404  404  200  200  403
+review:batch                        POST    in   404  404  404  302  302  403
 review:saved                        GET     in   404  404  404  405  405  403
 review:saved                        POST    in   404  404  404  302  302  403
 review:columns                      GET     in   404  404  404  405  405  403
@@ -280,6 +284,7 @@ def world(
     robot = partners.create_service_account(by=ada, partner=northlake, name="Nightly run", roles=researchers)
     membership = Membership.objects.get(user=ben)
     signature = {name: value for name, value in signing(version).items() if name not in {"version", "origin"}}
+    batch = access.stage_batch(by=mara, verb="grant", rows=[(request.pk, request.revision)])
     asked = {field: asking()[field] for field in ("purposes", "purpose", "until_wanted")}
     terms = {"ends_on": factories.in_days(9), "token_quota": 1_000, "purposes": ["belief"]}
     settings = {"samples": 1, "max_new_tokens": 5, "temperature": 1, "top_k": 0, "top_p": 1}
@@ -319,6 +324,7 @@ def world(
             **{f"api-1:{name}": {"pk": proposed.pk} for name in ("confirm_suspension", "drop_suspension")},
             "api-1:accept_finding": {"pk": finding.pk},
             "review:finding": {"pk": finding.pk},
+            "review:batch": {"pk": batch.pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
             **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
@@ -374,6 +380,8 @@ def world(
             "access:close": {"typed": northlake.slug},
             "access:say": {"text": "When may we hear?"},
             "access:findings": {"size": grant.size_id, "title": "Bias", "text": "We found it."},
+            "review:bulk": {"verb": "grant", "request": f"{request.pk}:{request.revision}"},
+            "review:batch": {"apply": "1"},
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},

@@ -9,9 +9,10 @@ from release_portal.partners.doors import PlainWords, refusals_on
 from release_portal.partners.models import Role
 from release_portal.releases.models import ModelSize
 
+from .actions.batches import CODES
 from .actions.reviews import Answer
 from .forms import DayField, TokensField
-from .models import DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
+from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
 from .terms import Terms, check_terms
 
 LATER, APPROVE, DECLINE = "", "approve", "decline"
@@ -180,3 +181,25 @@ class RuleForm(PlainWords, forms.Form):
         """As the verb takes it: roles by their codes."""
         codes = {name: [role.code for role in self.cleaned_data[name]] for name in ("roles", "veto_roles")}
         return self.cleaned_data | codes
+
+
+class BatchForm(PlainWords, forms.Form):
+    """The reason that a batch gives for each of its rows, where its verb needs one."""
+
+    reason_code = forms.ChoiceField(label="Reason")
+    reason = forms.CharField(
+        label="In words",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Everybody concerned reads it.",
+    )
+
+    def __init__(self, *args: Any, verb: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        codes = CODES.get(Batch.Verb(verb))
+        if codes:
+            self.fields["reason_code"].choices = codes.choices  # type: ignore[attr-defined]
+        else:
+            del self.fields["reason_code"]
+        if verb == Batch.Verb.GRANT:
+            del self.fields["reason"]

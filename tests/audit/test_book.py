@@ -261,6 +261,23 @@ def _resume(cast):
     return lambda: jobs.keep_to_the_rule(by=None, at=timezone.now())
 
 
+def _stage(cast):
+    rows = [(cast.access_request.pk, cast.access_request.revision)]
+    return lambda by=cast.rita: access.stage_batch(by=by, verb="grant", rows=rows)
+
+
+def _staged(cast):
+    return access.stage_batch(by=cast.rita, verb="resume", rows=[(cast.grant.pk, None)], reason="It was checked.")
+
+
+def _apply_batch(cast):
+    return lambda it=_staged(cast), by=cast.rita: access.apply_batch(by=by, batch=it)
+
+
+def _drop_batch(cast):
+    return lambda it=_staged(cast), by=cast.rita: access.drop_batch(by=by, batch=it)
+
+
 def _choose_mail(cast):
     return lambda by=cast.ada: partners.choose_mail(by=by, mail="daily")
 
@@ -327,6 +344,9 @@ VERBS = {
     "access.declined": _decline_request,
     "access.revoked": _revoke_grant,
     "access.expired": _expire_grants,
+    "batch.staged": _stage,
+    "batch.applied": _apply_batch,
+    "batch.dropped": _drop_batch,
     "suspension.began": _suspend,
     "suspension.proposed": _propose,
     "suspension.dropped": _drop,
@@ -351,9 +371,16 @@ REFUSED_TWICE = {
     "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
-    "suspension.lifted",
+    "suspension.lifted", "batch.applied", "batch.dropped",
 }  # fmt: skip
-AS_OFTEN_AS_ASKED = {"member.invited", "token.created", "component.opened", "job.submitted", "mail.chosen"}
+AS_OFTEN_AS_ASKED = {
+    "member.invited",
+    "token.created",
+    "component.opened",
+    "job.submitted",
+    "mail.chosen",
+    "batch.staged",
+}
 
 
 @pytest.mark.parametrize("kind", VERBS)

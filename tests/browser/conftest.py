@@ -60,6 +60,13 @@ def chromium(staff) -> Iterator[Browser]:
 
 
 @pytest.fixture
+def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
+    context = chromium.new_context(base_url=portal.base_url)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
 def person(chromium: Browser, portal: Portal) -> Iterator[Callable[[], Page]]:
     """Somebody at a browser of their own. Fails where a page logs an error to its console."""
     contexts, errors = [], []

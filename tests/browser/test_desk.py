@@ -1,5 +1,7 @@
 """The keys of the review desk: they move and open, and never answer. And how its pages look."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,7 +11,7 @@ from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
 
 from .conftest import sign_in
-from .test_sight import LONG, look, page  # noqa: F401
+from .test_sight import LONG, faults, keep, look
 
 pytestmark = pytest.mark.browser
 
@@ -80,3 +82,22 @@ def test_look_at_the_desk_and_a_request(page, asked):
     page.context.clear_cookies()
     sign_in(page, "mara@lab.example")
     assert wrong + look(page, "/review/rules/gpt2/355M/", "desk") == []
+
+
+def test_choose_many_see_what_it_does_and_apply_it(page, asked):
+    sign_in(page, "rita@lab.example")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto("/review/?q=state:waiting")
+    page.get_by_label(f"Choose {asked}").check()
+    page.get_by_role("button", name="Return for changes").click()
+    page.get_by_label("In words").fill("Tell who reads the texts.")
+    assert faults(page, "the reason of a batch", "light") == []
+    keep(page, "desk-bulk")
+    page.get_by_role("button", name="See what it does").click()
+    expect(page.get_by_text("Nothing has happened yet.")).to_be_visible()
+    assert look(page, urlsplit(page.url).path, "desk") == []
+    page.get_by_role("button", name="Apply to 1").click()
+    expect(page.get_by_text("1 of 1 done.")).to_be_visible()
+    assert look(page, urlsplit(page.url).path, "desk-applied") == []
+    asked.refresh_from_db()
+    assert (asked.status, asked.return_reason) == ("returned", "Tell who reads the texts.")

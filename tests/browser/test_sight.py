@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from release_portal.access import actions as access
 from release_portal.jobs.models import Job
@@ -19,7 +19,7 @@ from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
 
-from ..live import Portal, until
+from ..live import until
 from .conftest import PASSWORD, sign_in
 
 pytestmark = pytest.mark.browser
@@ -79,13 +79,6 @@ def keep(page: Page, name: str) -> None:
     if FOLDER:
         Path(FOLDER).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=f"{FOLDER}/{name[:110]}.png", full_page=True)
-
-
-@pytest.fixture
-def page(chromium: Browser, portal: Portal):
-    context = chromium.new_context(base_url=portal.base_url)
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture

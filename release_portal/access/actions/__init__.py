@@ -1,5 +1,9 @@
 """The verbs of this room."""
 
+from .batches import Result as Result
+from .batches import apply_batch, drop_batch, stage_batch
+from .batches import tried as tried
+from .batches import verbs_of as verbs_of
 from .desk import choose_columns, forget_search, save_search
 from .follow_ups import appeal, change_grant, copy_request
 from .grants import close_organisation, expire_grants, reserve, revoke_grant, settle, warn_of_ends
@@ -28,6 +32,7 @@ from .suspensions import confirm_suspension, drop_suspension, lift_suspension, s
 __all__ = [
     "accept_finding",
     "appeal",
+    "apply_batch",
     "change_grant",
     "choose_columns",
     "claim_request",
@@ -35,6 +40,7 @@ __all__ = [
     "confirm_suspension",
     "copy_request",
     "decide_request",
+    "drop_batch",
     "drop_suspension",
     "escalate_requests",
     "expire_grants",
@@ -53,6 +59,7 @@ __all__ = [
     "say",
     "set_rule",
     "settle",
+    "stage_batch",
     "start_request",
     "submit_request",
     "suspend",

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.urls import reverse
 
 from release_portal.lib.states import Stateful, together
 from release_portal.partners.models import User
@@ -68,4 +69,14 @@ class Batch(Stateful):
         constraints = [together("applied_by", "applied_at")]
 
     def __str__(self) -> str:
-        return f"{self.get_verb_display()}: {len(self.rows)}"
+        things = "request" if self.verb in self.ON_REQUESTS else "grant"
+        return f"{self.get_verb_display()}: {len(self.rows)} {things}{'' if len(self.rows) == 1 else 's'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("review:batch", args=[self.pk])
+
+    @property
+    def standing(self) -> str:
+        if self.applied_by and self.applied_at:
+            return f"applied by {self.applied_by} on {self.applied_at:%-d %B %Y, %H:%M} UTC"
+        return self.get_status_display().lower()

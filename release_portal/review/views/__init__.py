@@ -1,5 +1,6 @@
 """The pages of the staff door."""
 
+from .batches import batch, bulk
 from .desk import columns, desk, saved
 from .records import book, grants, intake, organisation, revoke
 from .requests import access_request, claim, say
@@ -9,7 +10,9 @@ from .suspensions import access_at, suspend, suspension, suspensions
 __all__ = [
     "access_at",
     "access_request",
+    "batch",
     "book",
+    "bulk",
     "claim",
     "columns",
     "desk",

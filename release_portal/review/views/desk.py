@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from release_portal.access import actions as access
-from release_portal.access.models import AccessRequest, Batch, DeskColumns
+from release_portal.access.models import AccessRequest, DeskColumns
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
@@ -89,7 +89,7 @@ def desk(request: SignedIn) -> HttpResponse:
         "requests": page,
         "rows": [(asked, promise_of(asked, at=now)) for asked in page],
         "query": address_of(request),
-        "batch_verbs": [verb for verb in Batch.Verb if verb in Batch.ON_REQUESTS],
+        "batch_verbs": access.verbs_of(request.user, on_requests=True),
         "may_decide": request.user.may(Permission.REQUEST_DECIDE),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "may_pause": request.user.may(Permission.RULE_SET),
