@@ -11,7 +11,7 @@ from release_portal.releases.models import ModelSize
 
 from .actions.batches import CODES
 from .actions.reviews import Answer
-from .forms import DayField, TokensField
+from .forms import DayField, TokensField, unmark
 from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
 from .terms import Terms, check_terms
 
@@ -75,6 +75,7 @@ class AnswerForm(forms.Form):
                 del self.fields[field]
         if not steps_missing:
             del self.fields["waiver"]
+        unmark(*self.fields.values())
 
     @property
     def terms_fields(self) -> list[forms.BoundField]:

@@ -22,6 +22,12 @@ def typed_as(word: str, typed: str) -> str:
     return word
 
 
+def unmark(*fields: forms.Field) -> None:
+    """Say of no field that it is optional: what has to be filled in depends on what is done with the form."""
+    for field in fields:
+        field.unmarked = True  # type: ignore[attr-defined]
+
+
 def in_a_year() -> date:
     return timezone.now().date() + timedelta(days=365)
 
@@ -105,6 +111,7 @@ class AccessRequestForm(forms.Form):
             )
             tokens = TokensField(label=f"Tokens of {size}", required=False)
             self.fields |= {f"rights_{size.pk}": rights, f"tokens_{size.pk}": tokens}
+        unmark(*(self.fields[name] for name in ("purposes", "purpose", "until_wanted", "use_summary", "grounds")))
         if kind not in (AccessRequest.Kind.AMENDMENT, AccessRequest.Kind.RENEWAL):
             del self.fields["use_summary"]
         if kind != AccessRequest.Kind.APPEAL:
