@@ -88,8 +88,11 @@ def test_every_verb_is_typed_and_explained_by_its_name_or_a_sentence(path):
         assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values())
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if path.name != "states.py"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in CODE if path.name != "states.py" and path.parent.name != "fill"], ids=name_of
+)
 def test_status_moves_only_through_move(path):
+    """Except where made-up rows are written as they would have become."""
     tree = ast.parse(path.read_text())
     assigned = [
         f"line {node.lineno}"

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from release_portal.access.models import AccessRequest, Right
+from release_portal.access.models import AccessRequest, RequestItem, Right
 from release_portal.lib.states import Refused
-from release_portal.partners.models import User
+from release_portal.partners.models import Partner, User
 
 STATES = {
     "waiting": Q(status=AccessRequest.Status.SUBMITTED),
@@ -55,14 +55,21 @@ def _meaning(part: str, asker: Asker) -> Q:
         return _age(part, asker)
     key, colon, value = part.partition(":")
     if not colon:
-        named = Q(partner__legal_name__icontains=part) | Q(items__size__name__iexact=part)
-        return named | Q(purpose__icontains=part)
+        return _word(part)
     if key not in KEYS:
         known = ", ".join(f"{name}:" for name in KEYS)
         raise Refused(f"“{part}” is not understood. Search by {known} age> or age<.", field="q", given=part)
     if not value.removeprefix("~"):
         raise Refused(f"“{part}” names nothing. Write what you look for after it: {EXAMPLE}.", field="q", given=part)
     return KEYS[key](value, asker)
+
+
+def _word(word: str) -> Q:
+    """A part of an organisation's name, a size, or the beginning of a word of the study."""
+    partners = Partner.objects.filter(legal_name__icontains=word)
+    items = RequestItem.objects.filter(size__name__iexact=word)
+    studies = AccessRequest.objects.about(word)
+    return Q(partner__in=partners) | Q(pk__in=items.values("request")) | Q(pk__in=studies.values("pk"))
 
 
 def _age(part: str, asker: Asker) -> Q:

@@ -102,3 +102,21 @@ def test_kept_search_and_columns_are_there_the_next_time_and_for_oneself_alone(a
     assert client_of(tom).post("/review/saved/", {"forget": kept.pk}).status_code == 404
     client.post("/review/saved/", {"forget": kept.pk})
     assert not rita.saved_searches.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "finds"),
+    [
+        ("readers", True),
+        ("reader", True),
+        ("READ", True),
+        ("eaders", False),
+        ("it's", False),
+        ("!", False),
+        ("\\", False),
+    ],
+)
+def test_word_finds_the_beginning_of_a_word_of_the_study(rita, access_request, word, finds):
+    AccessRequest.objects.filter(pk=access_request.pk).update(purpose="Whether readers believe it.")
+    found = AccessRequest.objects.filter(search(f'"{word}"', by=rita, at=timezone.now()))
+    assert found.exists() == finds

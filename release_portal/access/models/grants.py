@@ -127,7 +127,8 @@ class Grant(Stateful):
             ),
         ]
         indexes = [
-            models.Index(fields=["ends_at"], condition=Q(status__in=["active", "suspended"]), name="grants_held")
+            models.Index(fields=["ends_at"], condition=Q(status__in=["active", "suspended"]), name="grants_held"),
+            models.Index(fields=["-starts_at", "-id"], name="grants_latest_first"),
         ]
 
     def __str__(self) -> str:

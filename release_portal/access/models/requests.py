@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -13,6 +15,9 @@ from release_portal.partners.models import Membership, Partner, User
 from release_portal.releases.models import ModelSize
 
 from .vocabulary import DeclineReason, Purpose, ReturnReason, Right
+
+WORDS = "simple"  # PostgreSQL's text search that takes words as they are, in whatever language
+STUDY = SearchVector("purpose", config=WORDS)
 
 
 class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
@@ -26,6 +31,12 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
     def open(self) -> "AccessRequestQuerySet":
         """Those that still can lead to a decision, drafts included."""
         return self.filter(status__in=AccessRequest.OPEN)
+
+    def about(self, word: str) -> "AccessRequestQuerySet":
+        """Those whose study has a word that begins like this one."""
+        quoted = word.replace("\\", " ").replace("'", " ").replace("\0", " ")
+        begins = SearchQuery(f"'{quoted}':*", search_type="raw", config=WORDS)
+        return self.filter(SearchVectorExact(STUDY, begins))
 
     def newest_first(self) -> "AccessRequestQuerySet":
         return self.with_items().order_by("-created_at", "-id")
@@ -126,6 +137,8 @@ class AccessRequest(Stateful):
         indexes = [
             models.Index(fields=["submitted_at", "id"], condition=Q(status="submitted"), name="requests_waiting"),
             models.Index(fields=["partner", "-created_at"]),
+            models.Index(fields=["submitted_at", "id"], name="requests_oldest_first"),
+            GinIndex(STUDY, name="requests_by_study"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,109 @@
+"""Jobs under the grants, all of them ended, with their prompts and texts."""
+
+import uuid
+from datetime import timedelta
+
+from django.db.models import Sum
+
+from agreements.models import Agreement
+from release_portal.access.models import Grant, Right
+from release_portal.jobs.models import Completion, Job, Prompt
+from release_portal.partners.models import Membership, User
+
+from .words import WORDS
+from .world import BATCH, World
+
+Status = Job.Status
+Row = tuple[Job, list[tuple[Prompt, Completion]]]
+ENDS = {Status.FINISHED: 88, Status.CANCELLED: 6, Status.FAILED: 3, Status.STOPPED: 3}
+REASONS = {
+    Status.FAILED: "Part of this job was tried 3 times and did not end.",
+    Status.STOPPED: "The grant that allowed this job has ended.",
+}
+
+
+def fill_jobs(world: World, grants: list[Grant], number: int) -> None:
+    """Jobs spread over the grants of hosted generation, each within its grant's time and quota."""
+    usable = [grant for grant in grants if grant.right == Right.GENERATION]
+    if not usable:
+        world.tell("jobs: none, as nothing was granted")
+        return
+    members = Membership.objects.filter(partner__in={grant.partner_id for grant in usable}).select_related("user")
+    people = {member.partner_id: member.user for member in members}
+    agreements = {agreement.partner_id: agreement for agreement in Agreement.objects.filter(partner__in=people)}
+    left = {grant.pk: grant.token_quota for grant in usable}
+    for start in range(0, number, BATCH):
+        chosen = world.random.choices(usable, k=min(BATCH, number - start))
+        batch = [_job(world, grant, people[grant.partner_id], agreements[grant.partner_id], left) for grant in chosen]
+        world.add([job for job, _ in batch])
+        prompts = [prompt for _, texts in batch for prompt, _ in texts]
+        world.add(prompts)
+        world.add([text for _, texts in batch for _, text in texts])
+        if (start // BATCH) % 5 == 4 or start + BATCH >= number:
+            world.tell(f"jobs: {min(start + BATCH, number):,} of {number:,}")
+    _charge()
+
+
+def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dict[int, int]) -> Row:
+    random = world.random
+    longest = random.choice([16, 32, 64])
+    sequences = random.randint(1, 3)
+    affordable = left[grant.pk] >= sequences * longest
+    status = random.choices(list(ENDS), list(ENDS.values()))[0] if affordable else Status.CANCELLED
+    done = sequences if status == Status.FINISHED else random.randint(0, sequences - 1) * affordable
+    at = world.between(grant.starts_at, min(grant.ended_at or world.at, world.at))
+    ended = at + timedelta(seconds=random.randint(4, 900))
+    job = Job(
+        id=uuid.UUID(int=random.getrandbits(128), version=4),
+        name=random.choice(["", "", "Readers, round one", "Occupations", "Long texts", "Detector baseline"]),
+        partner=grant.partner,
+        grant=grant,
+        agreement=agreement,
+        size=grant.size,
+        submitted_by=user,
+        submitted_at=at,
+        idempotency_key=str(random.getrandbits(64)),
+        purpose=grant.purposes[0],
+        samples=1,
+        max_new_tokens=longest,
+        temperature=1.0,
+        top_k=40,
+        top_p=1.0,
+        seed=random.getrandbits(31),
+        status=status,
+        prompts_count=sequences,
+        sequences=sequences,
+        texts_done=done,
+        started_at=at + timedelta(seconds=2),
+        ended_at=ended,
+        end_reason=REASONS.get(status, ""),
+    )
+    texts = [_text(world, job, index, index < done, longest) for index in range(sequences)]
+    job.tokens_done = sum(text.tokens or 0 for _, text in texts)
+    left[grant.pk] -= job.tokens_done
+    by = job.submitted_by
+    world.happened(at, "job.submitted", f"{grant.partner} submitted “{job}”", job, grant.partner, grant.size, by=by)
+    word = {"finished": "finished", "failed": "failed", "cancelled": "was cancelled", "stopped": "was stopped"}[status]
+    world.happened(ended, f"job.{status}", f"Job “{job}” {word}", job, grant.partner, grant.size, by=None)
+    return job, texts
+
+
+def _text(world: World, job: Job, index: int, done: bool, longest: int) -> tuple[Prompt, Completion]:
+    random = world.random
+    prompt = Prompt(job=job, index=index, text=" ".join(random.choices(WORDS, k=6)))
+    text = Completion(job=job, prompt=prompt, index=index)
+    if done:
+        text.tokens = random.randint(longest // 2, longest)
+        text.text = " " + " ".join(random.choices(WORDS, k=text.tokens))
+        text.prompt_tokens, text.finish_reason, text.finished_at = 6, "length", job.ended_at
+    return prompt, text
+
+
+def _charge() -> None:
+    """The meters of the grants say what their jobs used."""
+    used = Job.objects.values("grant").annotate(tokens=Sum("tokens_done"), samples=Sum("texts_done"))
+    sums = {row["grant"]: row for row in used}
+    grants = list(Grant.objects.filter(pk__in=sums))
+    for grant in grants:
+        grant.tokens_used, grant.samples_used = sums[grant.pk]["tokens"], sums[grant.pk]["samples"]
+    Grant.objects.bulk_update(grants, ["tokens_used", "samples_used"], 500)

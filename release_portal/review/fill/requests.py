@@ -1,0 +1,305 @@
+"""Requests as time brings them to each organisation, with their reviews and the grants that follow."""
+
+from datetime import UTC, datetime, time, timedelta
+
+from release_portal.access.actions.requests import PROMISED, content_of
+from release_portal.access.models import (
+    AccessRequest,
+    DeclineReason,
+    Grant,
+    Purpose,
+    RequestItem,
+    ReturnReason,
+    Review,
+    RevokeReason,
+    Right,
+    Submission,
+    SuspendReason,
+    Suspension,
+)
+from release_portal.access.terms import Terms
+
+from .organisations import Home
+from .words import REASONS, STUDIES, TEAMS
+from .world import World
+
+Status, Kind = AccessRequest.Status, AccessRequest.Kind
+RECENT = timedelta(days=45)
+QUOTAS = (50_000, 200_000, 1_000_000, 5_000_000)
+Key = tuple[int, str]
+
+
+class Story:
+    """What one organisation asked for so far, and the rows that tell it."""
+
+    def __init__(self, world: World, home: Home) -> None:
+        self.world, self.home, self.random = world, home, world.random
+        self.requests: list[AccessRequest] = []
+        self.items: list[RequestItem] = []
+        self.grants: list[Grant] = []
+        self.reviews: list[Review] = []
+        self.suspensions: list[Suspension] = []
+        self.follows: list[tuple[AccessRequest, AccessRequest]] = []
+        self.replaces: list[tuple[RequestItem, Grant]] = []
+        self.replaced: list[tuple[Grant, Grant]] = []
+        self._held: dict[Key, Grant] = {}
+        self._waiting: set[Key] = set()
+        self._later: dict[int, AccessRequest] = {}
+
+    def ask(self, at: datetime) -> None:
+        """One more request, sent at that time."""
+        items = self._items()
+        held = next((self._held[key] for key in items if key in self._held and self._held[key].ends_at > at), None)
+        kind, followed = Kind.NEW, self._later.pop(0, None)
+        if held:
+            kind = self.random.choice([Kind.RENEWAL, Kind.AMENDMENT])
+            items = [(held.size_id, held.right)]
+        elif followed and self.random.random() < 0.3:
+            kind = Kind.APPEAL
+        status = self._status(at, items)
+        request = self._request(at, kind, status)
+        if followed and kind == Kind.APPEAL:
+            self.follows.append((request, followed))
+        rows = [self._item(request, key) for key in items]
+        if held:
+            self.replaces.append((rows[0], held))
+        self._end(request, rows, held)
+
+    def settle(self) -> None:
+        """What became of the grants until now."""
+        over = [old for old, _ in self.replaced]
+        for grant in self.grants:
+            if grant in over:
+                continue
+            chance = self.random.random()
+            if grant.ends_at <= self.world.at:
+                grant.status, grant.ended_at, grant.end_reason = (
+                    Grant.Status.EXPIRED,
+                    grant.ends_at,
+                    "Its time was over.",
+                )
+            elif chance < 0.05:
+                grant.status, grant.ended_at = Grant.Status.REVOKED, self.world.between(grant.starts_at, self.world.at)
+                grant.ended_by, grant.end_code = grant.granted_by, self.random.choice(RevokeReason.values)
+                grant.end_reason = self.random.choice(REASONS)
+            elif chance < 0.1:
+                grant.status = Grant.Status.SUSPENDED
+                self.suspensions.append(self._suspension(grant))
+
+    def _items(self) -> list[Key]:
+        """Sizes and rights, smaller sizes more often."""
+        sizes = self.world.sizes
+        chosen = {min(self.random.randrange(len(sizes)), self.random.randrange(len(sizes))) for _ in range(2)}
+        right = self.random.choices([Right.GENERATION, Right.LOGPROBS, Right.WEIGHTS], [85, 10, 5])[0]
+        return [(sizes[index].pk, right) for index in sorted(chosen)]
+
+    def _status(self, at: datetime, items: list[Key]) -> str:
+        free = not self._waiting.intersection(items)
+        if at > self.world.at - RECENT:
+            names, weights = [Status.SUBMITTED, Status.DRAFT, Status.RETURNED, Status.DECIDED], [50 * free, 12, 13, 25]
+        else:
+            names, weights = [Status.DECIDED, Status.WITHDRAWN, Status.RETURNED], [86, 9, 5]
+        return self.random.choices(names, weights)[0]
+
+    def _request(self, at: datetime, kind: str, status: str) -> AccessRequest:
+        random, home = self.random, self.home
+        request = AccessRequest(
+            partner=home.partner,
+            kind=kind,
+            purposes=sorted(random.sample(Purpose.values, random.randint(1, 3))),
+            purpose=random.choice(STUDIES),
+            team=random.choice(TEAMS),
+            ethics_reference=random.choice(["", f"2026/{random.randint(10, 999)}"]),
+            until_wanted=(at + timedelta(days=random.randint(90, 365))).date(),
+            use_summary=""
+            if kind in (Kind.NEW, Kind.APPEAL)
+            else "We generated texts and read them; a report follows.",
+            grounds="The smaller size was not enough for our readers." if kind == Kind.APPEAL else "",
+            status=status,
+            created_by=home.investigator,
+            created_at=at,
+        )
+        if status != Status.DRAFT:
+            request.submitted_by, request.submitted_at, request.revision = home.investigator, at, 1
+            request.promised_at = at + PROMISED
+        if status == Status.SUBMITTED and random.random() < 0.1:
+            request.claimed_by = random.choice(self.world.reviewers)
+            request.claimed_until = self.world.at + timedelta(minutes=20)
+        if status == Status.RETURNED:
+            request.returned_by = random.choice(self.world.reviewers)
+            request.returned_at = self.world.between(at, min(at + PROMISED, self.world.at))
+            request.return_code, request.return_reason = random.choice(ReturnReason.values), random.choice(REASONS)
+            request.revision = 2
+        self.requests.append(request)
+        return request
+
+    def _item(self, request: AccessRequest, key: Key) -> RequestItem:
+        size, right = key
+        item = RequestItem(
+            request=request,
+            partner=self.home.partner,
+            size=next(one for one in self.world.sizes if one.pk == size),
+            right=right,
+            tokens_wanted=self.random.choice(QUOTAS) if right == Right.GENERATION else 0,
+        )
+        self.items.append(item)
+        return item
+
+    def _end(self, request: AccessRequest, items: list[RequestItem], held: Grant | None) -> None:
+        """What became of the request."""
+        if request.status == Status.WITHDRAWN:
+            for item in items:
+                item.status = RequestItem.Status.DROPPED
+        elif request.status == Status.SUBMITTED:
+            for item in items:
+                item.status = RequestItem.Status.WAITING
+                self._waiting.add((item.size_id, item.right))
+                if self.random.random() < 0.15:
+                    self._review(item, self.world.at, grants=True)
+        elif request.status == Status.DECIDED and request.submitted_at:
+            at = self.world.between(request.submitted_at, min(request.submitted_at + 1.4 * PROMISED, self.world.at))
+            request.decided_by, request.decided_at = self.random.choice(self.world.reviewers), at
+            request.revision = 2
+            granted = [self._decide(item, at, held) for item in items]
+            if not all(granted):
+                self._later[0] = request
+
+    def _decide(self, item: RequestItem, at: datetime, held: Grant | None) -> bool:
+        grants = self.random.random() < 0.72
+        key = (item.size_id, item.right)
+        old = self._held.get(key)
+        if old and old.ends_at > at and (old is not held or old.starts_at >= at):
+            grants = False
+        item.decided_by, item.decided_at = item.request.decided_by, at
+        item.status = RequestItem.Status.GRANTED if grants else RequestItem.Status.DECLINED
+        if not grants:
+            item.reason_code, item.reason = self.random.choice(DeclineReason.values), self.random.choice(REASONS)
+        terms = self._review(item, at, grants=grants)
+        if terms:
+            self._give(item, terms, at, old if old and old.ends_at > at else None)
+        return grants
+
+    def _review(self, item: RequestItem, at: datetime, *, grants: bool) -> Terms | None:
+        asked = item.request
+        ends = max(asked.until_wanted or at.date(), at.date() + timedelta(days=30))
+        quota = item.tokens_wanted // self.random.choice([1, 1, 2]) if item.right == Right.GENERATION else 0
+        terms = Terms(ends, quota, purposes=tuple(asked.purposes)) if grants else None
+        self.reviews.append(
+            Review(
+                item=item,
+                reviewer=asked.decided_by or self.random.choice(self.world.reviewers),
+                verdict=Review.Verdict.APPROVE if terms else Review.Verdict.DECLINE,
+                terms=terms.to_json() if terms else None,
+                reason_code=item.reason_code,
+                reason=item.reason,
+                at=at,
+            )
+        )
+        return terms
+
+    def _give(self, item: RequestItem, terms: Terms, at: datetime, old: Grant | None) -> None:
+        grant = Grant(
+            partner=self.home.partner,
+            size=item.size,
+            right=item.right,
+            request=item.request,
+            item=item,
+            starts_at=at,
+            ends_at=datetime.combine(terms.ends_on + timedelta(days=1), time.min, tzinfo=UTC),
+            token_quota=terms.token_quota,
+            purposes=list(terms.purposes),
+            granted_by=item.decided_by,
+        )
+        if old:
+            old.status, old.ended_at, old.end_reason = Grant.Status.REPLACED, at, "Another took its place."
+            self.replaced.append((old, grant))
+        self._held[(item.size_id, item.right)] = grant
+        self.grants.append(grant)
+
+    def _suspension(self, grant: Grant) -> Suspension:
+        began = self.world.between(max(grant.starts_at, self.world.at - RECENT), self.world.at)
+        return Suspension(
+            level=Suspension.Level.GRANT,
+            grant=grant,
+            status=Suspension.Status.ACTIVE,
+            reason_code=self.random.choice(SuspendReason.values),
+            reason="Texts of this grant were found in a public forum.",
+            by=self.random.choice(self.world.reviewers),
+            at=began,
+            begins_at=began,
+        )
+
+
+def fill_requests(world: World, homes: list[Home], number: int) -> list[Grant]:
+    """Requests spread over the organisations and their time; returns the grants."""
+    stories = [Story(world, home) for home in homes]
+    chosen = world.random.choices(range(len(stories)), k=number)
+    for at, index in sorted((world.between(stories[index].home.since, world.at), index) for index in chosen):
+        stories[index].ask(at)
+    for story in stories:
+        story.settle()
+    _write(world, stories)
+    for story in stories:
+        _tell_of(world, story)
+    world.tell(f"requests: {number:,}")
+    return [grant for story in stories for grant in story.grants]
+
+
+def _write(world: World, stories: list[Story]) -> None:
+    """Rows first, then the links among rows of one kind."""
+    for rows in ("requests", "items", "grants", "reviews", "suspensions"):
+        world.add([row for story in stories for row in getattr(story, rows)])
+    for story in stories:
+        for request, followed in story.follows:
+            request.previous = followed
+        for item, held in story.replaces:
+            item.replaces = held
+        for old, new in story.replaced:
+            old.replaced_by = new
+    AccessRequest.objects.bulk_update([one for story in stories for one, _ in story.follows], ["previous"], 500)
+    RequestItem.objects.bulk_update([one for story in stories for one, _ in story.replaces], ["replaces"], 500)
+    Grant.objects.bulk_update([one for story in stories for one, _ in story.replaced], ["replaced_by"], 500)
+    sent = [request for story in stories for request in story.requests if request.submitted_at]
+    world.add(
+        [
+            Submission(request=one, number=1, content=content_of(one), by=one.submitted_by, at=one.submitted_at)
+            for one in sent
+        ]
+    )
+
+
+def _tell_of(world: World, story: Story) -> None:
+    """The events of one organisation's requests and grants."""
+    partner = story.home.partner
+    for request in story.requests:
+        items = [item for item in story.items if item.request is request]
+        names = ", ".join(str(item) for item in items)
+        sizes = [item.size for item in items]
+        if request.submitted_at:
+            sentence, by = f"{partner} requested {names}", request.submitted_by
+            world.happened(request.submitted_at, "access.requested", sentence, request, partner, *sizes, by=by)
+        if request.returned_at:
+            sentence, by = "The request was returned for changes", request.returned_by
+            world.happened(request.returned_at, "access.returned", sentence, request, partner, by=by)
+        if request.status == Status.WITHDRAWN:
+            at = world.between(request.created_at, min(request.created_at + PROMISED, world.at))
+            by = story.home.investigator
+            world.happened(at, "access.withdrawn", "The request was withdrawn", request, partner, by=by)
+        for item in items:
+            if item.status == RequestItem.Status.DECLINED and item.decided_at:
+                sentence = f"The request of {partner} for {item} was declined"
+                about = (request, partner, item.size)
+                world.happened(item.decided_at, "access.declined", sentence, *about, by=item.decided_by, item=item.pk)
+    for grant in story.grants:
+        about = (grant.request, grant, partner, grant.size)
+        sentence = f"{grant.what} was granted to {partner}"
+        world.happened(grant.starts_at, "access.granted", sentence, *about, by=grant.granted_by, item=grant.item_id)
+        if grant.ended_at and grant.status != Grant.Status.REPLACED:
+            word = {"expired": "ended", "revoked": "was revoked"}[grant.status]
+            sentence = f"The grant of {grant.what} to {partner} {word}"
+            about = (grant, grant.request, partner, grant.size)
+            world.happened(grant.ended_at, f"access.{grant.status}", sentence, *about, by=grant.ended_by)
+    for suspension in story.suspensions:
+        grant = suspension.grant
+        sentence, at = f"The grant of {grant} was suspended", suspension.at
+        world.happened(at, "suspension.began", sentence, suspension, grant, partner, by=suspension.by)
