@@ -139,6 +139,8 @@ review:suspend                      POST    in   404  404  404  302  302  403
 review:suspension                   GET     in   404  404  404  200  200  200
 review:suspension                   POST    in   404  404  404  302  302  403
 review:access_at                    GET     in   404  404  404  200  200  200
+review:reports                      GET     in   404  404  404  200  200  200
+review:reports_csv                  GET     in   404  404  404  200  200  200
 review:intake                       GET     in   404  404  404  403  200  403
 review:intake                       POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200

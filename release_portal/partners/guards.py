@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from release_portal.lib.states import Forbidden
+from release_portal.lib.states import Forbidden, Refused
 
 from .models import Membership, Partner, User
 from .permissions import Permission
@@ -19,6 +19,12 @@ def require_person(by: User) -> None:
     """Raise Forbidden for a service account: it works for its organisation and decides nothing of its own."""
     if by.is_service_account:
         raise Forbidden(f"“{by}” is a service account; only a person can do this.")
+
+
+def require_going(partner: Partner) -> None:
+    """Raise Refused where an organisation is over: nobody joins it any more."""
+    if partner.status in (Partner.Status.DECLINED, Partner.Status.CLOSED):
+        raise Refused(f"{partner} was {partner.standing}, so nobody can be added to it.")
 
 
 def people_who(permission: Permission, partner: Partner | None = None) -> QuerySet[User]:

@@ -87,9 +87,10 @@ def _one_of(key: str, value: str, known: dict[str, Q]) -> Q:
 
 
 def _size(value: str, asker: Asker) -> Q:
-    items = {"items__size__name__iexact": value.rpartition("/")[2]}
-    family = value.rpartition("/")[0]
-    return Q(**items, **({"items__size__family__slug__iexact": family} if family else {}))
+    family, _, name = value.rpartition("/")
+    items = RequestItem.objects.filter(size__name__iexact=name)
+    items = items.filter(size__family__slug__iexact=family) if family else items
+    return Q(pk__in=items.values("request"))
 
 
 def _org(value: str, asker: Asker) -> Q:
@@ -109,7 +110,11 @@ def _claimed(value: str, asker: Asker) -> Q:
 
 
 def _right(value: str, asker: Asker) -> Q:
-    return _one_of("right", value, {right: Q(items__right=right) for right in Right.values})
+    return _one_of("right", value, {right: _asking(right) for right in Right.values})
+
+
+def _asking(right: str) -> Q:
+    return Q(pk__in=RequestItem.objects.filter(right=right).values("request"))
 
 
 def _kind(value: str, asker: Asker) -> Q:

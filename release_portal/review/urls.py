@@ -23,6 +23,8 @@ urlpatterns = [
     path("review/suspend/", views.suspend, name="suspend"),
     path("review/suspensions/<int:pk>/", views.suspension, name="suspension"),
     path("review/access/", views.access_at, name="access_at"),
+    path("review/reports/", views.reports, name="reports"),
+    path("review/reports.csv", views.reports_csv, name="reports_csv"),
     path("review/intake/", views.intake, name="intake"),
     path("review/book/", views.book, name="book"),
 ]

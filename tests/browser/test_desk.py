@@ -77,6 +77,9 @@ def test_look_at_the_desk_and_a_request(page, asked):
         f"/review/requests/{asked.pk}/",
         "/review/findings/",
         "/review/rules/",
+        "/review/reports/",
+        "/review/reports/?from=2020-01-01&to=2019-01-01",
+        "/review/grants/",
     ]
     wrong = [each for path in paths for each in look(page, path, "desk")]
     page.context.clear_cookies()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 
-from ..guards import require, require_person
+from ..guards import require, require_going, require_person
 from ..models import Invitation, Letter, Membership, Partner, Role, User
 from ..permissions import Permission
 from .letters import write_letter
@@ -28,6 +28,7 @@ def hash_of(key: str) -> str:
 def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -> Invitation:
     """Offer a place in some roles to an address. An open invitation to the same address is replaced."""
     require(by, Permission.MEMBER_INVITE, partner)
+    require_going(partner)
     email = email.lower()
     if Membership.objects.current().filter(partner=partner, user__email=email).exists():
         raise Refused(f"{email} already belongs to {partner}.", field="email", given=email)
@@ -93,6 +94,7 @@ def accept_invitation(*, by: User, key: str) -> Membership:
     """Join an organisation in the roles that were offered."""
     require_person(by)
     invitation = open_invitation(by=by, key=key)
+    require_going(invitation.partner)
     if Membership.objects.current().filter(user=by, partner=invitation.partner).exists():
         raise Refused(f"You already belong to {invitation.partner}.")
     move(invitation, Invitation.Status.ACCEPTED)

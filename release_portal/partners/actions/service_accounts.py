@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
 
-from ..guards import require
+from ..guards import require, require_going
 from ..models import ApiToken, Membership, Partner, Role, User
 from ..models.user import SERVICE_DOMAIN
 from ..permissions import Permission
@@ -22,6 +22,7 @@ SERVICE_ROLES = ("researcher", "viewer")
 def create_service_account(*, by: User, partner: Partner, name: str, roles: Collection[Role]) -> User:
     """Make an account that acts by tokens alone: it has no password and gets no mail."""
     require(by, Permission.MEMBER_INVITE, partner)
+    require_going(partner)
     name = name.strip()
     if not name:
         raise Refused("Name the service account, such as “nightly study”.", field="name")

@@ -1,6 +1,9 @@
 """Requests as time brings them to each organisation, with their reviews and the grants that follow."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Model
 
 from release_portal.access.actions.requests import PROMISED, content_of
 from release_portal.access.models import (
@@ -259,11 +262,12 @@ def _write(world: World, stories: list[Story]) -> None:
     AccessRequest.objects.bulk_update([one for story in stories for one, _ in story.follows], ["previous"], 500)
     RequestItem.objects.bulk_update([one for story in stories for one, _ in story.replaces], ["replaces"], 500)
     Grant.objects.bulk_update([one for story in stories for one, _ in story.replaced], ["replaced_by"], 500)
-    sent = [request for story in stories for request in story.requests if request.submitted_at]
     world.add(
         [
             Submission(request=one, number=1, content=content_of(one), by=one.submitted_by, at=one.submitted_at)
-            for one in sent
+            for story in stories
+            for one in story.requests
+            if one.submitted_at
         ]
     )
 
@@ -288,11 +292,11 @@ def _tell_of(world: World, story: Story) -> None:
         for item in items:
             if item.status == RequestItem.Status.DECLINED and item.decided_at:
                 sentence = f"The request of {partner} for {item} was declined"
-                about = (request, partner, item.size)
-                world.happened(item.decided_at, "access.declined", sentence, *about, by=item.decided_by, item=item.pk)
+                told: dict[str, Any] = {"by": item.decided_by, "item": item.pk, "reason": item.reason_code}
+                world.happened(item.decided_at, "access.declined", sentence, request, partner, item.size, **told)
     for grant in story.grants:
-        about = (grant.request, grant, partner, grant.size)
         sentence = f"{grant.what} was granted to {partner}"
+        about: tuple[Model, ...] = (grant.request, grant, partner, grant.size)
         world.happened(grant.starts_at, "access.granted", sentence, *about, by=grant.granted_by, item=grant.item_id)
         if grant.ended_at and grant.status != Grant.Status.REPLACED:
             word = {"expired": "ended", "revoked": "was revoked"}[grant.status]
@@ -300,6 +304,5 @@ def _tell_of(world: World, story: Story) -> None:
             about = (grant, grant.request, partner, grant.size)
             world.happened(grant.ended_at, f"access.{grant.status}", sentence, *about, by=grant.ended_by)
     for suspension in story.suspensions:
-        grant = suspension.grant
-        sentence, at = f"The grant of {grant} was suspended", suspension.at
-        world.happened(at, "suspension.began", sentence, suspension, grant, partner, by=suspension.by)
+        sentence = f"The grant of {suspension.grant} was suspended"
+        world.happened(suspension.at, "suspension.began", sentence, suspension, partner, by=suspension.by)

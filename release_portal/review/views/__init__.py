@@ -3,6 +3,7 @@
 from .batches import batch, bulk
 from .desk import columns, desk, saved
 from .records import book, grants, intake, organisation, revoke
+from .reports import reports, reports_csv
 from .requests import access_request, claim, say
 from .rules import finding, findings, rule, rules
 from .suspensions import access_at, suspend, suspension, suspensions
@@ -21,6 +22,8 @@ __all__ = [
     "grants",
     "intake",
     "organisation",
+    "reports",
+    "reports_csv",
     "revoke",
     "rule",
     "rules",
