@@ -251,8 +251,10 @@ def report_of(period: Period, *, at: datetime) -> Report:
 
 
 def in_words(days: float) -> str:
-    """ "3.5 days", and "7.2 hours" where it is under a day."""
-    return f"{days:,.1f} days" if days >= 1 else f"{days * 24:.1f} hours"
+    """ "3.5 days"; "7.2 hours" where it is under a day, "12 min" where it is under an hour."""
+    if days >= 1:
+        return f"{days:,.1f} days"
+    return f"{days * 24:.1f} hours" if days * 24 >= 1 else f"{days * 24 * 60:.0f} min"
 
 
 def _rows(query: str, told: dict[str, datetime]) -> list[Row]:

@@ -253,7 +253,8 @@ def test_reports_ask_the_database_no_more_for_12_requests_than_for_1(clock, ada,
 
 
 @pytest.mark.parametrize(
-    ("days", "words"), [(3, "3.0 days"), (1, "1.0 days"), (0.25, "6.0 hours"), (1200, "1,200.0 days")]
+    ("days", "words"),
+    [(3, "3.0 days"), (1, "1.0 days"), (0.25, "6.0 hours"), (1 / 96, "15 min"), (1200, "1,200.0 days")],
 )
-def test_span_is_told_in_days_and_under_a_day_in_hours(days, words):
+def test_span_is_told_in_days_and_under_a_day_in_less(days, words):
     assert in_words(days) == words
