@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db.models import BooleanField, Case, F, FilteredRelation, Q, Value, When
 
+from release_portal.lib.prepared import Prepared
 from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
@@ -14,6 +16,18 @@ from release_portal.releases.models import ModelSize
 from .conditions import STEPS, SUSPENDED, conditions, situated
 from .models import Grant, Right
 from .words import Missing, Situation, missing_of
+
+COLUMNS = [field.attname for field in Grant._meta.concrete_fields]
+MARKS: Any = {  # what stands in the query for what each question tells
+    "at": datetime(1, 1, 1, 1, 1, 1, 1, tzinfo=UTC),
+    "partner": -7_001,
+    "size": -7_002,
+    "user": -7_003,
+    "tokens": -7_004,
+    "samples": -7_005,
+    "right": "-right-",
+    "purpose": "-purpose-",
+}
 
 
 @dataclass(frozen=True)
@@ -55,30 +69,17 @@ def decide(
     With `user`, also whether this person may submit for it; with `tokens` and `samples`, whether so many are left in
     the quota; with `purpose`, whether the grant allows it.
     """
-    rule = conditions(at=at, partner="", grant="its_grant__", tokens=tokens, samples=samples, purpose=purpose)
-    if user is not None:
-        rule["member"] = Q(pk__in=_partners_of(user, at))
-    held = Q(grants__size=size, grants__right=right)
-    rows = Partner.objects.filter(pk=partner.pk).annotate(its_grant=FilteredRelation("grants", condition=held))
-    rows = situated(rows, at=at, partner=F("pk"), size=Value(size.pk), right=Value(right), grant="its_grant__")
-    rows = rows.annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
-    columns = [field.attname for field in Grant._meta.concrete_fields]
-    row = (
-        rows.order_by(_in_its_time(at), F("its_grant__starts_at").desc())
-        .values(
-            *(f"holds_{name}" for name in rule),
-            **{f"its_{name}": F(f"its_grant__{name}") for name in columns},
-            **{f"step_{name}": F(name) for name in STEPS},
-        )[:1]
-        .get()
-    )
-    grant = _grant_of(row, columns, partner, size)
+    told = {"at": at, "partner": partner.pk, "size": size.pk, "right": str(right), "tokens": tokens, "samples": samples}
+    told |= {"user": user.pk} if user is not None else {}
+    told |= {"purpose": purpose} if purpose else {}
+    row = _query(with_user=user is not None, with_purpose=bool(purpose)).row(told)
+    grant = _grant_of(row, partner, size)
     situation = Situation(
         partner=partner,
         size=size,
         right=right,
         grant=grant,
-        holds={name: bool(row[f"holds_{name}"]) for name in rule},
+        holds={name.removeprefix("holds_"): holds for name, holds in row.items() if name.startswith("holds_")},
         steps={name: row[f"step_{name}"] for name in STEPS},
         tokens=tokens,
         samples=samples,
@@ -88,7 +89,29 @@ def decide(
     return Decision(not missing, grant, missing)
 
 
-def _partners_of(user: User, at: datetime) -> Any:
+@cache
+def _query(*, with_user: bool, with_purpose: bool) -> Prepared:
+    """The rule as one query, asked from an organisation: each condition, the grant, and the steps before the size."""
+    left_out = {"user": not with_user, "purpose": not with_purpose}
+    marks = {name: mark for name, mark in MARKS.items() if not left_out.get(name)}
+    at, size, right = marks["at"], marks["size"], marks["right"]
+    wanted = {name: marks.get(name, "") for name in ("tokens", "samples", "purpose")}
+    rule = conditions(at=at, partner="", grant="its_grant__", **wanted)
+    if with_user:
+        rule["member"] = Q(pk__in=_partners_of(marks["user"], at))
+    held = Q(grants__size=size, grants__right=right)
+    rows = Partner.objects.filter(pk=marks["partner"]).annotate(its_grant=FilteredRelation("grants", condition=held))
+    rows = situated(rows, at=at, partner=F("pk"), size=Value(size), right=Value(right), grant="its_grant__")
+    rows = rows.annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
+    rows = rows.order_by(_in_its_time(at), F("its_grant__starts_at").desc()).values(
+        *(f"holds_{name}" for name in rule),
+        **{f"its_{name}": F(f"its_grant__{name}") for name in COLUMNS},
+        **{f"step_{name}": F(name) for name in STEPS},
+    )
+    return Prepared.of(rows[:1], marks)
+
+
+def _partners_of(user: int, at: datetime) -> Any:
     """Those for which the person may submit at that time."""
     member = Membership.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=at), user=user, started_at__lte=at)
     return member.may(Permission.JOB_SUBMIT).values("partner")
@@ -106,10 +129,10 @@ def _truth(holds: Q) -> Case:
     return Case(When(holds, then=Value(True)), default=Value(False), output_field=BooleanField())
 
 
-def _grant_of(row: Mapping[str, Any], columns: list[str], partner: Partner, size: ModelSize) -> Grant | None:
+def _grant_of(row: Mapping[str, Any], partner: Partner, size: ModelSize) -> Grant | None:
     if row["its_id"] is None:
         return None
-    grant = Grant(**{name: row[f"its_{name}"] for name in columns})
+    grant = Grant(**{name: row[f"its_{name}"] for name in COLUMNS})
     grant._state.adding, grant._state.db = False, "default"
     grant.partner, grant.size = partner, size
     return grant
