@@ -100,7 +100,7 @@ class SizeFactory(DjangoModelFactory):
         model = ModelSize
 
     family = SubFactory(FamilyFactory)
-    name = Sequence(lambda n: f"{n + 1}M")
+    name = Sequence(lambda n: f"{n + 1}K")  # no size of the family that is there has such a name
     parameters = Sequence(lambda n: (n + 1) * 10**6)
     context_tokens = 1024
 

@@ -7,6 +7,7 @@ from django import forms
 
 from release_portal.partners.doors import PlainWords, refusals_on
 from release_portal.partners.models import Role
+from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
 from .actions.batches import CODES
@@ -154,14 +155,14 @@ class RuleForm(PlainWords, forms.Form):
     approvals = forms.IntegerField(label="Approvals needed", initial=1)
     roles = forms.ModelMultipleChoiceField(
         label="Whose approvals count",
-        queryset=Role.objects.filter(at_lab=True),
+        queryset=Role.objects.filter(at_lab=True, permissions__contains=[Permission.REQUEST_DECIDE]),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="None ticked: everybody who decides requests.",
     )
     veto_roles = forms.ModelMultipleChoiceField(
         label="Who can decline alone",
-        queryset=Role.objects.filter(at_lab=True),
+        queryset=Role.objects.filter(at_lab=True, permissions__contains=[Permission.REQUEST_DECIDE]),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="Otherwise as many declines as approvals are needed.",

@@ -1,11 +1,9 @@
 """A large made-up site: whole, consistent, repeatable, and not for production."""
 
-from datetime import timedelta
-
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -44,7 +42,9 @@ def test_filled_books_balance(filled):
         assert (grant.tokens_used, grant.tokens_reserved) == (used, 0)
         assert grant.samples_used == Completion.objects.finished().filter(job__grant=grant).count()
     assert not Job.objects.live().exists(), "no worker finds work in it"
-    assert not Job.objects.filter(submitted_at__gt=timezone.now() + timedelta(seconds=1)).exists()
+    assert not Job.objects.filter(ended_at__gt=timezone.now()).exists()
+    assert not Job.objects.filter(ended_at__gt=F("grant__ended_at")).exists()
+    assert not Job.objects.filter(status="stopped", grant__ended_at__isnull=True).exists()
 
 
 def test_filled_rows_are_in_states_that_the_verbs_lead_to(filled):
@@ -55,6 +55,8 @@ def test_filled_rows_are_in_states_that_the_verbs_lead_to(filled):
     assert not decided.filter(reviews__isnull=True).exists()
     assert not Grant.objects.filter(status="replaced", replaced_by__isnull=True).exists()
     assert not Grant.objects.filter(status="suspended", suspensions__isnull=True).exists()
+    assert not AccessRequest.objects.filter(kind="appeal", created_at__lt=F("previous__decided_at")).exists()
+    assert not RequestItem.objects.filter(status="waiting", reviews__isnull=False).exclude(size__name="1558M").exists()
     assert not AccessRequest.objects.sent().filter(submissions__isnull=True).exists()
 
 

@@ -185,7 +185,7 @@ def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
         raise Refused("Each right on a size is asked for once.", field="wanted")
     if given := next((one.tokens for one in wanted if not 0 <= one.tokens <= MOST_TOKENS), None):
         sentence = f"A quota has from 1 to {MOST_TOKENS:,} tokens; you gave {given:,}."
-        raise Refused(sentence, field="wanted", limit=MOST_TOKENS, given=given)
+        raise Refused(sentence, field="tokens_wanted", limit=MOST_TOKENS, given=given)
     kept = {(item.size_id, item.right): item for item in request.items.exclude(status=RequestItem.Status.DROPPED)}
     for key, item in kept.items():
         if key not in keys and item.status in (RequestItem.Status.ASKED, RequestItem.Status.WAITING):

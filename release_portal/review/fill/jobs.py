@@ -1,12 +1,12 @@
 """Jobs under the grants, all of them ended, with their prompts and texts."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Sum
 
 from agreements.models import Agreement
-from release_portal.access.models import Grant, Right
+from release_portal.access.models import Grant, Right, Suspension
 from release_portal.jobs.models import Completion, Job, Prompt
 from release_portal.partners.models import Membership, User
 
@@ -16,6 +16,7 @@ from .world import BATCH, World
 Status = Job.Status
 Row = tuple[Job, list[tuple[Prompt, Completion]]]
 ENDS = {Status.FINISHED: 88, Status.CANCELLED: 6, Status.FAILED: 3, Status.STOPPED: 3}
+LONGEST = timedelta(minutes=15)  # that a job takes
 REASONS = {
     Status.FAILED: "Part of this job was tried 3 times and did not end.",
     Status.STOPPED: "The grant that allowed this job has ended.",
@@ -32,9 +33,14 @@ def fill_jobs(world: World, grants: list[Grant], number: int) -> None:
     people = {member.partner_id: member.user for member in members}
     agreements = {agreement.partner_id: agreement for agreement in Agreement.objects.filter(partner__in=people)}
     left = {grant.pk: grant.token_quota for grant in usable}
+    stops = dict(Suspension.objects.filter(grant__in=usable).values_list("grant", "begins_at"))
+    until = {grant.pk: min(grant.ended_at or world.at, stops.get(grant.pk) or world.at, world.at) for grant in usable}
     for start in range(0, number, BATCH):
         chosen = world.random.choices(usable, k=min(BATCH, number - start))
-        batch = [_job(world, grant, people[grant.partner_id], agreements[grant.partner_id], left) for grant in chosen]
+        batch = [
+            _job(world, grant, people[grant.partner_id], agreements[grant.partner_id], left, until[grant.pk])
+            for grant in chosen
+        ]
         world.add([job for job, _ in batch])
         prompts = [prompt for _, texts in batch for prompt, _ in texts]
         world.add(prompts)
@@ -44,15 +50,16 @@ def fill_jobs(world: World, grants: list[Grant], number: int) -> None:
     _charge()
 
 
-def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dict[int, int]) -> Row:
+def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dict[int, int], until: datetime) -> Row:
     random = world.random
     longest = random.choice([16, 32, 64])
     sequences = random.randint(1, 3)
     affordable = left[grant.pk] >= sequences * longest
     status = random.choices(list(ENDS), list(ENDS.values()))[0] if affordable else Status.CANCELLED
+    if status == Status.STOPPED and grant.status not in (Grant.Status.REVOKED, Grant.Status.EXPIRED):
+        status = Status.FINISHED
     done = sequences if status == Status.FINISHED else random.randint(0, sequences - 1) * affordable
-    at = world.between(grant.starts_at, min(grant.ended_at or world.at, world.at))
-    ended = at + timedelta(seconds=random.randint(4, 900))
+    at, ended = _times(world, grant.starts_at, until, stopped=status == Status.STOPPED)
     job = Job(
         id=uuid.UUID(int=random.getrandbits(128), version=4),
         name=random.choice(["", "", "Readers, round one", "Occupations", "Long texts", "Detector baseline"]),
@@ -74,7 +81,7 @@ def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dic
         prompts_count=sequences,
         sequences=sequences,
         texts_done=done,
-        started_at=at + timedelta(seconds=2),
+        started_at=at + (ended - at) / 20,
         ended_at=ended,
         end_reason=REASONS.get(status, ""),
     )
@@ -86,6 +93,14 @@ def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dic
     word = {"finished": "finished", "failed": "failed", "cancelled": "was cancelled", "stopped": "was stopped"}[status]
     world.happened(ended, f"job.{status}", f"Job “{job}” {word}", job, grant.partner, grant.size, by=None)
     return job, texts
+
+
+def _times(world: World, start: datetime, until: datetime, *, stopped: bool) -> tuple[datetime, datetime]:
+    """When a job began and ended, while its grant could be used; the end of the grant is what stops one."""
+    if stopped:
+        return world.between(max(start, until - LONGEST), until), until
+    at = world.between(start, until)
+    return at, world.between(at, min(at + LONGEST, until))
 
 
 def _text(world: World, job: Job, index: int, done: bool, longest: int) -> tuple[Prompt, Completion]:

@@ -1,9 +1,6 @@
 """Requests as time brings them to each organisation, with their reviews and the grants that follow."""
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
-
-from django.db.models import Model
 
 from release_portal.access.actions.requests import PROMISED, content_of
 from release_portal.access.models import (
@@ -22,12 +19,13 @@ from release_portal.access.models import (
 )
 from release_portal.access.terms import Terms
 
+from .events import tell_of
 from .organisations import Home
 from .words import REASONS, STUDIES, TEAMS
 from .world import World
 
 Status, Kind = AccessRequest.Status, AccessRequest.Kind
-RECENT = timedelta(days=45)
+RECENT = timedelta(days=40)
 QUOTAS = (50_000, 200_000, 1_000_000, 5_000_000)
 Key = tuple[int, str]
 
@@ -47,22 +45,23 @@ class Story:
         self.replaced: list[tuple[Grant, Grant]] = []
         self._held: dict[Key, Grant] = {}
         self._waiting: set[Key] = set()
-        self._later: dict[int, AccessRequest] = {}
+        self._declined: tuple[AccessRequest, list[Key]] | None = None
 
     def ask(self, at: datetime) -> None:
         """One more request, sent at that time."""
         items = self._items()
         held = next((self._held[key] for key in items if key in self._held and self._held[key].ends_at > at), None)
-        kind, followed = Kind.NEW, self._later.pop(0, None)
+        kind, followed = Kind.NEW, self._appealed(at)
         if held:
             kind = self.random.choice([Kind.RENEWAL, Kind.AMENDMENT])
             items = [(held.size_id, held.right)]
-        elif followed and self.random.random() < 0.3:
-            kind = Kind.APPEAL
+        elif followed:
+            kind, items = Kind.APPEAL, followed[1]
         status = self._status(at, items)
         request = self._request(at, kind, status)
         if followed and kind == Kind.APPEAL:
-            self.follows.append((request, followed))
+            self.follows.append((request, followed[0]))
+            self._declined = None
         rows = [self._item(request, key) for key in items]
         if held:
             self.replaces.append((rows[0], held))
@@ -88,6 +87,12 @@ class Story:
             elif chance < 0.1:
                 grant.status = Grant.Status.SUSPENDED
                 self.suspensions.append(self._suspension(grant))
+
+    def _appealed(self, at: datetime) -> tuple[AccessRequest, list[Key]] | None:
+        """The last request of which something was declined before that time, now and then."""
+        last = self._declined
+        decided = last and last[0].kind != Kind.APPEAL and last[0].decided_at
+        return last if decided and decided < at and self.random.random() < 0.3 else None
 
     def _items(self) -> list[Key]:
         """Sizes and rights, smaller sizes more often."""
@@ -157,15 +162,15 @@ class Story:
             for item in items:
                 item.status = RequestItem.Status.WAITING
                 self._waiting.add((item.size_id, item.right))
-                if self.random.random() < 0.15:
+                if item.size_id in self.world.for_two and self.random.random() < 0.5:
                     self._review(item, self.world.at, grants=True)
         elif request.status == Status.DECIDED and request.submitted_at:
             at = self.world.between(request.submitted_at, min(request.submitted_at + 1.4 * PROMISED, self.world.at))
             request.decided_by, request.decided_at = self.random.choice(self.world.reviewers), at
             request.revision = 2
-            granted = [self._decide(item, at, held) for item in items]
-            if not all(granted):
-                self._later[0] = request
+            declined = [(item.size_id, item.right) for item in items if not self._decide(item, at, held)]
+            if declined:
+                self._declined = (request, declined)
 
     def _decide(self, item: RequestItem, at: datetime, held: Grant | None) -> bool:
         grants = self.random.random() < 0.72
@@ -177,20 +182,24 @@ class Story:
         item.status = RequestItem.Status.GRANTED if grants else RequestItem.Status.DECLINED
         if not grants:
             item.reason_code, item.reason = self.random.choice(DeclineReason.values), self.random.choice(REASONS)
+        if grants and item.size_id in self.world.for_two:
+            self._review(item, at, grants=True, second=True)
         terms = self._review(item, at, grants=grants)
         if terms:
             self._give(item, terms, at, old if old and old.ends_at > at else None)
         return grants
 
-    def _review(self, item: RequestItem, at: datetime, *, grants: bool) -> Terms | None:
+    def _review(self, item: RequestItem, at: datetime, *, grants: bool, second: bool = False) -> Terms | None:
         asked = item.request
+        others = [one for one in self.world.reviewers if one != asked.decided_by]
+        reviewer = asked.decided_by if asked.decided_by and not second else self.random.choice(others)
         ends = max(asked.until_wanted or at.date(), at.date() + timedelta(days=30))
         quota = item.tokens_wanted // self.random.choice([1, 1, 2]) if item.right == Right.GENERATION else 0
         terms = Terms(ends, quota, purposes=tuple(asked.purposes)) if grants else None
         self.reviews.append(
             Review(
                 item=item,
-                reviewer=asked.decided_by or self.random.choice(self.world.reviewers),
+                reviewer=reviewer,
                 verdict=Review.Verdict.APPROVE if terms else Review.Verdict.DECLINE,
                 terms=terms.to_json() if terms else None,
                 reason_code=item.reason_code,
@@ -243,7 +252,7 @@ def fill_requests(world: World, homes: list[Home], number: int) -> list[Grant]:
         story.settle()
     _write(world, stories)
     for story in stories:
-        _tell_of(world, story)
+        tell_of(world, story.home, story.requests, story.items, story.grants, story.suspensions)
     world.tell(f"requests: {number:,}")
     return [grant for story in stories for grant in story.grants]
 
@@ -270,39 +279,3 @@ def _write(world: World, stories: list[Story]) -> None:
             if one.submitted_at
         ]
     )
-
-
-def _tell_of(world: World, story: Story) -> None:
-    """The events of one organisation's requests and grants."""
-    partner = story.home.partner
-    for request in story.requests:
-        items = [item for item in story.items if item.request is request]
-        names = ", ".join(str(item) for item in items)
-        sizes = [item.size for item in items]
-        if request.submitted_at:
-            sentence, by = f"{partner} requested {names}", request.submitted_by
-            world.happened(request.submitted_at, "access.requested", sentence, request, partner, *sizes, by=by)
-        if request.returned_at:
-            sentence, by = "The request was returned for changes", request.returned_by
-            world.happened(request.returned_at, "access.returned", sentence, request, partner, by=by)
-        if request.status == Status.WITHDRAWN:
-            at = world.between(request.created_at, min(request.created_at + PROMISED, world.at))
-            by = story.home.investigator
-            world.happened(at, "access.withdrawn", "The request was withdrawn", request, partner, by=by)
-        for item in items:
-            if item.status == RequestItem.Status.DECLINED and item.decided_at:
-                sentence = f"The request of {partner} for {item} was declined"
-                told: dict[str, Any] = {"by": item.decided_by, "item": item.pk, "reason": item.reason_code}
-                world.happened(item.decided_at, "access.declined", sentence, request, partner, item.size, **told)
-    for grant in story.grants:
-        sentence = f"{grant.what} was granted to {partner}"
-        about: tuple[Model, ...] = (grant.request, grant, partner, grant.size)
-        world.happened(grant.starts_at, "access.granted", sentence, *about, by=grant.granted_by, item=grant.item_id)
-        if grant.ended_at and grant.status != Grant.Status.REPLACED:
-            word = {"expired": "ended", "revoked": "was revoked"}[grant.status]
-            sentence = f"The grant of {grant.what} to {partner} {word}"
-            about = (grant, grant.request, partner, grant.size)
-            world.happened(grant.ended_at, f"access.{grant.status}", sentence, *about, by=grant.ended_by)
-    for suspension in story.suspensions:
-        sentence = f"The grant of {suspension.grant} was suspended"
-        world.happened(suspension.at, "suspension.began", sentence, suspension, partner, by=suspension.by)

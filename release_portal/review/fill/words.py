@@ -15,15 +15,26 @@ SIDES = ("", " North", " South", " East", " West", " Upper", " Lower", " Old", "
 COUNTRIES = _list("SE NO GB DE FR IN KE BR JP CA US NG PL KR AU")
 GIVEN = _list("Ada Ben Cleo Dana Emil Fay Gus Hana Ivo June Kofi Lena Milo Nora Omar Pia")
 FAMILY = _list("Lowell Hart Reyes Sund Okoye Brandt Ito Silva Novak Berg Khan Moreau Adler Osei Lind Park")
-STUDIES = (
-    "We measure how well readers tell generated news from written news, and how that changes with the size.",
-    "We compare detectors on texts of each size, sampled at several temperatures, against texts by people.",
-    "We look for bias in continuations that name occupations, places and faiths, with 200 prompts each.",
-    "We search generated texts for personal data and for long passages of the training set.",
-    "We study repetition, coherence and the use of pronouns in long texts, by hand and by rule.",
-    "We teach a course on language models; students probe a size and report what it does and does not do.",
-    "We study how the model could be misused for spam and reviews, and which safeguards hold.",
+AIMS = (
+    "We measure how well readers tell generated news from written news",
+    "We compare detectors of generated text with one another",
+    "We look for bias in continuations that name occupations, places and faiths",
+    "We search generated texts for personal data and for long passages of the training set",
+    "We study repetition, coherence and the use of pronouns in long texts",
+    "We teach a course on language models, whose students probe a size",
+    "We study how the model could be misused for spam and reviews, and which safeguards hold",
+    "We count errors of fact in summaries of public reports",
 )
+WAYS = ("by hand", "by rule", "with 200 prompts each", "at several temperatures", "against texts by people", "in pairs")
+ENDS = (
+    "The results are compared with the size before it.",
+    "Texts stay on our servers and are deleted after a year.",
+    "A preprint and the code follow.",
+    "An ethics board has seen the plan.",
+    "Annotators are told what they read.",
+    "We report every month.",
+)
+STUDIES = tuple(f"{aim}, {way}. {end}" for aim in AIMS for way in WAYS for end in ENDS)
 TEAMS = ("Two researchers and a doctoral student.", "One group of six, all employed here.", "", "Eight annotators.")
 REASONS = (
     "Begin with the smaller size and report what you find.",

@@ -6,7 +6,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from django.db import models
+from django.db import models, reset_queries
 
 from agreements.models import AgreementVersion
 from release_portal.audit.models import Event, key_of
@@ -29,6 +29,7 @@ class World:
         if not self.sizes or version is None:
             raise Refused("There are no sizes and no agreement yet. Run `manage.py first_records` first.")
         self.version = version
+        self.for_two = {size.pk for size in self.sizes if size.is_largest()}
         self.reviewers = [self._reviewer(name) for name in REVIEWERS]
         self._events: list[tuple[datetime, str, str, User | None, list[str], dict[str, Any]]] = []
 
@@ -54,7 +55,7 @@ class World:
         """Write rows in batches, and tell how far that is."""
         rows, done = iter(rows), 0
         while batch := list(islice(rows, BATCH)):
-            type(batch[0])._base_manager.bulk_create(batch)
+            self.add(batch)
             done += len(batch)
             if done % (10 * BATCH) == 0 or done == total:
                 self.tell(f"{things}: {done:,} of {total:,}")
@@ -64,6 +65,7 @@ class World:
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             type(batch[0])._base_manager.bulk_create(batch)
+            reset_queries()  # where DEBUG is on, Django keeps the text of each
 
     def _reviewer(self, name: str) -> User:
         email = f"{name.split()[0].lower()}@lab.example"
