@@ -9,8 +9,8 @@ from django.utils import timezone
 from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
 
-from release_portal.access.api.shapes import Word
 from release_portal.access.models import Grant, Right
+from release_portal.lib.shapes import Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner

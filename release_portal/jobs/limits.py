@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from release_portal.lib.states import Refused
+from release_portal.lib.text import flaw_of
 
 MOST_PROMPTS = 50_000
 MOST_SEQUENCES = 250_000
@@ -70,10 +71,8 @@ def check_text(field: str, label: str, noun: str, text: str, longest: int) -> No
             limit=longest,
             given=len(text),
         )
-    if "\0" in text:
-        raise Refused(f"{label} contains a null character, which no text has.", field=field)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refused(f"{label} contains half a character, which no text has.", field=field)
+    if flaw := flaw_of(text):
+        raise Refused(f"{label} contains {flaw}, which no text has.", field=field)
 
 
 def check_prompts(prompts: list[str]) -> None:

@@ -1,6 +1,6 @@
 """A query that is written once and asked many times with other parameters.
 
-Django writes the SQL of a query anew each time. Of a query with hundreds of expressions that takes ten times as long as
+Django writes the SQL of a query anew each time; of one with hundreds of expressions that takes far longer than
 PostgreSQL takes to answer it.
 """
 

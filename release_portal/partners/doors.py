@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.contrib import messages
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -34,6 +35,17 @@ def refusals_on(form: BaseForm) -> Iterator[None]:
         raise
     except Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
+
+
+@contextmanager
+def refusals_told(request: HttpRequest) -> Iterator[None]:
+    """A refusal by the verb becomes a message on the next page, where a form has no field for it."""
+    try:
+        yield
+    except Forbidden:
+        raise
+    except Refused as refused:
+        messages.warning(request, refused.sentence)
 
 
 class PlainWords(BaseForm):

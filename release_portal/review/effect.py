@@ -27,6 +27,11 @@ class Effect:
     readers: int
 
     @property
+    def jobs_more(self) -> int:
+        """How many jobs are concerned besides those that are shown."""
+        return self.jobs_count - len(self.jobs)
+
+    @property
     def done(self) -> int:
         return sum(result.done for result in self.results)
 
@@ -52,7 +57,7 @@ def effect_of(batch: Batch, *, by: User) -> Effect:
 
 def _partners_of(batch: Batch) -> list[Partner]:
     keys = [pk for pk, _ in batch.rows]
-    rows = "access_requests" if batch.verb in Batch.ON_REQUESTS else "grants"
+    rows = {"request": "access_requests", "grant": "grants"}[Batch.Verb(batch.verb).thing]
     return list(Partner.objects.filter(**{f"{rows}__in": keys}).distinct())
 
 

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.browser
 
 FOLDER = os.environ.get("SCREENSHOTS")
 
+WAYS = [(1280, "light"), (390, "dark"), *([(1280, "dark"), (390, "light")] if FOLDER else [])]
+
 PUBLIC = [
     "/",
     "/families/gpt2/",
@@ -52,7 +54,7 @@ LONG = "To see how a longer purpose looks on the page of a reviewer. " * 12
 def look(page: Page, path: str, who: str) -> list[str]:
     """Look at one page in every way; returns what is wrong with it."""
     wrong = []
-    for width, theme in [(1280, "light"), (390, "dark"), *([(1280, "dark"), (390, "light")] if FOLDER else [])]:
+    for width, theme in WAYS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         page.goto(path)

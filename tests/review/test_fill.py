@@ -1,5 +1,7 @@
 """A large made-up site: whole, consistent, repeatable, and not for production."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -53,11 +55,20 @@ def test_filled_rows_are_in_states_that_the_verbs_lead_to(filled):
     assert set(decided.values_list("status", flat=True)) == {"granted", "declined"}
     assert not decided.filter(status="granted", grant__isnull=True).exists()
     assert not decided.filter(reviews__isnull=True).exists()
+    for item in RequestItem.objects.filter(status="granted", size__name="1558M"):
+        first, second = item.reviews.standing()
+        assert first.reviewer != second.reviewer
+        assert first.terms == second.terms
     assert not Grant.objects.filter(status="replaced", replaced_by__isnull=True).exists()
     assert not Grant.objects.filter(status="suspended", suspensions__isnull=True).exists()
     assert not AccessRequest.objects.filter(kind="appeal", created_at__lt=F("previous__decided_at")).exists()
     assert not RequestItem.objects.filter(status="waiting", reviews__isnull=False).exclude(size__name="1558M").exists()
     assert not AccessRequest.objects.sent().filter(submissions__isnull=True).exists()
+
+
+def test_filled_past_answers_who_could_use_what(filled):
+    grant = Grant.objects.filter(status="expired", ends_at__lt=timezone.now() - timedelta(days=1)).first()
+    assert Grant.objects.in_force(at=grant.ends_at - timedelta(hours=1)).filter(pk=grant.pk).exists()
 
 
 def test_filled_book_is_in_the_order_of_time(filled):

@@ -64,11 +64,10 @@ def stage_batch(
         raise Refused("Choose what to do from the list.", field="verb", given=verb)
     chosen = Batch.Verb(verb)
     require(by, PERMISSIONS[chosen])
-    things = "request" if chosen in Batch.ON_REQUESTS else "grant"
     if not rows:
-        raise Refused(f"Choose one {things} at least.", field="rows")
+        raise Refused(f"Choose one {chosen.thing} at least.", field="rows")
     if len(rows) > MOST_ROWS:
-        sentence = f"A batch takes at most {MOST_ROWS} {things}s; you chose {len(rows)}."
+        sentence = f"A batch takes at most {MOST_ROWS} {chosen.thing}s; you chose {len(rows)}."
         raise Refused(sentence, field="rows", limit=MOST_ROWS, given=len(rows))
     if chosen in CODES and reason_code not in CODES[chosen].values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
@@ -117,7 +116,7 @@ def tried(*, by: User, batch: Batch) -> Iterator[list[Result]]:
 
 
 def _result(batch: Batch, pk: int, seen: int | None, *, by: User) -> Result:
-    on_requests = batch.verb in Batch.ON_REQUESTS
+    on_requests = Batch.Verb(batch.verb).thing == "request"
     rows = AccessRequest.objects.sent().with_items() if on_requests else Grant.objects.latest_first()
     row: Any = rows.filter(pk=pk).first()
     if row is None:

@@ -17,7 +17,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
 from ..models import AccessRequest, Grant, Purpose, Remark, RequestItem, Right, Submission
-from ..terms import MOST_TOKENS, check_end, check_tokens
+from ..terms import check_end, check_tokens
 
 PROMISED = timedelta(days=10)
 SHORTEST_PURPOSE = 20  # characters
@@ -183,9 +183,9 @@ def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
     keys = [(one.size.pk, one.right) for one in wanted]
     if len(set(keys)) < len(keys):
         raise Refused("Each right on a size is asked for once.", field="wanted")
-    if given := next((one.tokens for one in wanted if not 0 <= one.tokens <= MOST_TOKENS), None):
-        sentence = f"A quota has from 1 to {MOST_TOKENS:,} tokens; you gave {given:,}."
-        raise Refused(sentence, field="tokens_wanted", limit=MOST_TOKENS, given=given)
+    for one in wanted:
+        if one.tokens:  # a draft may leave it out
+            check_tokens("tokens_wanted", one.right, one.tokens)
     kept = {(item.size_id, item.right): item for item in request.items.exclude(status=RequestItem.Status.DROPPED)}
     for key, item in kept.items():
         if key not in keys and item.status in (RequestItem.Status.ASKED, RequestItem.Status.WAITING):

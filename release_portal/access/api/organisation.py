@@ -8,6 +8,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
+from release_portal.lib.shapes import Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
@@ -15,7 +16,7 @@ from release_portal.releases.models import ModelSize
 from .. import actions
 from ..models import Right
 from ..rule import decide
-from .shapes import MissingOut, Word, partner_of, size_named
+from .shapes import MissingOut, partner_of, size_named
 
 router = Router(tags=["access"])
 

@@ -8,12 +8,13 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
+from release_portal.lib.shapes import Word
 from release_portal.partners.doors import SignedIn
 
 from .. import actions
 from ..models import AccessRequest, Grant, Purpose, RequestItem, Right
 from ..rule import decide
-from .shapes import MissingOut, TermsOut, Word, partner_of, size_named
+from .shapes import MissingOut, TermsOut, partner_of, size_named
 
 router = Router(tags=["access"])
 

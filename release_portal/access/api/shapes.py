@@ -1,32 +1,14 @@
-"""What the operations of this room share: words, what is missing, and things of one's own organisations."""
+"""What the operations of this room share: what is missing, terms, and things of one's own organisations."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import datetime
 
 from django.shortcuts import get_object_or_404
 from ninja import Field, Schema
-from pydantic import AfterValidator
 
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
-
-
-def _plain(text: str) -> str:
-    """Refuse what no text has, before it reaches a query."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("it contains a null character or half a character, which no text has")
-    return text
-
-
-def _in_utc(moment: datetime) -> datetime:
-    """A moment told without a zone is in UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-Word = Annotated[str, AfterValidator(_plain)]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class MissingOut(Schema):

@@ -46,6 +46,11 @@ class Batch(Stateful):
         RESUME = "resume", "Resume"
         REVOKE = "revoke", "Revoke"
 
+        @property
+        def thing(self) -> str:
+            """What a row is: a request or a grant."""
+            return "request" if self in Batch.ON_REQUESTS else "grant"
+
     class Status(models.TextChoices):
         STAGED = "staged", "Staged"
         APPLIED = "applied", "Applied"
@@ -69,8 +74,8 @@ class Batch(Stateful):
         constraints = [together("applied_by", "applied_at")]
 
     def __str__(self) -> str:
-        things = "request" if self.verb in self.ON_REQUESTS else "grant"
-        return f"{self.get_verb_display()}: {len(self.rows)} {things}{'' if len(self.rows) == 1 else 's'}"
+        thing = Batch.Verb(self.verb).thing
+        return f"{self.get_verb_display()}: {len(self.rows)} {thing}{'' if len(self.rows) == 1 else 's'}"
 
     def get_absolute_url(self) -> str:
         return reverse("review:batch", args=[self.pk])

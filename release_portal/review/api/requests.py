@@ -12,10 +12,10 @@ from ninja.pagination import paginate
 from release_portal.access import actions as access
 from release_portal.access.actions import Answer
 from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, RequestOut, RequestSummary
-from release_portal.access.api.shapes import Word
 from release_portal.access.models import AccessRequest, Purpose, RequestItem
 from release_portal.access.tally import tally_of
 from release_portal.access.terms import Terms
+from release_portal.lib.shapes import Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission

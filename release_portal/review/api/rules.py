@@ -10,8 +10,9 @@ from ninja.pagination import paginate
 
 from release_portal.access import actions as access
 from release_portal.access.api.organisation import FindingOut
-from release_portal.access.api.shapes import Moment, Word, size_named
+from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Finding, SizeRule
+from release_portal.lib.shapes import Moment, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
 

@@ -11,6 +11,7 @@ from random import Random
 from django.db import transaction
 
 from .jobs import fill_jobs
+from .openings import open_before
 from .organisations import fill_organisations
 from .requests import fill_requests
 from .world import World
@@ -20,6 +21,7 @@ from .world import World
 def fill(*, organisations: int, requests: int, jobs: int, seed: int, at: datetime, tell: Callable[[str], None]) -> None:
     """Add so many of each, all or nothing. The same seed gives the same site, up to its moment `at`."""
     world = World(Random(seed), at, tell)  # noqa: S311 - chance, not secrets
+    open_before(world)
     homes = fill_organisations(world, organisations)
     grants = fill_requests(world, homes, requests)
     fill_jobs(world, grants, jobs)

@@ -16,6 +16,8 @@ from .world import BATCH, World
 Status = Job.Status
 Row = tuple[Job, list[tuple[Prompt, Completion]]]
 ENDS = {Status.FINISHED: 88, Status.CANCELLED: 6, Status.FAILED: 3, Status.STOPPED: 3}
+NAMES = ("", "", "Readers, round one", "Occupations", "Long texts", "Detector baseline")
+SAMPLING = {"samples": 1, "temperature": 1.0, "top_k": 40, "top_p": 1.0}
 LONGEST = timedelta(minutes=15)  # that a job takes
 REASONS = {
     Status.FAILED: "Part of this job was tried 3 times and did not end.",
@@ -52,17 +54,14 @@ def fill_jobs(world: World, grants: list[Grant], number: int) -> None:
 
 def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dict[int, int], until: datetime) -> Row:
     random = world.random
-    longest = random.choice([16, 32, 64])
-    sequences = random.randint(1, 3)
+    longest, sequences = random.choice([16, 32, 64]), random.randint(1, 3)
     affordable = left[grant.pk] >= sequences * longest
-    status = random.choices(list(ENDS), list(ENDS.values()))[0] if affordable else Status.CANCELLED
-    if status == Status.STOPPED and grant.status not in (Grant.Status.REVOKED, Grant.Status.EXPIRED):
-        status = Status.FINISHED
+    status = _status(world, grant, affordable)
     done = sequences if status == Status.FINISHED else random.randint(0, sequences - 1) * affordable
     at, ended = _times(world, grant.starts_at, until, stopped=status == Status.STOPPED)
     job = Job(
         id=uuid.UUID(int=random.getrandbits(128), version=4),
-        name=random.choice(["", "", "Readers, round one", "Occupations", "Long texts", "Detector baseline"]),
+        name=random.choice(NAMES),
         partner=grant.partner,
         grant=grant,
         agreement=agreement,
@@ -71,11 +70,7 @@ def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dic
         submitted_at=at,
         idempotency_key=str(random.getrandbits(64)),
         purpose=grant.purposes[0],
-        samples=1,
         max_new_tokens=longest,
-        temperature=1.0,
-        top_k=40,
-        top_p=1.0,
         seed=random.getrandbits(31),
         status=status,
         prompts_count=sequences,
@@ -84,15 +79,27 @@ def _job(world: World, grant: Grant, user: User, agreement: Agreement, left: dic
         started_at=at + (ended - at) / 20,
         ended_at=ended,
         end_reason=REASONS.get(status, ""),
+        **SAMPLING,
     )
     texts = [_text(world, job, index, index < done, longest) for index in range(sequences)]
     job.tokens_done = sum(text.tokens or 0 for _, text in texts)
     left[grant.pk] -= job.tokens_done
-    by = job.submitted_by
-    world.happened(at, "job.submitted", f"{grant.partner} submitted “{job}”", job, grant.partner, grant.size, by=by)
-    word = {"finished": "finished", "failed": "failed", "cancelled": "was cancelled", "stopped": "was stopped"}[status]
-    world.happened(ended, f"job.{status}", f"Job “{job}” {word}", job, grant.partner, grant.size, by=None)
+    _tell_of(world, job)
     return job, texts
+
+
+def _status(world: World, grant: Grant, affordable: bool) -> Job.Status:
+    status = world.random.choices(list(ENDS), list(ENDS.values()))[0] if affordable else Status.CANCELLED
+    ended = grant.status in (Grant.Status.REVOKED, Grant.Status.EXPIRED)
+    return Status.FINISHED if status == Status.STOPPED and not ended else status
+
+
+def _tell_of(world: World, job: Job) -> None:
+    about, began, ended = (job, job.partner, job.size), job.submitted_at, job.ended_at or world.at
+    word = {"finished": "finished", "failed": "failed", "cancelled": "was cancelled", "stopped": "was stopped"}
+    world.happened(began, "job.submitted", f"{job.partner} submitted “{job}”", *about, by=job.submitted_by)
+    by = job.submitted_by if job.status == Status.CANCELLED else None
+    world.happened(ended, f"job.{job.status}", f"Job “{job}” {word[job.status]}", *about, by=by)
 
 
 def _times(world: World, start: datetime, until: datetime, *, stopped: bool) -> tuple[datetime, datetime]:

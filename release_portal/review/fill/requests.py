@@ -18,6 +18,7 @@ from release_portal.access.models import (
     Suspension,
 )
 from release_portal.access.terms import Terms
+from release_portal.partners.models import User
 
 from .events import tell_of
 from .organisations import Home
@@ -26,6 +27,7 @@ from .world import World
 
 Status, Kind = AccessRequest.Status, AccessRequest.Kind
 RECENT = timedelta(days=40)
+USE = "We generated texts and read them; a report follows."
 QUOTAS = (50_000, 200_000, 1_000_000, 5_000_000)
 Key = tuple[int, str]
 
@@ -75,11 +77,8 @@ class Story:
                 continue
             chance = self.random.random()
             if grant.ends_at <= self.world.at:
-                grant.status, grant.ended_at, grant.end_reason = (
-                    Grant.Status.EXPIRED,
-                    grant.ends_at,
-                    "Its time was over.",
-                )
+                grant.status, grant.ended_at = Grant.Status.EXPIRED, grant.ends_at
+                grant.end_reason = "Its time was over."
             elif chance < 0.05:
                 grant.status, grant.ended_at = Grant.Status.REVOKED, self.world.between(grant.starts_at, self.world.at)
                 grant.ended_by, grant.end_code = grant.granted_by, self.random.choice(RevokeReason.values)
@@ -119,9 +118,7 @@ class Story:
             team=random.choice(TEAMS),
             ethics_reference=random.choice(["", f"2026/{random.randint(10, 999)}"]),
             until_wanted=(at + timedelta(days=random.randint(90, 365))).date(),
-            use_summary=""
-            if kind in (Kind.NEW, Kind.APPEAL)
-            else "We generated texts and read them; a report follows.",
+            use_summary=USE if kind in (Kind.RENEWAL, Kind.AMENDMENT) else "",
             grounds="The smaller size was not enough for our readers." if kind == Kind.APPEAL else "",
             status=status,
             created_by=home.investigator,
@@ -163,7 +160,8 @@ class Story:
                 item.status = RequestItem.Status.WAITING
                 self._waiting.add((item.size_id, item.right))
                 if item.size_id in self.world.for_two and self.random.random() < 0.5:
-                    self._review(item, self.world.at, grants=True)
+                    reviewer = self.random.choice(self.world.reviewers)
+                    self._review(item, self.world.at, reviewer, self._terms(item, self.world.at))
         elif request.status == Status.DECIDED and request.submitted_at:
             at = self.world.between(request.submitted_at, min(request.submitted_at + 1.4 * PROMISED, self.world.at))
             request.decided_by, request.decided_at = self.random.choice(self.world.reviewers), at
@@ -174,40 +172,41 @@ class Story:
 
     def _decide(self, item: RequestItem, at: datetime, held: Grant | None) -> bool:
         grants = self.random.random() < 0.72
-        key = (item.size_id, item.right)
-        old = self._held.get(key)
+        old = self._held.get((item.size_id, item.right))
         if old and old.ends_at > at and (old is not held or old.starts_at >= at):
             grants = False
         item.decided_by, item.decided_at = item.request.decided_by, at
-        item.status = RequestItem.Status.GRANTED if grants else RequestItem.Status.DECLINED
         if not grants:
+            item.status = RequestItem.Status.DECLINED
             item.reason_code, item.reason = self.random.choice(DeclineReason.values), self.random.choice(REASONS)
-        if grants and item.size_id in self.world.for_two:
-            self._review(item, at, grants=True, second=True)
-        terms = self._review(item, at, grants=grants)
-        if terms:
-            self._give(item, terms, at, old if old and old.ends_at > at else None)
-        return grants
+            self._review(item, at, item.decided_by, None)
+            return False
+        item.status, terms = RequestItem.Status.GRANTED, self._terms(item, at)
+        if item.size_id in self.world.for_two:
+            others = [one for one in self.world.reviewers if one != item.decided_by]
+            self._review(item, at, self.random.choice(others), terms)
+        self._review(item, at, item.decided_by, terms)
+        self._give(item, terms, at, old if old and old.ends_at > at else None)
+        return True
 
-    def _review(self, item: RequestItem, at: datetime, *, grants: bool, second: bool = False) -> Terms | None:
+    def _terms(self, item: RequestItem, at: datetime) -> Terms:
+        """What was asked, or half of its tokens."""
         asked = item.request
-        others = [one for one in self.world.reviewers if one != asked.decided_by]
-        reviewer = asked.decided_by if asked.decided_by and not second else self.random.choice(others)
         ends = max(asked.until_wanted or at.date(), at.date() + timedelta(days=30))
-        quota = item.tokens_wanted // self.random.choice([1, 1, 2]) if item.right == Right.GENERATION else 0
-        terms = Terms(ends, quota, purposes=tuple(asked.purposes)) if grants else None
-        self.reviews.append(
-            Review(
-                item=item,
-                reviewer=reviewer,
-                verdict=Review.Verdict.APPROVE if terms else Review.Verdict.DECLINE,
-                terms=terms.to_json() if terms else None,
-                reason_code=item.reason_code,
-                reason=item.reason,
-                at=at,
-            )
+        quota = item.tokens_wanted // self.random.choice([1, 1, 2])
+        return Terms(ends, quota, purposes=tuple(asked.purposes))
+
+    def _review(self, item: RequestItem, at: datetime, reviewer: User | None, terms: Terms | None) -> None:
+        review = Review(
+            item=item,
+            reviewer=reviewer,
+            verdict=Review.Verdict.APPROVE if terms else Review.Verdict.DECLINE,
+            terms=terms.to_json() if terms else None,
+            reason_code=item.reason_code,
+            reason=item.reason,
+            at=at,
         )
-        return terms
+        self.reviews.append(review)
 
     def _give(self, item: RequestItem, terms: Terms, at: datetime, old: Grant | None) -> None:
         grant = Grant(

@@ -10,12 +10,14 @@ from django.views.decorators.http import require_POST
 from release_portal.access import actions as access
 from release_portal.access.decision_forms import BatchForm
 from release_portal.access.models import AccessRequest, Batch, Grant
-from release_portal.lib.states import Forbidden, Refused
-from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.lib.states import Refused
+from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.permissions import Permission
 
 from ..doors import staff
 from ..effect import effect_of
+
+LISTS = {"request": "review:desk", "grant": "review:grants"}  # where the rows are chosen
 
 acting = staff(Permission.REQUEST_DECIDE, Permission.ACCESS_SUSPEND, Permission.GRANT_REVOKE)
 
@@ -24,28 +26,25 @@ acting = staff(Permission.REQUEST_DECIDE, Permission.ACCESS_SUSPEND, Permission.
 @require_POST
 def bulk(request: SignedIn) -> HttpResponse:
     """The rows that were chosen in a list, and the reason; then they are staged."""
-    verb = request.POST.get("verb", "")
-    if verb not in Batch.Verb.values:
-        raise Refused("Choose what to do from the list.", field="verb", given=verb)
-    on_requests = verb in Batch.ON_REQUESTS
-    rows = [_row(chosen) for chosen in request.POST.getlist("request" if on_requests else "grant")]
+    if request.POST.get("verb") not in Batch.Verb.values:
+        raise Refused("Choose what to do from the list.", field="verb", given=request.POST.get("verb"))
+    verb = Batch.Verb(request.POST["verb"])
+    values = request.POST.getlist(verb.thing)
+    rows = [_row(value) for value in values]
     if not rows:
-        messages.warning(request, f"Choose one {'request' if on_requests else 'grant'} at least, then what to do.")
-        return redirect("review:desk" if on_requests else "review:grants")
-    typed = request.POST if "stage" in request.POST or verb == Batch.Verb.GRANT else None
-    form = BatchForm(typed, verb=verb)
+        messages.warning(request, f"Choose one {verb.thing} at least, then what to do.")
+        return redirect(LISTS[verb.thing])
+    form = BatchForm(request.POST if "stage" in request.POST or verb == Batch.Verb.GRANT else None, verb=verb)
     if form.is_valid():
         with refusals_on(form):
             return redirect(access.stage_batch(by=request.user, verb=verb, rows=rows, **form.cleaned_data))
-    chosen = AccessRequest.objects.sent().with_items() if on_requests else Grant.objects.latest_first()
+    chosen: Any = AccessRequest.objects.sent().with_items() if verb.thing == "request" else Grant.objects.latest_first()
     context = {
         "form": form,
-        "label": Batch.Verb(verb).label,
         "verb": verb,
-        "name": "request" if on_requests else "grant",
         "rows": chosen.filter(pk__in=[pk for pk, _ in rows]),
-        "values": request.POST.getlist("request" if on_requests else "grant"),
-        "back": "review:desk" if on_requests else "review:grants",
+        "values": values,
+        "back": LISTS[verb.thing],
     }
     return render(request, "review/bulk.html", context)
 
@@ -56,25 +55,20 @@ def batch(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Batch.objects.select_related("staged_by", "applied_by"), pk=pk)
     if request.method == "POST":
         return _answered(request, shown)
-    back = "review:desk" if shown.verb in Batch.ON_REQUESTS else "review:grants"
-    context: dict[str, Any] = {"batch": shown, "back": back}
+    context: dict[str, Any] = {"batch": shown, "back": LISTS[Batch.Verb(shown.verb).thing]}
     if shown.status == Batch.Status.STAGED:
         context["effect"] = effect_of(shown, by=request.user)
     return render(request, "review/batch.html", context)
 
 
 def _answered(request: SignedIn, shown: Batch) -> HttpResponse:
-    try:
+    with refusals_told(request):
         if "apply" in request.POST:
             results = access.apply_batch(by=request.user, batch=shown)
             messages.success(request, f"{sum(result.done for result in results)} of {len(results)} done.")
         elif "drop" in request.POST:
             access.drop_batch(by=request.user, batch=shown)
             messages.success(request, "The batch was dropped. Nothing was changed.")
-    except Forbidden:
-        raise
-    except Refused as refused:
-        messages.warning(request, refused.sentence)
     return redirect(shown)
 
 

@@ -22,7 +22,7 @@ from release_portal.access.tally import Tally, tally_of
 from release_portal.access.terms import Terms, terms_asked
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
-from release_portal.partners.doors import SignedIn
+from release_portal.partners.doors import SignedIn, refusals_told
 from release_portal.partners.permissions import Permission
 
 from ..doors import staff
@@ -90,17 +90,13 @@ def access_request(request: SignedIn, pk: int) -> HttpResponse:
 def claim(request: SignedIn, pk: int) -> HttpResponse:
     """Claim a request, or give it back."""
     asked = _request(pk)
-    try:
+    with refusals_told(request):
         if "release" in request.POST:
             access.release_request(by=request.user, request=asked)
             messages.success(request, "The request is back on the desk.")
         else:
             access.claim_request(by=request.user, request=asked)
             messages.success(request, f"The request is yours until {asked.claimed_until:%H:%M} UTC.")
-    except Forbidden:
-        raise
-    except Refused as refused:
-        messages.warning(request, refused.sentence)
     return _to(request, "review:request", pk)
 
 

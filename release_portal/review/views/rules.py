@@ -10,8 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from release_portal.access import actions as access
 from release_portal.access.decision_forms import RuleForm
 from release_portal.access.models import Finding, SizeRule
-from release_portal.lib.states import Forbidden, Refused
-from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
@@ -88,12 +87,8 @@ def findings(request: SignedIn) -> HttpResponse:
 def finding(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Finding.objects.newest_first().select_related("partner"), pk=pk)
     if request.method == "POST":
-        try:
+        with refusals_told(request):
             access.accept_finding(by=request.user, finding=shown)
             messages.success(request, "The finding was accepted.")
-        except Forbidden:
-            raise
-        except Refused as refused:
-            messages.warning(request, refused.sentence)
         return redirect("review:findings")
     return render(request, "review/finding.html", {"finding": shown})
