@@ -27,7 +27,7 @@ class Prepared:
         A mark is a value of the parameter's own type that the query has for nothing else.
         """
         sql, parameters = rows.query.get_compiler(connection=connection).as_sql()
-        if missing := [name for name, mark in marks.items() if mark not in _flat(parameters)]:
+        if missing := [name for name, mark in marks.items() if mark not in parameters]:
             raise ValueError(f"The query never asks for {', '.join(missing)}.")
         return cls(sql, tuple(parameters), marks)
 
@@ -43,10 +43,4 @@ class Prepared:
 
 
 def _filled(parameter: Any, values: list[tuple[Any, Any]]) -> Any:
-    if isinstance(parameter, list):
-        return [_filled(part, values) for part in parameter]
     return next((value for mark, value in values if type(parameter) is type(mark) and parameter == mark), parameter)
-
-
-def _flat(parameters: Any) -> list[Any]:
-    return [part for one in parameters for part in (one if isinstance(one, list) else [one])]

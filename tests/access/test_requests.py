@@ -45,6 +45,20 @@ def test_request_outside_the_limits_names_the_field_and_stores_nothing(northlake
     assert not northlake.access_requests.exists()
 
 
+@pytest.mark.parametrize(("right", "tokens"), [("generation", 10**19), ("generation", -1), ("weights", 5)])
+def test_draft_keeps_no_quota_that_could_never_be_granted(northlake, ada, size_124m, right, tokens):
+    wanted = [actions.Wanted(size_124m, Right(right), tokens)]
+    with pytest.raises(Refused) as refused:
+        actions.start_request(by=ada, partner=northlake, wanted=wanted)
+    assert (refused.value.field, refused.value.given) == ("tokens_wanted", tokens)
+    assert not AccessRequest.objects.filter(partner=northlake).exists()
+
+
+def test_draft_may_leave_its_quota_out(northlake, ada, size_124m):
+    draft = actions.start_request(by=ada, partner=northlake, wanted=[actions.Wanted(size_124m, Right.GENERATION)])
+    assert draft.items.get().tokens_wanted == 0
+
+
 def test_request_tokens_for_a_right_that_generates_nothing_is_refused(northlake, ada, size_124m, asking):
     wanted = [actions.Wanted(size_124m, Right.WEIGHTS, 5)]
     with pytest.raises(Refused, match="Weights download has no quota of tokens"):
