@@ -10,7 +10,6 @@ from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from .actions.batches import CODES
 from .actions.reviews import Answer
 from .forms import DayField, TokensField, unmark
 from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
@@ -198,7 +197,7 @@ class BatchForm(PlainWords, forms.Form):
 
     def __init__(self, *args: Any, verb: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        codes = CODES.get(Batch.Verb(verb))
+        codes = Batch.CODES.get(Batch.Verb(verb))
         if codes:
             self.fields["reason_code"].choices = codes.choices  # type: ignore[attr-defined]
         else:

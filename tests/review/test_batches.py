@@ -199,6 +199,7 @@ def test_desk_leads_through_reason_and_effect_to_the_result(client_of, rita, thr
     page = client.post(BULK, asked | {"stage": "1"} | WHY, follow=True)
     assert "Nothing has happened yet." in page.content.decode()
     assert "Apply to 3" in page.content.decode()
+    assert "Tell who will use it.</strong>" in page.content.decode()
     batch = Batch.objects.get()
     page = client.post(batch.get_absolute_url(), {"apply": "1"}, follow=True)
     assert "3 of 3 done." in page.content.decode()

@@ -15,19 +15,13 @@ from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
-from ..models import AccessRequest, Batch, DeclineReason, Grant, ReturnReason, RevokeReason, SuspendReason
+from ..models import AccessRequest, Batch, Grant
 from ..terms import terms_asked
 from .grants import revoke_grant
 from .reviews import Answer, checked_reason, decide_request, return_request
 from .suspensions import lift_suspension, suspend
 
 MOST_ROWS = 100
-CODES = {
-    Batch.Verb.RETURN: ReturnReason,
-    Batch.Verb.DECLINE: DeclineReason,
-    Batch.Verb.SUSPEND: SuspendReason,
-    Batch.Verb.REVOKE: RevokeReason,
-}
 PERMISSIONS = {
     **dict.fromkeys(Batch.ON_REQUESTS, Permission.REQUEST_DECIDE),
     Batch.Verb.SUSPEND: Permission.ACCESS_SUSPEND,
@@ -69,7 +63,8 @@ def stage_batch(
     if len(rows) > MOST_ROWS:
         sentence = f"A batch takes at most {MOST_ROWS} {chosen.thing}s; you chose {len(rows)}."
         raise Refused(sentence, field="rows", limit=MOST_ROWS, given=len(rows))
-    if chosen in CODES and reason_code not in CODES[chosen].values:
+    codes = Batch.CODES.get(chosen)
+    if codes and reason_code not in codes.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
     if chosen != Batch.Verb.GRANT:
         reason = checked_reason(reason, "Say why, for those concerned to read.")

@@ -9,6 +9,8 @@ from django.urls import reverse
 from release_portal.lib.states import Stateful, together
 from release_portal.partners.models import User
 
+from .vocabulary import DeclineReason, ReturnReason, RevokeReason, SuspendReason
+
 
 class SavedSearch(models.Model):
     """A search of the desk under a name of one's own."""
@@ -57,6 +59,12 @@ class Batch(Stateful):
         DROPPED = "dropped", "Dropped"
 
     ON_REQUESTS: ClassVar = frozenset({Verb.GRANT, Verb.RETURN, Verb.DECLINE})
+    CODES: ClassVar = {
+        Verb.RETURN: ReturnReason,
+        Verb.DECLINE: DeclineReason,
+        Verb.SUSPEND: SuspendReason,
+        Verb.REVOKE: RevokeReason,
+    }
     COMES_FROM = {Status.APPLIED: {Status.STAGED}, Status.DROPPED: {Status.STAGED}}
 
     verb = models.CharField(max_length=8, choices=Verb)
@@ -79,6 +87,12 @@ class Batch(Stateful):
 
     def get_absolute_url(self) -> str:
         return reverse("review:batch", args=[self.pk])
+
+    @property
+    def reason_label(self) -> str:
+        """The reason that was chosen from the list of its verb, where it has one."""
+        codes = self.CODES.get(Batch.Verb(self.verb))
+        return str(codes(self.arguments["reason_code"]).label) if codes else ""
 
     @property
     def standing(self) -> str:
