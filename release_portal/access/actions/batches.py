@@ -42,8 +42,9 @@ class Result:
 
 def verbs_of(user: User, *, on_requests: bool) -> list[Batch.Verb]:
     """What this person may do with many requests, or with many grants."""
-    mine = [verb for verb, permission in PERMISSIONS.items() if user.may(permission)]
-    return [verb for verb in Batch.Verb if verb in mine and (verb in Batch.ON_REQUESTS) == on_requests]
+    verbs = [verb for verb in Batch.Verb if (verb in Batch.ON_REQUESTS) == on_requests]
+    mine = {permission for permission in {PERMISSIONS[verb] for verb in verbs} if user.may(permission)}
+    return [verb for verb in verbs if PERMISSIONS[verb] in mine]
 
 
 @transaction.atomic

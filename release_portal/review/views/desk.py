@@ -71,7 +71,8 @@ def desk(request: SignedIn) -> HttpResponse:
     organisations = Partner.objects.awaiting_review().select_related("applied_by")
     chosen = DeskColumns.objects.filter(user=request.user).first()
     columns = chosen.names if chosen else ["kind", "claim", "promise"]
-    page = Paginator(requests.with_items(), ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(list(requests.values_list("pk", flat=True)), ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    asked = AccessRequest.objects.with_items().in_bulk(list(page))
     now = timezone.now()
     context = {
         "q": _words(request),
@@ -87,7 +88,7 @@ def desk(request: SignedIn) -> HttpResponse:
         "now": now,
         "organisations": Paginator(organisations, ROWS_PER_PAGE).get_page(request.GET.get("organisations")),
         "requests": page,
-        "rows": [(asked, promise_of(asked, at=now)) for asked in page],
+        "rows": [(asked[pk], promise_of(asked[pk], at=now)) for pk in page],
         "query": address_of(request),
         "batch_verbs": access.verbs_of(request.user, on_requests=True),
         "may_decide": request.user.may(Permission.REQUEST_DECIDE),
