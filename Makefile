@@ -18,7 +18,7 @@ export DJANGO_SETTINGS_MODULE := release_portal.settings
 # Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
 SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 
-.PHONY: help demo run test faults check format environment
+.PHONY: help demo run test bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ run: $(VENV)/ready ## the same site on the data that is there, without the journ
 test: environment ## all tests; ARGS="-k signing" chooses
 	rm -rf $(HOME_DIR)/test
 	$(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest $(ARGS)
+
+bench: environment ## the engine and the site beside their peers, which it installs; ONLY=W1 runs one
+	rm -rf $(HOME_DIR)/bench/services
+	$(SERVICES) $(HOME_DIR)/bench/services $(VENV)/bin/python -m tests.bench --home $(HOME_DIR) $(if $(ONLY),--only $(ONLY))
 
 faults: environment ## the fault tests at length
 	rm -rf $(HOME_DIR)/test

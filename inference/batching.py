@@ -1,91 +1,104 @@
-"""Rows that a model extends together, one token a step."""
+"""The running batch of one checkpoint: rows come and go between steps, and one step gives each seated row a token."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import DynamicCache
 
-from inference import contract, sampling
-from inference.checkpoints import Checkpoint
+from inference import sampling as choosing
+from inference.attention import Pass, Slots
+from inference.loading import Checkpoint
+from inference.sampling import Chosen, Draw, Watermark
+from inference.scheduler import Plan, Row, Scheduler
 
 
-@dataclass
-class Row:
-    """A sequence on its way: its prompt and its text so far, in tokens."""
+@dataclass(frozen=True)
+class Token:
+    """What one step gave one row; `chosen` is None where the model's output for it held something not a number."""
 
-    sequence: contract.Sequence
-    prompt: list[int]
-    tokens: list[int] = field(default_factory=list)
-    finish_reason: str = ""
-
-    def draw(self) -> sampling.Draw:
-        """How this row's next token is chosen."""
-        return sampling.Draw(self.sequence.sampling, self.sequence.seed, self.sequence.index, len(self.tokens))
-
-    def extend(self, token: int, end_of_text: set[int]) -> None:
-        """Append the token, and finish where it ends the text or is the last one asked for."""
-        self.tokens.append(token)
-        if token in end_of_text:
-            self.finish_reason = "stop"
-        elif len(self.tokens) == self.sequence.sampling.max_new_tokens:
-            self.finish_reason = "length"
+    row: Row
+    chosen: Chosen | None
 
 
 class Batch:
-    """Rows of different length under one model, padded on the left; a finished row leaves at once."""
+    """Rows under one model, each in its slot. For one thread."""
 
-    def __init__(self, checkpoint: Checkpoint, rows: list[Row]) -> None:
-        self.rows = rows
+    def __init__(self, checkpoint: Checkpoint, slots: int, context: int) -> None:
+        self.checkpoint = checkpoint
+        self.context = context
         self._model = checkpoint.model
-        self._end_of_text = end_of_text(checkpoint)
-        self._cache = DynamicCache(config=checkpoint.model.config)
-        width = max(len(row.prompt) for row in rows)
-        padding = [width - len(row.prompt) for row in rows]
-        self._tokens = self._tensor([[0] * pad + row.prompt for pad, row in zip(padding, rows, strict=True)])
-        self._mask = self._tensor([[0] * pad + [1] * (width - pad) for pad in padding])
-        self._positions = (self._mask.cumsum(1) - 1).clamp(min=0)
+        self._ends = end_of_text(checkpoint)
+        self._scheduler = Scheduler(slots)
+        self._slots = Slots(checkpoint.model, slots, context)
 
-    def step(self) -> list[Row]:
-        """Give every row one more token; returns the rows that finished by it, which are no longer in `rows`."""
-        tokens = sampling.choose(self._logits(), [row.draw() for row in self.rows])
-        for row, token in zip(self.rows, tokens, strict=True):
-            row.extend(token, self._end_of_text)
-        finished = [row for row in self.rows if row.finish_reason]
-        if finished:
-            self._drop_finished()
-        self._append([row.tokens[-1] for row in self.rows])
-        return finished
+    @property
+    def is_idle(self) -> bool:
+        """Whether no row is left."""
+        return self._scheduler.is_idle
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Let rows join as soon as there is a slot."""
+        self._scheduler.add(rows)
+
+    def drop(self, gone: Callable[[Row], bool]) -> list[Row]:
+        """Let go of every row that is `gone`; returns them."""
+        return self._scheduler.drop(gone)
 
     @torch.inference_mode()
-    def _logits(self) -> sampling.Floats:
+    def step(self, watermark: Watermark | None = None) -> list[Token]:
+        """Carry out the next pass; returns the tokens that it gave."""
+        plan = self._scheduler.next()
+        if plan is None:
+            return []
+        self._slots.copy(plan.copies)
+        logits = self._logits(plan)
+        return self._extended(plan.rows, logits[: len(plan.rows)], watermark) if plan.rows else []
+
+    def _logits(self, plan: Plan) -> torch.Tensor:
+        """The model's output for the plan's rows, and for what fills it up behind them."""
+        tokens = [token for span in plan.spans for token in span.row.prompt[span.start : span.start + span.length]]
+        positions = [place for span in plan.spans for place in range(span.start, span.start + span.length)]
+        wanted = list(range(len(tokens), len(tokens) + len(plan.rows)))
+        tokens += [row.newest for row in plan.rows]
+        positions += [row.cached - 1 for row in plan.rows]
+        fewest = self.checkpoint.fewest_rows
         output = self._model(
-            input_ids=self._tokens,
-            attention_mask=self._mask,
-            position_ids=self._positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
+            input_ids=self._tensor([tokens + [0] * (fewest - len(tokens))]),
+            position_ids=self._tensor([positions + [0] * (fewest - len(tokens))]),
+            pass_=Pass(self._slots, plan.spans, plan.rows),
+            use_cache=False,
+            logits_to_keep=self._tensor(wanted + [0] * (fewest - len(wanted))),
         )
-        logits: sampling.Floats = output.logits[:, -1].float().cpu().numpy()
+        logits: torch.Tensor = output.logits[0]
         return logits
 
-    def _drop_finished(self) -> None:
-        staying = self._tensor([place for place, row in enumerate(self.rows) if not row.finish_reason])
-        self._cache.batch_select_indices(staying)
-        self._mask = self._mask[staying]
-        self._positions = self._positions[staying]
-        self.rows = [row for row in self.rows if not row.finish_reason]
+    def _tensor(self, numbers: Any) -> torch.Tensor:
+        return torch.tensor(numbers, device=self._model.device)
 
-    def _append(self, tokens: list[int]) -> None:
-        self._tokens = self._tensor(tokens).unsqueeze(1)
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
-        self._positions = self._positions[:, -1:] + 1
+    def _extended(self, rows: Sequence[Row], logits: torch.Tensor, watermark: Watermark | None) -> list[Token]:
+        chosen = choosing.choose(logits, [_draw(row) for row in rows], self._ends, watermark)
+        for row, choice in zip(rows, chosen, strict=True):
+            if choice:
+                self._extend(row, choice.token)
+        self._scheduler.drop(lambda row: bool(row.finish_reason))
+        return [Token(row, choice) for row, choice in zip(rows, chosen, strict=True)]
 
-    def _tensor(self, values: list[int] | list[list[int]]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.long, device=self._model.device)
+    def _extend(self, row: Row, token: int) -> None:
+        sampling = row.sequence.sampling
+        row.tokens.append(token)
+        may_stop = len(row.tokens) >= sampling.min_new_tokens
+        if token in self._ends or (may_stop and self.checkpoint.ends_with_stop(row.tokens, sampling.stop)):
+            row.finish_reason = "stop"
+        elif len(row.tokens) == sampling.max_new_tokens:
+            row.finish_reason = "length"
+
+
+def _draw(row: Row) -> Draw:
+    return Draw(row.sequence.sampling, row.sequence.seed, row.sequence.index, row.prompt, row.tokens)
 
 
 def end_of_text(checkpoint: Checkpoint) -> set[int]:
     """The tokens that end a text, as the model's generation settings name them: one, several or none."""
-    named = checkpoint.model.generation_config.eos_token_id
+    named: Any = checkpoint.model.generation_config.eos_token_id
     return set(named) if isinstance(named, list) else {named} - {None}

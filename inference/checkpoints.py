@@ -11,7 +11,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,16 +32,6 @@ HUB_NAMES = {
 
 class CheckpointError(Exception):
     """The weights are missing or not what their manifest says; the message tells the operator what to do."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model in memory. `identity` names the weights it was loaded from."""
-
-    size: str
-    identity: str
-    model: Any
-    tokenizer: Any
 
 
 def folder_of(size: str, root: Path) -> Path:
@@ -68,22 +57,31 @@ def identity(folder: Path) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def verify(folder: Path, on: str = "this machine") -> None:
-    """Compare every file with the manifest; raises `CheckpointError`. `on` says where, in the message."""
-    size = f"{folder.parent.name}/{folder.name}"
-    again = f"`python -m inference.checkpoints install {size} --from {HUB_NAMES.get(size, 'SOURCE')}`"
+def check_installed(folder: Path, on: str = "this machine") -> None:
+    """Raise `CheckpointError` where the store has no such size. `on` says where, in the message."""
     if not (folder / MANIFEST).is_file():
+        size = f"{folder.parent.name}/{folder.name}"
         raise CheckpointError(
             f"The weights of {size} are not installed on {on}: there is no {folder}. The operator installs them with"
-            f" {again}, or --from a local folder."
+            f" {_command(size)}, or --from a local folder."
         )
+
+
+def verify(folder: Path, on: str = "this machine") -> None:
+    """Compare every file with the manifest; raises `CheckpointError`. `on` says where, in the message."""
+    check_installed(folder, on)
+    size = f"{folder.parent.name}/{folder.name}"
     expected = _manifest(folder)["files"]
     for name in sorted(expected.keys() | _files(folder)):
         if wrong := _difference(folder / name, expected.get(name)):
             raise CheckpointError(
                 f"The weights of {size} on {on} are not what was installed: {folder / name} {wrong}. The operator"
-                f" installs them again with {again}, or --from a local folder."
+                f" installs them again with {_command(size)}, or --from a local folder."
             )
+
+
+def _command(size: str) -> str:
+    return f"`python -m inference.checkpoints install {size} --from {HUB_NAMES.get(size, 'SOURCE')}`"
 
 
 def _difference(file: Path, expected: dict[str, Any] | None) -> str:
@@ -92,21 +90,6 @@ def _difference(file: Path, expected: dict[str, Any] | None) -> str:
     if not file.is_file():
         return "is missing"
     return "" if _described(file) == expected else "does not match its SHA-256"
-
-
-def load(folder: Path, device: str, dtype: str, on: str = "this machine") -> Checkpoint:
-    """Verify the files, then load model and tokenizer from them alone; raises `CheckpointError`."""
-    verify(folder, on)
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    sources.hide_progress_bars()
-    only_these = {"local_files_only": True, "trust_remote_code": False}
-    tokenizer = AutoTokenizer.from_pretrained(folder, **only_these)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, use_safetensors=True, dtype=getattr(torch, dtype), **only_these
-    )
-    return Checkpoint(f"{folder.parent.name}/{folder.name}", identity(folder), model.to(device).eval(), tokenizer)
 
 
 def install(size: str, source: str, root: Path) -> Path:

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 GENERATE = "inference.generate"
 """Task, site to worker: carry out one sealed `WorkOrder`."""
 STOP = "stop_order"
-"""Remote-control command, site to one worker: stop the order with this id and fencing token at the next token."""
+"""Remote-control command, site to workers: at the next token, stop the order with this id and fencing token, or, where
+a `group` is told, only its sequences of that group."""
 REPORT = "jobs.report"
 """Task, worker to site: one sealed `Report`."""
 HELLO = "jobs.hello"
@@ -20,8 +21,14 @@ HELLO = "jobs.hello"
 SITE_QUEUE = "site"
 
 REPORT_SECONDS = 1.0
-"""How often a worker reports on each order it holds: the pace of progress, of lease renewal and of revocation."""
+"""How often a worker reports on each order of which there is news: the pace of progress."""
+QUIET_SECONDS = 2.0
+"""How often on an order of which there is nothing new: it waits for the engine, and its lease is to be renewed."""
 HELLO_SECONDS = 3.0
+
+# A consumer that only waits does not notice that its connection is dead: a cut cable, a firewall that forgot it. Celery
+# looks every `health_check_interval` seconds, and in twice that it listens again; by default after most of a minute.
+BROKER_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 5}
 
 
 def queue_of(size: str) -> str:
@@ -49,39 +56,66 @@ def broker_url(redis_url: str) -> str:
 class Sampling:
     """How the next token is chosen.
 
-    `temperature` 0 takes the most likely token; `top_k` 0 and `top_p` 1 keep the whole vocabulary.
+    `temperature` 0 takes the most likely token; `top_k` 0 and `top_p` 1 keep the whole vocabulary. A
+    `repetition_penalty` above 1 divides the score of every token that is already there (CTRL, Keskar et al. 2019). The
+    text ends before the first of the `stop` strings, and not before `min_new_tokens`. `logprobs` asks for the
+    log-probability of each token and of that many of the likeliest; None asks for none. A `watermark_key` leaves the
+    choice to the worker's watermark.
     """
 
     max_new_tokens: int
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    min_new_tokens: int = 0
+    logprobs: int | None = None
+    watermark_key: str = ""
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """One text to generate. Its random numbers are named by (`seed`, `index`, position), whatever the batch."""
+    """One text to generate. Its random numbers are named by (`seed`, `index`, position), whatever the batch.
+
+    Sequences of one `group` can be stopped while the rest of their order goes on.
+    """
 
     key: str
     prompt: str
     seed: int
     index: int
     sampling: Sampling
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class WorkOrder:
-    """Sequences of one size, of any jobs, handed out together. `token` is the fencing token of this hand-out."""
+    """Sequences of one size, of any jobs, handed out together. `token` is the fencing token of this hand-out.
+
+    An `urgent` order, that a person waits for, takes free places in the running batch before others.
+    """
 
     id: str
     token: int
     size: str
     sequences: tuple[Sequence, ...]
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token of a text with its natural log-probability, and the likeliest tokens at its place with theirs."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Text:
-    """One finished sequence. `finish_reason` is "stop" (end of text), "length" or "refused" (then `error` says why)."""
+    """One finished sequence. `finish_reason` is "stop" (end of text or a stop string), "length" or "refused" (then
+    `error` says why)."""
 
     key: str
     text: str
@@ -89,6 +123,7 @@ class Text:
     tokens: int
     finish_reason: str
     error: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +150,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Hello:
-    """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none)."""
+    """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none).
+
+    `loaded` are the sizes in memory; `tokens` counts all that it has generated since it started.
+    """
 
     worker: str
     host: str
@@ -124,9 +162,11 @@ class Hello:
     sizes: tuple[str, ...]
     checkpoints: tuple[str, ...] = ()
     leaving: bool = False
+    loaded: tuple[str, ...] = ()
+    tokens: int = 0
 
 
-Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Text, Report, Hello)
+Message = TypeVar("Message", Sampling, Sequence, WorkOrder, TokenLogprob, Text, Report, Hello)
 
 
 def to_wire(message: WorkOrder | Report | Hello) -> dict[str, Any]:
@@ -143,7 +183,10 @@ def from_wire(kind: type[Message], wire: dict[str, Any]) -> Message:
 
 def _read(hint: Any, value: Any) -> Any:
     if get_origin(hint) is tuple:
-        return tuple(_read(get_args(hint)[0], item) for item in value)
+        first, *rest = get_args(hint)
+        if rest and rest[0] is not Ellipsis:
+            return tuple(_read(kind, item) for kind, item in zip((first, *rest), value, strict=True))
+        return tuple(_read(first, item) for item in value)
     if dataclasses.is_dataclass(hint):
         return from_wire(cast(Any, hint), value)
     return value

@@ -5,17 +5,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from inference.checkpoints import CheckpointError
-from inference.contract import REPORT_SECONDS, Report, Text, WorkOrder
+from inference.contract import QUIET_SECONDS, REPORT_SECONDS, Report, Text, WorkOrder
 from inference.engine import Engine, Step
+
+if TYPE_CHECKING:
+    from inference.remote import ServedEngine
 
 logger = logging.getLogger(__name__)
 
 FINAL_SECONDS = 60.0
 """How long the last report of an order is offered to a broker that does not take it; then the lease brings it back."""
-LOOK_SECONDS = 0.1
-"""How often an order that waits for the engine looks whether it was stopped."""
 
 
 class InHand:
@@ -24,40 +26,56 @@ class InHand:
     def __init__(self, order: WorkOrder) -> None:
         self.order = order
         self.stop = threading.Event()
+        self.stopped_groups: set[str] = set()
         self.tokens = 0
         self.texts: tuple[Text, ...] = ()
-        self.reported = 0
-        """How many of `texts` the broker has taken."""
+        self.told: tuple[int, int] | None = None
+        """How many texts and tokens the last report that the broker took told of."""
+        self.told_at = 0.0
         self.checkpoint = ""
 
-    def add(self, step: Step, checkpoint: str) -> None:
+    def is_stopped(self, group: str) -> bool:
+        """Whether sequences of that group are to get no further token."""
+        return self.stop.is_set() or group in self.stopped_groups
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell for now."""
+        return self.told == (len(self.texts), self.tokens) and time.monotonic() < self.told_at + QUIET_SECONDS
+
+    def add(self, step: Step) -> None:
         """Keep what the engine made, and with which checkpoint."""
         self.tokens += step.tokens
         self.texts += step.texts
-        self.checkpoint = checkpoint
+        self.checkpoint = step.checkpoint
 
 
 class Desk:
-    """Takes orders, carries them out one at a time on the engine, and reports.
+    """Takes orders, lets the engine carry them out beside each other, and reports.
 
     `send` gives a report to the broker and returns whether the broker took it; it must not raise or wait long.
     """
 
-    def __init__(self, engine: Engine, worker: str, send: Callable[[Report], bool]) -> None:
+    def __init__(self, engine: "Engine | ServedEngine", worker: str, send: Callable[[Report], bool]) -> None:
         self._engine = engine
         self._worker = worker
         self._send = send
-        self._turn = threading.Lock()
         self._in_hand: dict[str, InHand] = {}
         self._taking = threading.RLock()  # a signal may interrupt the thread that holds it
         self._closing = threading.Event()
+        self.tokens = 0
+        """All tokens generated since the start."""
 
     def carry_out(self, order: WorkOrder) -> None:
-        """Generate every text of the order and send its last report. An order already in hand is ignored."""
+        """Generate every text of the order and send its last report. An order already in hand is ignored.
+
+        That it was begun is told first: of an order whose worker dies at once, the site then knows that it was tried.
+        """
         held = self.take(order)
         if held is None:
             logger.info("Order %s (token %d) is already in hand.", order.id, order.token)
             return
+        self._tell(held)
         try:
             self._deliver(self._finished(held))
         finally:
@@ -77,12 +95,15 @@ class Desk:
             self._in_hand[order.id] = held
         return held
 
-    def stop(self, order: str, token: int) -> bool:
-        """Stop this hand-out of the order at its next token; returns whether it was in hand."""
+    def stop(self, order: str, token: int, group: str = "") -> bool:
+        """Stop this hand-out of the order, or one group of it, at its next token; returns whether it was in hand."""
         held = self._in_hand.get(order)
         if held is None or held.order.token != token:
             return False
-        held.stop.set()
+        if group:
+            held.stopped_groups.add(group)
+        else:
+            held.stop.set()
         return True
 
     def close(self) -> None:
@@ -93,11 +114,17 @@ class Desk:
                 held.stop.set()
 
     def report(self) -> None:
-        """Report on every order in hand, those that wait for the engine too: it renews their leases."""
+        """Report on the orders in hand, now and then on those that wait for the engine too: it renews their leases."""
         for held in list(self._in_hand.values()):
-            texts = held.texts
-            if self._send(self._so_far(held, texts[held.reported :])):
-                held.reported = len(texts)
+            if not held.is_quiet:
+                self._tell(held)
+
+    def _tell(self, held: InHand) -> None:
+        """Report what is new of an order; what the broker does not take is new the next time."""
+        texts, at = held.texts, time.monotonic()
+        report = self._so_far(held, texts[held.told[0] if held.told else 0 :])
+        if self._send(report):
+            held.told, held.told_at = (len(texts), report.tokens), at
 
     def _finished(self, held: InHand) -> Report:
         """Generate, and say how it ended."""
@@ -114,20 +141,10 @@ class Desk:
 
     def _generate(self, held: InHand) -> None:
         order = held.order
-        if not self._engine_turn(held.stop):
-            return
-        try:
-            for step in self._engine.generate(order.size, order.sequences, held.stop.is_set):
-                held.add(step, self._engine.identity())
-        finally:
-            self._turn.release()
-
-    def _engine_turn(self, stop: threading.Event) -> bool:
-        """Wait for the engine; False where the order was stopped before its turn came."""
-        while not stop.is_set():
-            if self._turn.acquire(timeout=LOOK_SECONDS):
-                return True
-        return False
+        for step in self._engine.generate(order.size, order.sequences, held.is_stopped, order.urgent):
+            held.add(step)
+            with self._taking:
+                self.tokens += step.tokens
 
     def _deliver(self, last: Report) -> None:
         deadline = time.monotonic() + FINAL_SECONDS

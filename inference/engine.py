@@ -1,109 +1,240 @@
-"""What turns sequences into texts: one engine per process, with one checkpoint in memory.
+"""What turns sequences into texts: one engine per process, with one running batch for each checkpoint in memory.
 
 torch and transformers are imported at the first order, so that a worker is up, and says hello, before they are.
 """
 
+import logging
+import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inference import checkpoints, contract
-from inference.checkpoints import Checkpoint
+from inference import contract
 from inference.config import Config
-from inference.contract import Text
+from inference.contract import Text, TokenLogprob
+from inference.memory import Memory
 
 if TYPE_CHECKING:
-    from inference.batching import Row
+    from inference.batching import Batch, Token
+    from inference.loading import Checkpoint
+    from inference.sampling import Chosen, Watermark
+    from inference.scheduler import Row
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.1
+"""How often an engine that has nothing to compute looks whether waiting orders were stopped."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of the model brought: how many new tokens, and the texts that finished by it."""
+    """What a step of the model brought to one order: how many new tokens, the texts that finished by it, and the
+    identity of the checkpoint that wrote them."""
 
     tokens: int
-    texts: tuple[Text, ...]
+    texts: tuple[Text, ...] = ()
+    checkpoint: str = ""
+
+
+@dataclass(eq=False)
+class Run:
+    """An order's sequences in the engine. What they become arrives in `steps`; None is the last thing to arrive."""
+
+    size: str
+    sequences: Sequence[contract.Sequence]
+    stopped: Callable[[str], bool]
+    urgent: bool
+    groups: set[str] = field(init=False)
+    """The groups of its sequences that were not stopped."""
+    steps: "queue.SimpleQueue[Step | Exception | None]" = field(default_factory=queue.SimpleQueue)
+    left: int = 0
+    batch: "Batch | None" = None
+    logprobs: "dict[Row, list[Chosen]]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.groups = {sequence.group for sequence in self.sequences}
+
+    def newly_stopped(self) -> set[str]:
+        """The groups that were stopped since the last time it was asked."""
+        gone = {group for group in self.groups if self.stopped(group)}
+        self.groups -= gone
+        return gone
+
+    def end(self, error: Exception | None = None) -> None:
+        """Let the one who waits for this run go on, with the error where there is one."""
+        self.steps.put(error)
 
 
 class Engine:
-    """Holds one checkpoint and generates with it; takes another when asked for it. For one thread at a time."""
+    """Generates for any number of threads at a time: their rows share a batch, whose steps one thread carries out."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, watermark: "Watermark | None" = None) -> None:
         self._config = config
-        self._held: Checkpoint | None = None
+        self._watermark = watermark
+        self._memory = Memory(config)
+        self._inbox: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._waiting: list[Run] = []
+        self._running: list[Run] = []
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
-    def identity(self) -> str:
-        """The identity of the checkpoint in memory, "" where there is none."""
-        return self._held.identity if self._held else ""
+    def loaded(self) -> tuple[str, ...]:
+        """The sizes whose weights are in memory."""
+        return self._memory.sizes()
 
     def generate(
-        self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[], bool]
+        self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
     ) -> Iterator[Step]:
-        """Extend every prompt, a batch at a time; ends before the next token once `stopped()`.
+        """Extend every prompt. A group of sequences that is `stopped` gets no further token.
 
         A prompt that the model cannot take gives a refused `Text`. Raises `CheckpointError`.
         """
-        checkpoint = self._checkpoint(size)
-        rows, refused = _admitted(checkpoint, sequences)
+        given_up = threading.Event()
+        run = Run(size, sequences, lambda group: given_up.is_set() or stopped(group), urgent)
+        self._start()
+        self._inbox.put(run)
+        try:
+            while (step := run.steps.get()) is not None:
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+        finally:
+            given_up.set()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep_going, name="engine", daemon=True)
+                self._thread.start()
+
+    def _keep_going(self) -> None:
+        while True:
+            self._take_in()
+            for run in (*self._waiting, *self._running):
+                if gone := run.newly_stopped():
+                    self._drop(run, gone)
+            self._admit()
+            for batch in self._memory.busy():
+                self._step(batch)
+
+    def _take_in(self) -> None:
+        """Whatever has arrived; where there is nothing to compute, wait for it."""
+        patience = 0 if self._memory.busy() else LOOK_SECONDS if self._waiting else None
+        try:
+            while True:
+                self._waiting.append(self._inbox.get(timeout=patience))
+                patience = 0
+        except queue.Empty:
+            return
+
+    def _admit(self) -> None:
+        """Let waiting runs into batches in their order; one that waits for memory holds back those behind it."""
+        while self._waiting:
+            run = self._waiting[0]
+            try:
+                batch = self._memory.batch_of(run.size)
+                if batch is None:
+                    return
+                self._join(run, batch)
+            except Exception as error:
+                run.end(error)
+            self._waiting.pop(0)
+
+    def _join(self, run: Run, batch: "Batch") -> None:
+        from inference.scheduler import Row
+
+        rows, refused = [], []
+        for sequence in (one for one in run.sequences if one.group in run.groups):
+            row = Row(sequence, batch.checkpoint.encode(sequence.prompt), owner=run, urgent=run.urgent)
+            error = self._refusal(batch, row)
+            rows.append(row) if not error else refused.append(_refused(row, error))
         if refused:
-            yield Step(0, tuple(refused))
-        for start in range(0, len(rows), self._config.batch_rows):
-            yield from _run(checkpoint, rows[start : start + self._config.batch_rows], stopped)
+            run.steps.put(Step(0, tuple(refused), batch.checkpoint.identity))
+        if not rows:
+            return run.end()
+        run.left, run.batch = len(rows), batch
+        self._running.append(run)
+        return batch.add(rows)
 
-    def _checkpoint(self, size: str) -> Checkpoint:
-        folder = checkpoints.folder_of(size, self._config.weights_root)
-        if self._held and (self._held.size, self._held.identity) != (size, checkpoints.identity(folder)):
-            self._held = None
-        if self._held is None:
-            on = f"worker {self._config.worker}"
-            self._held = checkpoints.load(folder, self._config.chosen_device(), self._config.dtype, on)
-        return self._held
+    def _refusal(self, batch: "Batch", row: "Row") -> str:
+        """Why the model cannot take this prompt, in a sentence; "" where it can."""
+        given, new, size = len(row.prompt), row.sequence.sampling.max_new_tokens, batch.checkpoint.size
+        if not given:
+            return f"This prompt is empty; {size} needs at least one token to continue from."
+        if given + new > batch.context:
+            return (
+                f"This prompt has {given:,} tokens; with {new:,} new tokens the text would have {given + new:,}, and"
+                f" {size} takes at most {batch.context:,} on worker {self._config.worker}."
+            )
+        if row.sequence.sampling.watermark_key and not self._watermark:
+            return f"This text was to carry a watermark, and worker {self._config.worker} has none."
+        return ""
 
+    def _step(self, batch: "Batch") -> None:
+        try:
+            tokens = batch.step(self._watermark)
+        except Exception as error:
+            logger.exception("A step of %s failed.", batch.checkpoint.size)
+            self._memory.discard(batch)
+            for run in [run for run in self._running if run.batch is batch]:
+                self._release(run, error)
+            return
+        given: dict[Run, list[Token]] = {}
+        for token in tokens:
+            given.setdefault(token.row.owner, []).append(token)
+        for run, own in given.items():
+            self._hand_over(run, batch, own)
 
-def _admitted(checkpoint: Checkpoint, sequences: Sequence[contract.Sequence]) -> tuple[list["Row"], list[Text]]:
-    from inference.batching import Row
+    def _hand_over(self, run: Run, batch: "Batch", tokens: "list[Token]") -> None:
+        if any(token.chosen is None for token in tokens):
+            self._release(run, FloatingPointError("The model's output holds a value that is not a number."))
+            return
+        texts = []
+        for token in tokens:
+            if token.chosen and token.chosen.logprob is not None:
+                run.logprobs.setdefault(token.row, []).append(token.chosen)
+            if token.row.finish_reason:
+                texts.append(_text(batch.checkpoint, token.row, run.logprobs.pop(token.row, [])))
+        run.steps.put(Step(len(tokens), tuple(texts), batch.checkpoint.identity))
+        run.left -= len(texts)
+        if not run.left:
+            self._running.remove(run)
+            run.end()
 
-    rows, refused = [], []
-    for sequence in sequences:
-        row = Row(sequence, checkpoint.tokenizer(sequence.prompt)["input_ids"])
-        if error := _refusal(checkpoint, row):
-            refused.append(Text(sequence.key, "", len(row.prompt), 0, "refused", error))
+    def _drop(self, run: Run, groups: set[str]) -> None:
+        """Let go of the rows of some groups; of the run, where it has no other."""
+        if run.batch:
+            run.left -= len(run.batch.drop(lambda row: row.owner is run and row.sequence.group in groups))
+        if not run.groups or (run.batch and not run.left):
+            self._release(run)
+
+    def _release(self, run: Run, error: Exception | None = None) -> None:
+        """Take a run out of the engine, whatever has become of it."""
+        if run in self._waiting:
+            self._waiting.remove(run)
         else:
-            rows.append(row)
-    return rows, refused
+            self._running.remove(run)
+            if run.batch:
+                run.batch.drop(lambda row: row.owner is run)
+        run.end(error)
 
 
-def _refusal(checkpoint: Checkpoint, row: "Row") -> str:
-    """Why the model cannot take this prompt, in a sentence; "" where it can."""
-    given, new = len(row.prompt), row.sequence.sampling.max_new_tokens
-    limit = getattr(checkpoint.model.config, "max_position_embeddings", None)
-    if not given:
-        return f"This prompt is empty; {checkpoint.size} needs at least one token to continue from."
-    if limit and given + new > limit:
-        return (
-            f"This prompt has {given:,} tokens; with {new:,} new tokens the text would have {given + new:,}, and"
-            f" {checkpoint.size} takes at most {limit:,}."
-        )
-    return ""
+def _refused(row: "Row", error: str) -> Text:
+    return Text(row.sequence.key, "", len(row.prompt), 0, "refused", error)
 
 
-def _run(checkpoint: Checkpoint, rows: list["Row"], stopped: Callable[[], bool]) -> Iterator[Step]:
-    from inference.batching import Batch
-
-    if stopped():
-        return
-    batch = Batch(checkpoint, rows)
-    while batch.rows and not stopped():
-        tokens = len(batch.rows)
-        yield Step(tokens, tuple(_text(checkpoint, row) for row in batch.step()))
-
-
-def _text(checkpoint: Checkpoint, row: "Row") -> Text:
-    return Text(row.sequence.key, _continuation(checkpoint, row), len(row.prompt), len(row.tokens), row.finish_reason)
+def _text(checkpoint: "Checkpoint", row: "Row", chosen: "Sequence[Chosen]") -> Text:
+    return Text(
+        row.sequence.key,
+        checkpoint.continuation(row.prompt, row.tokens, row.sequence.sampling.stop),
+        len(row.prompt),
+        len(row.tokens),
+        row.finish_reason,
+        logprobs=tuple(_logprob(checkpoint, choice) for choice in chosen),
+    )
 
 
-def _continuation(checkpoint: Checkpoint, row: "Row") -> str:
-    """What the new tokens add to the prompt: decoded alone, some tokenizers lose the space before the first word."""
-    shown = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    prompt: str = checkpoint.tokenizer.decode(row.prompt, **shown)
-    whole: str = checkpoint.tokenizer.decode(row.prompt + row.tokens, **shown)
-    return whole.removeprefix(prompt)
+def _logprob(checkpoint: "Checkpoint", chosen: "Chosen") -> TokenLogprob:
+    top = tuple((checkpoint.token(token), logprob) for token, logprob in chosen.top)
+    return TokenLogprob(checkpoint.token(chosen.token), chosen.logprob or 0.0, top)

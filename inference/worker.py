@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from celery import Celery, signals
 from celery.worker.control import control_command
@@ -20,6 +21,9 @@ from inference.contract import Hello, Report, WorkOrder
 from inference.desk import Desk
 from inference.engine import Engine
 from inference.seal import Seal, SealError
+
+if TYPE_CHECKING:
+    from inference.remote import ServedEngine
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ app.conf.update(
     worker_enable_remote_control=True,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
+    broker_transport_options=contract.BROKER_OPTIONS,
 )
 
 
@@ -54,7 +58,17 @@ def send(message: Report | Hello) -> bool:
     return True
 
 
-desk = Desk(Engine(settings), settings.worker, send)
+def chosen_engine() -> "Engine | ServedEngine":
+    """The server that the environment names; the built-in engine where it names none."""
+    if not settings.server_url:
+        return Engine(settings)
+    from inference.remote import ServedEngine
+
+    return ServedEngine(settings)
+
+
+engine = chosen_engine()
+desk = Desk(engine, settings.worker, send)
 leaving = threading.Event()
 
 
@@ -69,20 +83,30 @@ def generate(sealed: str) -> None:
     desk.carry_out(order)
 
 
-@control_command(name=contract.STOP, args=[("order", str), ("token", int)])
-def stop_order(_state: Any, order: str, token: int) -> dict[str, bool]:
-    """Stop one hand-out of an order at its next token."""
-    return {"stopped": desk.stop(order, token)}
+@control_command(name=contract.STOP, args=[("order", str), ("token", int), ("group", str)])
+def stop_order(_state: Any, order: str, token: int, group: str = "") -> dict[str, bool]:
+    """Stop one hand-out of an order, or one group of its sequences, at its next token."""
+    return {"stopped": desk.stop(order, token, group)}
 
 
 def hello() -> Hello:
-    """What this worker is and holds."""
-    return Hello(
+    """What this worker is and holds. Of a server's machine and weights it knows nothing, and says so."""
+    here = Hello(
         worker=settings.worker,
         host=socket.gethostname(),
-        device=settings.chosen_device(),
-        dtype=settings.dtype,
+        device=f"server {urlsplit(settings.server_url).netloc}",
+        dtype="",
         sizes=settings.sizes,
+        checkpoints=("",) * len(settings.sizes),
+        loaded=engine.loaded(),
+        tokens=desk.tokens,
+    )
+    if settings.server_url:
+        return here
+    return replace(
+        here,
+        device=settings.chosen_device(),
+        dtype=settings.chosen_dtype(),
         checkpoints=tuple(checkpoints.identity(settings.weights_root / size) for size in settings.sizes),
     )
 
@@ -105,6 +129,13 @@ def keep_telling() -> None:
 def take_name(instance: Any, **_: Any) -> None:
     """Answer remote control under the name that reports and hellos give, so that the site can address a stop."""
     instance.hostname = settings.worker
+
+
+@signals.celeryd_after_setup.connect
+def choose_dtype(**_: Any) -> None:
+    """Measure before the first order comes: transformers fails where two threads import it for the first time."""
+    if not settings.server_url:
+        settings.chosen_dtype()
 
 
 @signals.worker_ready.connect

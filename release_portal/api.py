@@ -21,6 +21,7 @@ from release_portal.partners.models import Partner, User
 from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
 from release_portal.review.api import router as review
+from release_portal.review.api.fleet import router as fleet
 
 
 class PortalAPI(NinjaAPI):
@@ -55,6 +56,7 @@ api.add_router("/jobs", jobs)
 api.add_router("/organisations", organisations)
 api.add_router("/organisations", access)
 api.add_router("/review", review)
+api.add_router("/fleet", fleet)
 
 
 class Part(Schema):

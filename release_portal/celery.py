@@ -1,21 +1,26 @@
 """The site's own queue and its clock. Generation workers are another application: `inference.worker`."""
 
 import os
+import sys
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings
+from django.db import close_old_connections, connections
 
-from inference.contract import SITE_QUEUE, broker_url
+from inference.contract import BROKER_OPTIONS, SITE_QUEUE, broker_url
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
 
+CONNECTION_SECONDS = 600
+"""How long a thread of the site's worker keeps its connection to the database: what is planned once stays planned."""
 
 app = Celery("release_portal")
 app.conf.update(
     broker_url=broker_url(settings.REDIS_URL),
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
+    broker_transport_options=BROKER_OPTIONS,
     task_default_queue=SITE_QUEUE,
     task_ignore_result=True,
     task_serializer="json",
@@ -23,10 +28,12 @@ app.conf.update(
     timezone="UTC",
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    CELERY_DB_REUSE_MAX=sys.maxsize,  # or Celery would connect anew for every task
     worker_enable_remote_control=False,  # commands are for generation workers, which share the broker
     # The clock: what a lost message would have started is found again here. A tick that waited too long is dropped.
     beat_schedule={
         "dispatch": {"task": "jobs.dispatch", "schedule": 1.0, "options": {"expires": 2}},
+        "watch": {"task": "jobs.watch_fleet", "schedule": 5.0, "options": {"expires": 10}},
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
         "digests": {"task": "partners.send_digests", "schedule": crontab(hour=7, minute=0)},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
@@ -35,3 +42,16 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])
+
+
+@signals.worker_init.connect
+def keep_connections(**_: Any) -> None:
+    """Keep connections from one task to the next, and look before each whether they still work."""
+    for database in connections.settings.values():
+        database.update(CONN_MAX_AGE=CONNECTION_SECONDS, CONN_HEALTH_CHECKS=True)
+    for signal in (signals.task_prerun, signals.task_postrun):
+        signal.connect(_close_old_connections)
+
+
+def _close_old_connections(**_: Any) -> None:
+    close_old_connections()

@@ -40,8 +40,11 @@ WEIGHTS_ROOT = Path(env("WEIGHTS_ROOT", default=str(PORTAL_HOME / "weights")))
 LEASE_SECONDS = env.float(
     "LEASE_SECONDS", default=20.0
 )  # how long an order may be silent before it is handed out again
-ORDER_SEQUENCES = env.int("ORDER_SEQUENCES", default=32)  # sequences handed out together
+ORDER_SEQUENCES = env.int("ORDER_SEQUENCES", default=64)  # sequences handed out together
 ORDERS_PER_WORKER = env.int("ORDERS_PER_WORKER", default=2)
+URGENT_ORDERS_PER_WORKER = env.int(
+    "URGENT_ORDERS_PER_WORKER", default=1
+)  # of texts that a person waits for, beside these
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
 

@@ -316,7 +316,7 @@ def order(job, worker) -> WorkOrder:
     """The job, handed out whole."""
     jobs.dispatch(by=None)
     job.refresh_from_db()
-    return job.orders.get()
+    return factories.orders_of(job).get()
 
 
 class Wire:

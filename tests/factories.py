@@ -8,6 +8,7 @@ from pathlib import Path
 import factory
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from factory import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
@@ -290,13 +291,19 @@ def finished_texts(job: Job, count: int) -> list[Completion]:
             tokens=3,
             finish_reason="length",
             finished_at=timezone.now(),
+            number=number,
         )
-        for prompt in prompts
+        for number, prompt in enumerate(prompts, start=first_text + 1)
     )
 
 
 def hello(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contract.Hello:
     return contract.Hello(worker, "host", "cpu", "float32", (size,), **fields)
+
+
+def orders_of(job: Job) -> QuerySet[WorkOrder]:
+    """The orders that texts of the job are or were in."""
+    return WorkOrder.objects.filter(pk__in=job.completions.values("order")).order_by("handed_out_at")
 
 
 def report_on(order: WorkOrder, *, texts: int | None = None, tokens_each: int = 5, **fields) -> contract.Report:

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -20,16 +20,30 @@ from .inference.tiny import install_tiny_gpt2
 ROOT = Path(__file__).parent.parent
 LIVE_FOLDERS = {"journeys", "browser", "faults"}
 LEASE_SECONDS = 4
+FOR_FAULTS = {
+    "SIZES": "gpt2/124M,gpt2/355M,gpt2/774M",
+    "LEASE_SECONDS": str(LEASE_SECONDS),
+    "ORDER_SEQUENCES": "16",
+    "BATCH_ROWS": "12",  # slow enough that work is under way when a fault strikes
+    "ACCOUNT_RATE_LIMITS_OFF": "1",
+}
 START_SECONDS = 60
 
 
 @dataclass
 class Portal:
-    """A running portal; each process can be killed and started again by its name in the Procfile."""
+    """A running portal; each process can be killed and started again by its name in the Procfile.
+
+    `settings` are told to every process; `commands` are beside those of the Procfile, or in their place.
+    """
 
     home: Path
     port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    services: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """Servers that a test started anew."""
 
     @property
     def base_url(self) -> str:
@@ -47,19 +61,21 @@ class Portal:
             "WEIGHTS_ROOT": str(self.weights),
             "BASE_URL": self.base_url,
             "PORT": str(self.port),
-            "SIZES": "gpt2/124M,gpt2/355M,gpt2/774M",
-            "LEASE_SECONDS": str(LEASE_SECONDS),
-            "ORDER_SEQUENCES": "16",
-            "ACCOUNT_RATE_LIMITS_OFF": "1",
             "EMAIL_URL": f"filemail:///{self.home}/mail",
+            **self.settings,
         }
 
-    def start(self, name: str) -> None:
-        command = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())[name]
-        expanded = Template(command).substitute(PORT=self.port, PORTAL_HOME=self.home)
+    def command(self, name: str) -> list[str]:
+        """What starts the process of that name."""
+        line = (procfile() | self.commands)[name]
+        return shlex.split(Template(line).substitute(PORT=self.port, PORTAL_HOME=self.home))
+
+    def start(self, name: str, *, worker: str = "inference.worker") -> None:
+        """Start a process; `worker` is the module that a generation worker runs."""
+        command = [worker if word == "inference.worker" else word for word in self.command(name)]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                shlex.split(expanded), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self, name: str, with_signal: signal.Signals = signal.SIGKILL) -> None:
@@ -68,9 +84,9 @@ class Portal:
         self.processes.pop(name).wait(20)
 
     def stop(self) -> None:
-        for process in self.processes.values():
+        for process in (*self.processes.values(), *self.services):
             process.terminate()
-        for process in self.processes.values():
+        for process in (*self.processes.values(), *self.services):
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -78,6 +94,11 @@ class Portal:
 
     def log(self) -> str:
         return "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in self.home.glob("*.log"))
+
+
+def procfile() -> dict[str, str]:
+    """The commands of the Procfile by name."""
+    return dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
 
 def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
@@ -106,7 +127,7 @@ def has_worker(portal: Portal) -> bool:
 def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Portal]:
     """The portal that the journeys, the browser and the faults share. Its rows are committed and stay."""
     home = tmp_path_factory.mktemp("portal")
-    portal = Portal(home, free_port())
+    portal = Portal(home, free_port(), FOR_FAULTS)
     install_tiny_gpt2(portal.weights, "gpt2/124M", layers=6, width=256)
     install_tiny_gpt2(portal.weights, "gpt2/774M")
     with django_db_blocker.unblock():

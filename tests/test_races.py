@@ -13,11 +13,11 @@ from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.models import Completion, Job, WorkOrder
+from release_portal.jobs.models import Completion, Job, Outage, Worker, WorkOrder
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.actions.members import hash_of
-from release_portal.partners.models import Invitation, Membership, Partner, Role, User
+from release_portal.partners.models import Invitation, Letter, Membership, Partner, Role, User
 from release_portal.releases.actions import open_component
 from release_portal.releases.models import Audience, Component, Family, ModelSize
 
@@ -164,7 +164,7 @@ def handed_out(grant) -> WorkOrder:
     job = jobs.submit(by=grant.partner.applied_by, prompts=["one", "two"], **told)
     at = job.submitted_at
     Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, started_at=at)
-    order = WorkOrder.objects.create(job=job, token=1, handed_out_at=at, leased_until=at)
+    order = WorkOrder.objects.create(size=grant.size, token=1, handed_out_at=at, leased_until=at)
     job.completions.update(order=order)
     return order
 
@@ -175,7 +175,7 @@ def test_two_deliveries_of_one_report_at_once_charge_once(race, grant):
         order = handed_out(grant)
         told = factories.report_on(order, tokens_each=3, ended=bool(number % 2))
         assert race(*(lambda told=told: jobs.receive_report(by=None, report=told) for _ in range(2))) == [None, None]
-        job = Job.objects.get(pk=order.job_id)
+        job = Job.objects.get(pk=order.completions.first().job_id)
         assert (job.status, job.texts_done, job.tokens_done) == ("finished", 2, 6)
         assert ledger(grant) == (6 * number, 0)
         assert Event.objects.about(job).filter(kind="job.finished").count() == 1
@@ -186,7 +186,7 @@ def test_cancel_and_the_last_report_at_once_settle_once(race, grant):
     used = 0
     for _ in range(TIMES):
         order = handed_out(grant)
-        job = Job.objects.select_related("partner").get(pk=order.job_id)
+        job = Job.objects.select_related("partner").get(pk=order.completions.first().job_id)
         told = factories.report_on(order, tokens_each=3, ended=True)
         race(
             lambda job=job: jobs.cancel(by=grant.partner.applied_by, job=job),
@@ -233,3 +233,34 @@ def test_an_invitation_accepted_twice_at_once_is_one_membership(race, committed)
         _, lost = won_and_lost(ends)
         assert "already accepted" in lost.sentence
         assert Membership.objects.filter(user=invited).count() == 1
+
+
+def test_two_watches_at_once_tell_of_an_outage_once(race, grant, size):
+    watcher = User.objects.filter(email="watcher@races.example").first()
+    watcher = watcher or factories.UserFactory(email="watcher@races.example", lab_roles=["operator"])
+    job = submission(grant, uuid.uuid4().hex)()
+    before = Event.objects.about(size).filter(kind__in=["size.unserved", "size.served"]).count()
+    for late in range(1, TIMES + 1):
+        at = timezone.now() + timedelta(minutes=late)
+        race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
+        assert Outage.objects.going_on().filter(size=size).count() == 1
+        jobs.receive_hello(by=None, hello=factories.hello("races-worker", size=size.path), at=at)
+        race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
+        assert not Outage.objects.going_on().filter(size=size).exists()
+        Worker.objects.filter(name="races-worker").update(seen_at=at - timedelta(days=2))
+    jobs.cancel(by=grant.partner.applied_by, job=job)
+    after = Event.objects.about(size).filter(kind__in=["size.unserved", "size.served"]).count()
+    assert after - before == Letter.objects.filter(to=watcher.email, subject__startswith=str(size)).count() == 2 * TIMES
+
+
+def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant, size, settings):
+    settings.ORDER_SEQUENCES = 4
+    Grant.objects.filter(pk=grant.pk).update(token_quota=1_000)
+    jobs.receive_hello(by=None, hello=factories.hello("races-worker", size=size.path))
+    told = {"partner": grant.partner, "size": size, "max_new_tokens": 1, "seed": 1}
+    for _ in range(TIMES):
+        job = jobs.submit(by=grant.partner.applied_by, prompts=[f"Prompt {number}" for number in range(40)], **told)
+        handed_out = race(*[lambda: jobs.fill(by=None)] * 2)
+        assert WorkOrder.objects.out().filter(size=size).count() == sum(handed_out) == settings.ORDERS_PER_WORKER
+        jobs.cancel(by=grant.partner.applied_by, job=job)
+    Worker.objects.filter(name="races-worker").update(left_at=timezone.now())

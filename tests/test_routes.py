@@ -13,6 +13,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from agreements import actions as agreements
 from release_portal.access import actions as access
+from release_portal.jobs.models import Share
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Membership, Role
 
@@ -143,6 +144,9 @@ review:reports                      GET     in   404  404  404  200  200  200
 review:reports_csv                  GET     in   404  404  404  200  200  200
 review:intake                       GET     in   404  404  404  403  200  403
 review:intake                       POST    in   404  404  404  403  302  403
+review:fleet                        GET     in   404  404  404  403  200  403
+review:share                        GET     in   404  404  404  403  200  403
+review:share                        POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
 
 account_login                       GET     200  302  302  302  302  302  302
@@ -225,6 +229,8 @@ api-1:list_rules                    GET     401  404  404  404  200  200  200
 api-1:set_rule                      POST    401  404  404  404  403  201  403
 api-1:review_findings               GET     401  404  404  404  200  200  403
 api-1:accept_finding                POST    401  404  404  404  200  200  403
+api-1:fleet                         GET     401  404  404  404  403  200  403
+api-1:set_weight                    POST    401  404  404  404  403  200  403
 """
 
 REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
@@ -327,6 +333,7 @@ def world(
             "api-1:accept_finding": {"pk": finding.pk},
             "review:finding": {"pk": finding.pk},
             "review:batch": {"pk": batch.pk},
+            "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
             **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
@@ -384,6 +391,8 @@ def world(
             "access:findings": {"size": grant.size_id, "title": "Bias", "text": "We found it."},
             "review:bulk": {"verb": "grant", "request": f"{request.pk}:{request.revision}"},
             "review:batch": {"apply": "1"},
+            "review:share": {"weight": "2"},
+            "api-1:set_weight": body | {"weight": 2},
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},

@@ -1,5 +1,6 @@
 """The JSON door for jobs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from .delivery import require_delivery
 from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
 from .models import Completion, Job
 from .progress import progress_of
-from .prompts import read_prompts
+from .prompts import lines_of, read_prompts
 
 router = Router(tags=["jobs"])
 
@@ -81,6 +82,7 @@ class JobOut(JobSummary):
 
 
 class TextOut(Schema):
+    number: int = Field(description="the how-manieth text of the job to be finished, from 1")
     prompt_number: int
     sample: int
     prompt: str = Field(alias="prompt.text")
@@ -102,7 +104,7 @@ def submit(request: SignedIn, body: NewJob) -> Any:
 
 @router.post("/from-file", response={201: JobOut}, summary="Submit a job with a file of prompts")
 def submit_file(request: SignedIn, settings: Form[Sampling], file: File[UploadedFile]) -> Any:
-    return Status(201, _submit(request, settings, read_prompts(file.name or "", file.read())))
+    return Status(201, _submit(request, settings, read_prompts(file.name or "", lines_of(file))))
 
 
 @router.get("", response=list[JobSummary], summary="Jobs of your organisations, newest first")
@@ -125,17 +127,20 @@ def cancel(request: SignedIn, job_id: UUID) -> Any:
 
 @router.get("/{job_id}/texts", response=list[TextOut], summary="The finished texts of a job")
 @paginate
-def texts(request: SignedIn, job_id: UUID) -> Any:
+def texts(request: SignedIn, job_id: UUID, after: int | None = None) -> Any:
+    """In the order of the job. With `after`, those finished after the text of that number, in the order in which they
+    were finished: ask again with the last number that you have, and you miss none while the job runs."""
     job = _job(request, job_id)
     require_delivery(job, at=timezone.now())
-    return job.completions.finished()
+    finished = job.completions.finished()
+    return finished if after is None else finished.filter(number__gt=after).order_by("number")
 
 
 def _job(request: SignedIn, job_id: UUID) -> Job:
     return get_object_or_404(Job.objects.visible_to(request.user).newest_first(), pk=job_id)
 
 
-def _submit(request: SignedIn, settings: Sampling, prompts: list[str]) -> Job:
+def _submit(request: SignedIn, settings: Sampling, prompts: Iterable[str]) -> Job:
     size = ModelSize.objects.named(settings.size).select_related("family").first()
     if size is None:
         raise Refused(f"There is no size “{settings.size}”.", field="size", given=settings.size)

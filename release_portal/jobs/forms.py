@@ -1,6 +1,7 @@
 """The form of a new job. Every limit comes from `limits.py`."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -9,8 +10,8 @@ from release_portal.access.models import Grant, Purpose
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
-from .limits import LIMITS, Limit
-from .prompts import read_prompts
+from .limits import LIMITS, WEIGHT, Limit
+from .prompts import lines_of, read_prompts
 
 
 class LimitField(forms.Field):
@@ -78,15 +79,26 @@ class JobForm(PlainWords, forms.Form):
         self.fields["prompts"].error_messages["required"] = "Type a prompt, or choose a file of prompts."
         self.fields["seed"].help_text += " Leave it empty to have one drawn."
 
-    def prompt_list(self) -> list[str]:
+    def each_prompt(self) -> Iterable[str]:
         """The prompts, from the file where there is one. Raises Refused."""
         file = self.cleaned_data["file"]
         if file:
-            return read_prompts(file.name, file.read())
+            return read_prompts(file.name, lines_of(file))
         typed = self.cleaned_data["prompts"].replace("\r\n", "\n")
         if self.cleaned_data["one_per_line"]:
             return [line for line in typed.split("\n") if line.strip()]
         return [typed] if typed.strip() else []
 
+    def send_anew(self) -> None:
+        """Give the form a key of its own again: it was sent before, and what it asks for has changed since."""
+        self.data = {**self.data.dict(), "idempotency_key": secrets.token_urlsafe(16)}  # type: ignore[attr-defined]
+        self.add_error(None, "To make a second job of it, submit it once more.")
+
     def settings(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in (*LIMITS, "name", "purpose", "idempotency_key")}
+
+
+class WeightForm(PlainWords, forms.Form):
+    """Of an organisation's turns at a size."""
+
+    weight = LimitField(WEIGHT)

@@ -1,6 +1,7 @@
 """What a job may ask for. Every door reads its input through here, so each limit and its sentence exist once."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from release_portal.lib.states import Refused
@@ -62,6 +63,12 @@ LIMITS = {
 }
 
 
+WEIGHT = Limit(
+    "weight", "Weight", float, 0.1, 100, "0.1 to 100. Beside others at work, 2 gets twice the tokens that 1 gets."
+)
+"""Of an organisation's turns at a size."""
+
+
 def check_text(field: str, label: str, noun: str, text: str, longest: int) -> None:
     """Raise Refused where a text is too long, or has what no text has: a null character or half a character."""
     if len(text) > longest:
@@ -75,22 +82,25 @@ def check_text(field: str, label: str, noun: str, text: str, longest: int) -> No
         raise Refused(f"{label} contains {flaw}, which no text has.", field=field)
 
 
-def check_prompts(prompts: list[str]) -> None:
-    """Raise Refused unless there are prompts, not too many, none empty and none too long."""
-    if not prompts:
-        raise Refused("Type a prompt, or choose a file of prompts.", field="prompts")
-    if len(prompts) > MOST_PROMPTS:
-        raise Refused(
-            f"A job takes at most {MOST_PROMPTS:,} prompts; this has {len(prompts):,}. "
-            "Split it and submit several jobs.",
-            field="prompts",
-            limit=MOST_PROMPTS,
-            given=len(prompts),
-        )
+def checked_prompts(prompts: Iterable[str]) -> Iterator[str]:
+    """The prompts, as they come. Raises Refused unless there are some, not too many, none empty and none too long."""
+    number = 0
     for number, prompt in enumerate(prompts, start=1):
+        if number > MOST_PROMPTS:
+            continue  # only counted, for the sentence
         if not prompt.strip():
             raise Refused(f"Prompt {number:,} is empty.", field="prompts", given=number)
         check_text("prompts", f"Prompt {number:,}", "prompt", prompt, LONGEST_PROMPT)
+        yield prompt
+    if not number:
+        raise Refused("Type a prompt, or choose a file of prompts.", field="prompts")
+    if number > MOST_PROMPTS:
+        raise Refused(
+            f"A job takes at most {MOST_PROMPTS:,} prompts; this has {number:,}. Split it and submit several jobs.",
+            field="prompts",
+            limit=MOST_PROMPTS,
+            given=number,
+        )
 
 
 def check_sequences(prompts: int, samples: int) -> None:

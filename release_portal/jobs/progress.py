@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .models import Job, Worker, tokens_in_hand
+from django.db.models import Count, Q, Sum
+
+from .models import Completion, Job, Worker, WorkOrder
 
 SHORTEST_MEASURE = 1.0  # seconds; before that a rate means nothing
 
@@ -13,6 +15,20 @@ class Progress:
     done: int
     total: int
     sentence: str
+
+
+def tokens_in_hand(job: Job) -> int:
+    """Tokens generated for texts of the job that are not finished yet: its part of what its orders' reports told."""
+    unfinished = Q(finished_at__isnull=True)
+    orders = WorkOrder.objects.out().filter(pk__in=job.completions.unfinished().values("order"))
+    rows = (
+        Completion.objects.filter(order__in=orders)
+        .values("order__tokens")
+        .annotate(
+            stored=Sum("tokens"), open=Count("pk", filter=unfinished), own=Count("pk", filter=unfinished & Q(job=job))
+        )
+    )
+    return sum(max(0, row["order__tokens"] - (row["stored"] or 0)) * row["own"] // row["open"] for row in rows)
 
 
 def progress_of(job: Job, *, at: datetime) -> Progress:

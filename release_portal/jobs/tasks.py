@@ -13,6 +13,16 @@ def dispatch() -> int:
     return actions.dispatch(by=None)
 
 
+@shared_task(name="jobs.fill")
+def fill() -> int:
+    return actions.fill(by=None)
+
+
+@shared_task(name="jobs.watch_fleet")
+def watch_fleet() -> int:
+    return actions.watch_fleet(by=None)
+
+
 @shared_task(name=contract.REPORT)
 def report(sealed: str) -> None:
     actions.receive_report(by=None, report=contract.from_wire(contract.Report, unseal(sealed)))

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 
+from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -19,7 +20,7 @@ from release_portal.partners.permissions import Permission
 
 from . import actions
 from .delivery import require_delivery, why_held
-from .downloads import as_csv, as_jsonl
+from .downloads import as_csv, as_jsonl, etag_of, length_of, part_of, wanted_bytes
 from .forms import JobForm
 from .models import Job
 from .progress import progress_of
@@ -61,10 +62,12 @@ def new_job(request: SignedIn) -> HttpResponse:
                 by=request.user,
                 partner=grant.partner,
                 size=grant.size,
-                prompts=form.prompt_list(),
+                prompts=form.each_prompt(),
                 **form.settings(),
             )
             return redirect(job)
+        if form.has_error("idempotency_key"):
+            form.send_anew()
     context = {"form": form, "grants": grants, "partners": Partner.objects.visible_to(request.user)}
     return render(request, "jobs/new.html", context)
 
@@ -82,7 +85,10 @@ def job(request: SignedIn, pk: str) -> HttpResponse:
         "held": held,
         "page": texts,
         "events": Event.objects.about(job).newest_first()[:50],
-        "checkpoint": job.orders.exclude(checkpoint="").values_list("checkpoint", flat=True).first(),
+        "checkpoint": job.completions.exclude(order__checkpoint="")
+        .values_list("order__checkpoint", flat=True)
+        .exclude(order=None)
+        .first(),
         "may_cancel": job.is_live and request.user.may(Permission.JOB_SUBMIT, job.partner),
     }
     return render(request, "jobs/job.html", context)
@@ -107,13 +113,13 @@ def cancel(request: SignedIn, pk: str) -> HttpResponse:
 
 
 @login_required
-def texts_jsonl(request: SignedIn, pk: str) -> StreamingHttpResponse:
-    return _download(_job(request, pk), as_jsonl, "jsonl", "application/jsonl; charset=utf-8")
+def texts_jsonl(request: SignedIn, pk: str) -> HttpResponseBase:
+    return _download(request, _job(request, pk), as_jsonl, "jsonl", "application/jsonl; charset=utf-8")
 
 
 @login_required
-def texts_csv(request: SignedIn, pk: str) -> StreamingHttpResponse:
-    return _download(_job(request, pk), as_csv, "csv", "text/csv; charset=utf-8")
+def texts_csv(request: SignedIn, pk: str) -> HttpResponseBase:
+    return _download(request, _job(request, pk), as_csv, "csv", "text/csv; charset=utf-8")
 
 
 def _job(request: SignedIn, pk: str) -> Job:
@@ -134,10 +140,20 @@ def _grants(request: SignedIn) -> QuerySet[Grant]:
 
 
 def _download(
-    job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
-) -> StreamingHttpResponse:
+    request: SignedIn, job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
+) -> HttpResponseBase:
     require_delivery(job, at=timezone.now())
     filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{extension}"
-    return StreamingHttpResponse(
-        write(job), content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{filename}"'}
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Content-Type": content_type}
+    if job.is_live:
+        return StreamingHttpResponse(write(job), headers=headers)
+    headers |= {"ETag": etag_of(job), "Accept-Ranges": "bytes"}
+    wanted = wanted_bytes(request.headers, etag_of(job))
+    if wanted is None:
+        return StreamingHttpResponse(write(job), headers=headers)
+    length = async_to_sync(length_of)(write(job))
+    first, last = wanted[0], min(length - 1, length if wanted[1] is None else wanted[1])
+    if first > last:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{length}"})
+    headers |= {"Content-Range": f"bytes {first}-{last}/{length}", "Content-Length": str(last - first + 1)}
+    return StreamingHttpResponse(part_of(write(job), first, last), status=206, headers=headers)

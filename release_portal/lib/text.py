@@ -5,4 +5,8 @@ def flaw_of(text: str) -> str:
     """What in it no text has: "a null character" or "half a character"; empty where it is a text."""
     if "\0" in text:
         return "a null character"
-    return "half a character" if any("\ud800" <= character <= "\udfff" for character in text) else ""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "half a character"
+    return ""

@@ -12,12 +12,16 @@ from django.utils.functional import SimpleLazyObject
 from release_portal.lib.states import Forbidden, Refused
 
 from .models import Pause, User
+from .permissions import Permission
 
 
 def banners(request: HttpRequest) -> dict[str, Any]:
     """What every page of somebody signed in says above its content. It costs a query only where a template asks."""
     user = getattr(request, "user", None)
-    return {"intake_pause": SimpleLazyObject(Pause.objects.now) if user and user.is_authenticated else None}
+    if not user or not user.is_authenticated:
+        return {"intake_pause": None}
+    may_see_fleet = SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE))
+    return {"intake_pause": SimpleLazyObject(Pause.objects.now), "may_see_fleet": may_see_fleet}
 
 
 class SignedIn(HttpRequest):

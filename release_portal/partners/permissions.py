@@ -12,6 +12,8 @@ class Permission(models.TextChoices):
     RULE_SET = "rule.set", "Set review rules and pause intake"
     REQUEST_OVERSEE = "request.oversee", "Is told of requests past their promise"
     SIZE_OPEN = "size.open", "Open components of sizes"
+    FLEET_SEE = "fleet.see", "See the workers, and is told when a size has none"
+    SHARE_SET = "share.set", "Set the weight of an organisation at a size"
     BOOK_READ = "book.read", "Read the book"
     # in an organisation
     PARTNER_READ = "partner.read", "See the organisation"

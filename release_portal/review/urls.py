@@ -26,5 +26,7 @@ urlpatterns = [
     path("review/reports/", views.reports, name="reports"),
     path("review/reports.csv", views.reports_csv, name="reports_csv"),
     path("review/intake/", views.intake, name="intake"),
+    path("review/fleet/", views.fleet, name="fleet"),
+    path("review/fleet/shares/<int:pk>/", views.share, name="share"),
     path("review/book/", views.book, name="book"),
 ]

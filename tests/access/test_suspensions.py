@@ -119,13 +119,13 @@ def test_revoke_a_suspended_grant_and_lift_what_is_left(grant, rita):
 # --- work and texts
 
 
-def test_suspend_holds_a_running_job_and_lifting_lets_it_go_on(order, rita, wire):
+def test_suspend_holds_a_running_job_and_lifting_lets_it_go_on(order, job, rita, wire):
     with wire:
-        suspension = actions.suspend(by=rita, subject=order.job.partner, **WHY)
+        suspension = actions.suspend(by=rita, subject=job.partner, **WHY)
     assert "jobs.dispatch" in wire.names
     with wire:
         jobs.dispatch(by=None)
-    job = Job.objects.get(pk=order.job_id)
+    job = Job.objects.get(pk=job.pk)
     assert job.status == "held"
     assert wire.commands == [(contract.STOP, {"order": str(order.pk), "token": order.token})]
     assert wire.orders == []
@@ -139,36 +139,36 @@ def test_suspend_holds_a_running_job_and_lifting_lets_it_go_on(order, rita, wire
     assert len(wire.orders[0].sequences) == job.sequences
 
 
-def test_suspend_while_a_report_is_on_its_way_stores_nothing_of_it(order, rita):
-    actions.suspend(by=rita, subject=order.job.size, **WHY)
+def test_suspend_while_a_report_is_on_its_way_stores_nothing_of_it(order, job, rita):
+    actions.suspend(by=rita, subject=job.size, **WHY)
     report = factories.report_on(order)
     jobs.receive_report(by=None, report=report)
     jobs.receive_report(by=None, report=report)
-    job = Job.objects.get(pk=order.job_id)
+    job = Job.objects.get(pk=job.pk)
     assert (job.status, job.texts_done) == ("held", 0)
 
 
-def test_revoke_while_held_stops_the_job_and_gives_its_quota_back(order, rita):
-    grant = order.job.grant
+def test_revoke_while_held_stops_the_job_and_gives_its_quota_back(order, job, rita):
+    grant = job.grant
     actions.suspend(by=rita, subject=grant.partner, **WHY)
     jobs.dispatch(by=None)
     actions.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="It was misused.")
     jobs.dispatch(by=None)
-    assert Job.objects.get(pk=order.job_id).status == "stopped"
+    assert Job.objects.get(pk=job.pk).status == "stopped"
     grant.refresh_from_db()
     assert grant.tokens_reserved == 0
 
 
-def test_cancel_a_held_job(order, ben, rita):
-    actions.suspend(by=rita, subject=order.job.partner, **WHY)
+def test_cancel_a_held_job(order, job, ben, rita):
+    actions.suspend(by=rita, subject=job.partner, **WHY)
     jobs.dispatch(by=None)
-    jobs.cancel(by=ben, job=order.job)
-    assert Job.objects.get(pk=order.job_id).status == "cancelled"
+    jobs.cancel(by=ben, job=job)
+    assert Job.objects.get(pk=job.pk).status == "cancelled"
 
 
-def test_texts_of_a_suspended_organisation_are_held_at_every_door(order, ben, rita, client_of, api_of):
+def test_texts_of_a_suspended_organisation_are_held_at_every_door(order, job, ben, rita, client_of, api_of):
     jobs.receive_report(by=None, report=factories.report_on(order))
-    job = Job.objects.get(pk=order.job_id)
+    job = Job.objects.get(pk=job.pk)
     suspension = actions.suspend(by=rita, subject=job.partner, **WHY)
     page, program = client_of(ben), api_of(ben)
     assert " text 0" not in page.get(f"/jobs/{job.pk}/").content.decode()

@@ -3,6 +3,7 @@
 import re
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connections, transaction
@@ -319,6 +320,24 @@ def _stop(cast):
     return lambda: jobs.keep_to_the_rule(by=None, at=grant.ends_at) and job
 
 
+def _size_unserved(cast):
+    at = cast.job.submitted_at + timedelta(minutes=1)
+    return lambda: jobs.watch_fleet(by=None, at=at)
+
+
+def _size_served(cast):
+    at = cast.job.submitted_at + timedelta(minutes=1)
+    jobs.watch_fleet(by=None, at=at)
+    jobs.receive_hello(by=None, hello=factories.hello(), at=at)
+    return lambda: jobs.watch_fleet(by=None, at=at)
+
+
+def _set_weight(cast):
+    return lambda it=cast.northlake, by=cast.mara, size=cast.size_124m: jobs.set_weight(
+        by=by, partner=it, size=size, weight=2
+    )
+
+
 def _hello(cast):
     return lambda: jobs.receive_hello(by=None, hello=factories.hello("worker-new"))
 
@@ -363,6 +382,9 @@ VERBS = {
     "order.handed_back": _hand_back,
     "order.handed_out_again": _hand_out_again,
     "worker.joined": _hello,
+    "size.unserved": _size_unserved,
+    "size.served": _size_served,
+    "share.set": _set_weight,
 }
 
 
@@ -414,5 +436,7 @@ def test_every_kind_that_the_code_records_is_told_here(settings):
         "access.returned", "access.corrected", "access.discussed", "access.end_announced", "review.claimed",
         "review.released", "review.recused", "review.answered", "review.noted", "review.escalated", "rule.set",
         "finding.sent", "finding.accepted",
+        # tests/jobs
+        "job.texts_failed",
     }  # fmt: skip
     assert recorded - elsewhere == set(VERBS)

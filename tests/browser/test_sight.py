@@ -14,11 +14,14 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from release_portal.access import actions as access
-from release_portal.jobs.models import Job
+from release_portal.access.models import Grant
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Job, Outage, Share, Worker
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
 
+from .. import factories
 from ..live import until
 from .conftest import PASSWORD, sign_in
 
@@ -242,3 +245,57 @@ def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submi
     ]
     paths += ["/review/grants/", f"/review/grants/{job.grant_id}/revoke/", "/review/book/", "/review/book/?q=nothing"]
     assert [wrong for path in paths for wrong in look(page, path, "reviewer")] == []
+
+
+@pytest.fixture
+def unserved_grant(researcher, organisation, rita_of_the_lab, mara) -> Grant:
+    """Of 1558M, which takes two people, and which the live worker does not serve."""
+    size = ModelSize.objects.get(family__slug="gpt2", name="1558M")
+    asked = access.request_access(
+        by=researcher,
+        partner=organisation,
+        wanted=[access.Wanted(size, tokens=1_000_000)],
+        purposes=["bias"],
+        purpose=LONG,
+        until_wanted=timezone.now().date() + timedelta(days=30),
+    )
+    for reviewer in (rita_of_the_lab, mara):
+        factories.approved(asked.items.get(), by=reviewer)
+    return Grant.objects.get(partner=organisation, size=size)
+
+
+def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant, submit):
+    """What waited long enough for a size that no worker serves is told within a few seconds."""
+    job = submit(400, tokens=64)
+    unserved = submit(1204, size="1558M", tokens=8)
+    Job.objects.filter(pk=unserved.pk).update(submitted_at=timezone.now() - timedelta(minutes=4))
+    told = {"host": "rack-7", "device": "cuda:0", "dtype": "bfloat16", "sizes": ["gpt2/355M"], "loaded": ["gpt2/355M"]}
+    gone = timezone.now() - timedelta(hours=3)
+    Worker.objects.update_or_create(name="generate@rack-7", defaults=told | {"seen_at": gone, "left_at": gone})
+    until(lambda: Outage.objects.going_on().filter(size=unserved.size).exists(), seconds=30, what="the outage")
+    sign_in(page, mara.email)
+    share = Share.objects.get(partner=job.partner, size=job.size)
+    paths = ["/review/fleet/", f"/review/fleet/shares/{share.pk}/"]
+    wrong = [wrong for path in paths for wrong in look(page, path, "manager")]
+    page.goto(paths[1])
+    page.get_by_role("textbox", name="Weight").fill("2000")
+    page.get_by_role("button", name="Set the weight").click()
+    page.locator(".error-summary").wait_for()
+    keep(page, "manager-fleet-weight-refused-390-light")
+    wrong += faults(page, "the weight refused", "light")
+    for each in (job, unserved):
+        jobs.cancel(by=each.submitted_by, job=each)
+    assert wrong == []
+
+
+def test_fleet_page_reads_itself_again_and_leaves_the_focus(page, mara, submit):
+    job = submit(400, tokens=64)
+    sign_in(page, mara.email)
+    page.goto("/review/fleet/")
+    note = page.get_by_text("Read at")
+    first = note.inner_text()
+    share = Share.objects.get(partner=job.partner, size=job.size)
+    page.locator(f"#share-{share.pk}").focus()
+    page.wait_for_function("told => !document.querySelector('#fleet').innerText.includes(told)", arg=first)
+    assert page.evaluate("document.activeElement.id") == f"share-{share.pk}"
+    jobs.cancel(by=job.submitted_by, job=job)

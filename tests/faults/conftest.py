@@ -1,89 +1,40 @@
 """A researcher with a grant on the live portal, and the books that must balance after every fault."""
 
-import uuid
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from allauth.account.models import EmailAddress
 from django.db.models import Count, Sum
-from django.utils import timezone
 
-from agreements import actions as agreements
-from agreements.models import AgreementVersion
-from release_portal.access import actions as access
 from release_portal.access.models import Grant
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job
-from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, User
-from release_portal.releases.models import ModelSize
 
-from .. import factories
+from .. import cast
+from ..live import until
 
-QUOTA = 10_000_000
+ENDS_WITHIN = 90  # seconds for 200 texts on two busy cores, a lease included
 
 
 @pytest.fixture(scope="session")
 def rita_of_the_lab(portal) -> User:
-    return partners.appoint(by=None, email="rita@lab.example", name="Rita Moss", roles=["reviewer"])
+    return cast.reviewer()
 
 
 @pytest.fixture
 def researcher(portal) -> User:
-    mark = uuid.uuid4().hex[:8]
-    user = User.objects.create_user(f"{mark}@{mark}.example", name=f"Ada of {mark}")
-    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
-    return user
+    return cast.researcher()
 
 
 @pytest.fixture
 def organisation(researcher, rita_of_the_lab) -> Partner:
-    mark = researcher.email.partition("@")[0]
-    partner = partners.apply(
-        by=researcher,
-        legal_name=f"Institute {mark}",
-        website=f"https://{mark}.example",
-        country="SE",
-        contact_name=researcher.name,
-        contact_email=researcher.email,
-        purpose="To see what faults do.",
-        intended_use="One researcher, 124M.",
-        will_sign=True,
-    )
-    partners.admit(by=rita_of_the_lab, partner=partner)
-    version = AgreementVersion.objects.current()
-    agreements.sign(
-        by=researcher,
-        partner=partner,
-        version=version,
-        text_sha256=version.text_sha256,
-        legal_name=researcher.name,
-        title="Director",
-        states_authority=True,
-        states_intent=True,
-        origin=agreements.Origin("127.0.0.1", "tests"),
-    )
-    return partner
+    return cast.organisation(researcher, rita_of_the_lab)
 
 
 @pytest.fixture
 def grant_of(researcher, organisation, rita_of_the_lab) -> Callable[[str], Grant]:
     """Grants the organisation a size of GPT-2."""
-
-    def grant(name: str) -> Grant:
-        until = timezone.now().date() + timedelta(days=30)
-        request = access.request_access(
-            by=researcher,
-            partner=organisation,
-            wanted=[access.Wanted(ModelSize.objects.get(family__slug="gpt2", name=name), tokens=QUOTA)],
-            purposes=["capability"],
-            purpose="To see what faults do to a job.",
-            until_wanted=until,
-        )
-        return factories.granted(request, by=rita_of_the_lab)
-
-    return grant
+    return lambda name: cast.grant(name, researcher, organisation, rita_of_the_lab)
 
 
 @pytest.fixture
@@ -98,6 +49,19 @@ def submit(researcher, organisation, grant_of) -> Callable[..., Job]:
         )
 
     return submit
+
+
+def some_texts_of(job: Job, number: int = 10) -> None:
+    def there() -> bool:
+        job.refresh_from_db()
+        assert job.is_live, f"The job ended before the fault; was it long enough? {job.status} {job.end_reason}"
+        return Completion.objects.finished().filter(job=job).count() >= number
+
+    until(there, seconds=60, what=f"{number} texts of the job")
+
+
+def the_end_of(job: Job) -> None:
+    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=ENDS_WITHIN, what="the job to end")
 
 
 def assert_books_balance(job: Job) -> None:

@@ -3,39 +3,24 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
-import redis
-from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from release_portal.access import actions as access
 from release_portal.audit.models import Event
+from release_portal.jobs import actions as jobs
 from release_portal.jobs.delivery import why_held
 from release_portal.jobs.models import Completion, Job
-from release_portal.lib.embedded import start_redis
 
 from ..live import LEASE_SECONDS, until
-from .conftest import assert_books_balance
+from . import deadly, nemeses
+from .conftest import ENDS_WITHIN, assert_books_balance, some_texts_of, the_end_of
 
 pytestmark = pytest.mark.faults
 
-ENDS_WITHIN = 90  # seconds for 200 texts on two busy cores, a lease included
 REPEATS = 10 if os.environ.get("FAULTS_AT_LENGTH") else 1
-
-
-def some_texts_of(job: Job, number: int = 10) -> None:
-    def there() -> bool:
-        job.refresh_from_db()
-        assert job.is_live, f"The job ended before the fault; was it long enough? {job.status} {job.end_reason}"
-        return Completion.objects.finished().filter(job=job).count() >= number
-
-    until(there, seconds=60, what=f"{number} texts of the job")
-
-
-def the_end_of(job: Job) -> None:
-    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=ENDS_WITHIN, what="the job to end")
 
 
 @pytest.mark.parametrize("time", range(REPEATS))
@@ -49,34 +34,54 @@ def test_kill_generation_worker_in_the_middle_of_a_job(portal, submit, time):
     assert Event.objects.about(job).filter(kind="order.handed_out_again").exists()
 
 
+def test_site_worker_keeps_its_connections_and_gets_new_ones_when_they_are_cut(portal):
+    """The clock ticks every second: the same sessions serve the ticks, until somebody ends them."""
+
+    def sessions() -> set[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pid FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+                " AND datname = current_database()"
+            )
+            return {pid for (pid,) in cursor.fetchall()}
+
+    def kept() -> set[int]:
+        seen = []
+        for _ in range(4):
+            time.sleep(1)
+            seen.append(sessions())
+        return set.intersection(*seen)
+
+    before = kept()
+    assert before
+    nemeses.kill_database_sessions(portal)
+    assert kept()
+    assert not before & sessions()
+
+
 @pytest.mark.parametrize("time", range(REPEATS))
 def test_empty_redis_in_the_middle_of_a_job(portal, submit, time):
     job = submit(200)
     some_texts_of(job)
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.flushall()
+    nemeses.empty_redis(portal)
     the_end_of(job)
     assert_books_balance(job)
 
 
-def test_stop_and_start_redis_in_the_middle_of_a_job(portal, submit, request):
+def test_take_a_job_while_redis_is_away(portal, submit):
+    """The database is enough."""
     job = submit(200)
     some_texts_of(job)
-    socket = Path(settings.REDIS_URL.removeprefix("unix://"))
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.shutdown(save=True)
-    time.sleep(2)
-    late = submit(5)  # taken while the broker is away: the database is enough
-    server = start_redis(socket.parent, socket)
-    request.session.addfinalizer(lambda: (server.terminate(), server.wait()))
-    the_end_of(job)
-    the_end_of(late)
-    assert_books_balance(job)
-    assert_books_balance(late)
+    taken = []
+    nemeses.restart_redis(portal, meanwhile=lambda: taken.append(submit(5)))
+    for one in (job, *taken):
+        the_end_of(one)
+        assert_books_balance(one)
+    assert taken
 
 
 def test_terminate_generation_worker_hands_its_work_back(portal, submit):
-    job = submit(200)
+    job = submit(120, tokens=192)  # so long that texts end at random, and there is always one under way
     some_texts_of(job)
     portal.kill("generate", signal.SIGTERM)
     portal.start("generate")
@@ -141,6 +146,32 @@ def test_suspend_organisation_holds_running_work_and_lifting_finishes_it(portal,
     assert not why_held(job, at=timezone.now())
     the_end_of(job)
     assert_books_balance(job)
+
+
+def test_prompt_that_kills_workers_is_given_up_after_three(portal, submit, researcher, organisation, grant_of):
+    grant = grant_of("124M")
+    portal.kill("generate", signal.SIGTERM)
+    portal.start("generate", worker="tests.faults.deadly")
+    prompts = [f"Prompt {number}" for number in range(40)]
+    prompts[7] += deadly.WORD
+    told = {"by": researcher, "partner": organisation, "size": grant.size, "max_new_tokens": 16, "seed": 7}
+    job, deaths = jobs.submit(prompts=prompts, **told), 0
+    while Job.objects.live().filter(pk=job.pk).exists():
+        if portal.processes["generate"].poll() is not None:
+            deaths += 1
+            portal.start("generate", worker="tests.faults.deadly")
+        time.sleep(0.1)
+        assert (timezone.now() - job.submitted_at).total_seconds() < 4 * ENDS_WITHIN
+    portal.kill("generate", signal.SIGTERM)
+    portal.start("generate")
+    job.refresh_from_db()
+    assert deaths == 3
+    assert (job.status, job.texts_done, job.texts_refused) == (Job.Status.FINISHED, 40, 1)
+    [failed] = job.completions.filter(finish_reason="failed")
+    assert failed.index == 7
+    assert "It was tried 3 times" in failed.error
+    grant.refresh_from_db()
+    assert (grant.tokens_used, grant.tokens_reserved, grant.samples_used) == (job.tokens_done, 0, 39)
 
 
 def test_run_size_without_weights_says_what_the_operator_must_do(portal, submit):

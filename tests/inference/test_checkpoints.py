@@ -6,7 +6,7 @@ import sys
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from inference import checkpoints
+from inference import checkpoints, loading
 from inference.checkpoints import CheckpointError
 from inference.sources import SourceError
 from tests.inference.tiny import install_tiny_gpt2, save_tiny_gpt2
@@ -24,7 +24,7 @@ def spoil(file):
 
 
 def test_load_what_was_installed(folder):
-    checkpoint = checkpoints.load(folder, "cpu", "float32")
+    checkpoint = loading.load(folder, "cpu", "float32")
 
     assert checkpoint.size == "gpt2/124M"
     assert checkpoint.identity == checkpoints.identity(folder)
@@ -54,7 +54,7 @@ def test_verify_a_changed_byte(folder):
     spoil(folder / "model.safetensors")
 
     with pytest.raises(CheckpointError, match=r"model\.safetensors does not match its SHA-256\. The operator installs"):
-        checkpoints.load(folder, "cpu", "float32")
+        loading.load(folder, "cpu", "float32")
 
 
 def test_verify_a_lost_file(folder):

@@ -24,6 +24,10 @@ class Broker:
             self.taken.append(report)
         return not self.down
 
+    @property
+    def last(self):
+        return [report for report in self.taken if report.ended]
+
 
 class StepwiseEngine:
     """Finishes one text each time the test allows a step."""
@@ -33,18 +37,15 @@ class StepwiseEngine:
         self.steps = threading.Semaphore(0)
         self.sizes = []
 
-    def identity(self):
-        return "weights-1"
-
-    def generate(self, size, sequences, stopped):
+    def generate(self, size, sequences, stopped, urgent):
         self.sizes.append(size)
         if self.error:
             raise self.error
         for sequence in sequences:
             while not self.steps.acquire(timeout=0.01):
-                if stopped():
+                if stopped(sequence.group):
                     return
-            yield Step(5, (Text(sequence.key, "words", 2, 5, "length"),))
+            yield Step(5, (Text(sequence.key, "words", 2, 5, "length"),), "weights-1")
 
 
 @pytest.fixture
@@ -99,6 +100,16 @@ def keys(report):
     return [text.key for text in report.texts]
 
 
+def test_tell_that_an_order_was_begun_before_anything_can_go_wrong_with_it(broker):
+    told = []
+    engine = StepwiseEngine()
+    engine.generate = lambda *_: told.extend(broker.taken) or iter(())
+
+    Desk(engine, "anna", broker.send).carry_out(order())
+
+    assert [(report.order, report.token, report.ended) for report in told] == [("order-1", 1, False)]
+
+
 def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
     thread = start(desk, order())
     for number in (1, 2):
@@ -108,8 +119,8 @@ def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
     engine.steps.release()
     end(thread)
 
-    assert [keys(report) for report in broker.taken] == [["0"], ["1"], ["0", "1", "2"]]
-    assert [report.tokens for report in broker.taken] == [5, 10, 15]
+    assert [keys(report) for report in broker.taken] == [[], ["0"], ["1"], ["0", "1", "2"]]
+    assert [report.tokens for report in broker.taken] == [0, 5, 10, 15]
     last = broker.taken[-1]
     assert (last.ended, last.stopped, last.error, last.checkpoint) == (True, False, "", "weights-1")
 
@@ -123,7 +134,7 @@ def test_keep_texts_for_the_next_report_while_the_broker_is_down(desk, engine, b
     broker.down = False
     desk.report()
 
-    assert [keys(report) for report in broker.taken] == [["0"]]
+    assert [keys(report) for report in broker.taken] == [[], ["0"]]
     desk.close()
     end(thread)
 
@@ -149,29 +160,47 @@ def test_give_up_the_last_report_in_the_end(desk, engine, broker, monkeypatch):
     assert not desk._in_hand
 
 
-def test_report_an_order_that_waits_for_the_engine(desk, broker):
+def test_report_every_order_in_hand_but_rarely_where_there_is_no_news(desk, broker, monkeypatch):
     first = start(desk, order())
     second = start(desk, order(name="order-2"))
+    wait_until(lambda: len(broker.taken) == 2)
+    desk.report()
+    assert len(broker.taken) == 2
+    monkeypatch.setattr(desks, "QUIET_SECONDS", 0)
     desk.report()
 
-    assert [report.order for report in broker.taken] == ["order-1", "order-2"]
+    assert [report.order for report in broker.taken[2:]] == ["order-1", "order-2"]
     desk.close()
     end(first)
     end(second)
 
 
-def test_stop_an_order_that_waits_for_the_engine(desk, engine, broker):
+def test_stop_one_of_two_orders(desk, engine, broker):
     first = start(desk, order())
-    wait_until(lambda: engine.sizes)
     second = start(desk, order(name="order-2"))
 
     assert desk.stop("order-2", 1)
     end(second)
 
-    assert [(report.order, report.stopped, report.ended) for report in broker.taken] == [("order-2", True, True)]
-    assert engine.sizes == ["gpt2/124M"]
+    assert [(report.order, report.stopped) for report in broker.last] == [("order-2", True)]
+    assert first.is_alive()
     desk.close()
     end(first)
+
+
+def test_stop_one_group_of_an_order(desk):
+    held = desk.take(order())
+
+    assert desk.stop("order-1", 1, "job-2")
+    assert (held.is_stopped("job-1"), held.is_stopped("job-2")) == (False, True)
+
+
+def test_count_the_tokens_of_all_orders(desk, engine):
+    for name in ("order-1", "order-2"):
+        engine.steps.release(3)
+        desk.carry_out(order(name=name))
+
+    assert desk.tokens == 30
 
 
 def test_stop_keeps_what_is_finished(desk, engine, broker):
@@ -212,7 +241,7 @@ def test_replace_an_earlier_hand_out(desk, engine, broker):
     engine.steps.release(3)
     end(later)
 
-    assert [(report.token, report.stopped, len(report.texts)) for report in broker.taken] == [
+    assert [(report.token, report.stopped, len(report.texts)) for report in broker.last] == [
         (1, True, 0),
         (2, False, 3),
     ]
@@ -224,7 +253,7 @@ def test_stop_everything_when_closing(desk, broker):
     end(thread)
     desk.carry_out(order(name="too-late"))
 
-    assert [(report.order, report.stopped) for report in broker.taken] == [("order-1", True), ("too-late", True)]
+    assert [(report.order, report.stopped) for report in broker.last] == [("order-1", True), ("too-late", True)]
 
 
 def test_tell_the_operator_about_missing_weights(broker):

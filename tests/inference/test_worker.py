@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,10 +175,19 @@ def test_stop_a_running_order_within_two_seconds(site, worker):
     assert 0 < len(last.texts) < 1500
 
 
+def test_carry_out_a_short_order_beside_a_long_one(site, worker):
+    start_long_order(site)
+    site.send(replace(order(3, 8, name="order-2"), urgent=True))
+
+    last, seconds = wait_until(site.last_report, 10)
+
+    assert (last.order, len(last.texts), last.stopped) == ("order-2", 3, False)
+    assert seconds < 3
+
+
 def test_end_at_a_signal_and_report_what_is_finished(site, worker):
     start_long_order(site)
-    waiting = order(3, 8, name="order-2")
-    site.send(waiting)
+    site.send(order(1500, 32, name="order-2"))
     wait_until(lambda: any(report.order == "order-2" for report in site.messages(Report)), 10)
 
     worker.send_signal(signal.SIGTERM)

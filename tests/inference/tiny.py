@@ -8,24 +8,26 @@ from inference import checkpoints, sources
 END_OF_TEXT = "<|endoftext|>"
 
 
-def install_tiny_gpt2(root: Path, size: str = "gpt2/124M", seed: int = 0, layers: int = 2, width: int = 64) -> Path:
-    """Install a random GPT-2 with 256 tokens of context as `size`, by the same way as real weights.
+def install_tiny_gpt2(
+    root: Path, size: str = "gpt2/124M", seed: int = 0, layers: int = 2, width: int = 64, context: int = 256
+) -> Path:
+    """Install a random GPT-2 as `size`, by the same way as real weights.
 
     More `layers` and `width` (a multiple of 4) make it slower. Returns its folder in the store.
     """
     with tempfile.TemporaryDirectory() as source:
-        save_tiny_gpt2(Path(source), seed, layers, width)
+        save_tiny_gpt2(Path(source), seed, layers, width, context)
         return checkpoints.install(size, source, root)
 
 
-def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64) -> None:
+def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64, context: int = 256) -> None:
     """Write the model and its tokenizer as transformers does."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     sources.hide_progress_bars()
     torch.manual_seed(seed)
-    shape = {"n_layer": layers, "n_embd": width, "n_head": 4, "n_positions": 256, "vocab_size": 257}
+    shape = {"n_layer": layers, "n_embd": width, "n_head": 4, "n_positions": context, "vocab_size": 257}
     ends = {"bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256}
     # Wider than GPT-2's own initial 0.02, so that the tokens are not all about equally likely.
     model = GPT2LMHeadModel(GPT2Config(**shape, **ends, initializer_range=0.2))

@@ -60,7 +60,7 @@ def test_dispatch_sends_a_sealed_order_to_the_queue_of_the_size(job, worker, wir
     ((name, args, queue),) = wire.tasks
     assert (name, queue) == ("inference.generate", "generate.gpt2.124M")
     assert "Prompt 0" not in args[0]
-    order = job.orders.get()
+    order = factories.orders_of(job).get()
     (sent,) = wire.orders
     assert (sent.id, sent.token, sent.size) == (str(order.pk), 1, "gpt2/124M")
     assert [(text.prompt, text.seed, text.index) for text in sent.sequences] == [("Prompt 0", 7, 0), ("Prompt 1", 7, 1)]
@@ -106,22 +106,23 @@ def test_dispatch_keeps_a_couple_of_orders_out_per_live_worker(submit, small_ord
     assert actions.dispatch(by=None) == orders
     assert actions.dispatch(by=None) == 0
     assert job.completions.waiting().count() == 20 - 2 * orders
-    end(job.orders.out().first())
+    end(factories.orders_of(job).out().first())
     assert actions.dispatch(by=None) == 1
 
 
 def test_dispatch_hands_every_text_out_exactly_once(submit, small_orders, worker):
     job = submit(7)
     while actions.dispatch(by=None):
-        for order in job.orders.out():
+        for order in factories.orders_of(job).out():
             end(order)
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("finished", 7)
-    assert sorted(order.completions.count() for order in job.orders.all()) == [1, 2, 2, 2]
+    assert sorted(order.completions.count() for order in factories.orders_of(job)) == [1, 2, 2, 2]
 
 
 def test_dispatch_lets_two_organisations_take_turns(submit, southbank_grant, cleo, worker, settings):
-    settings.ORDER_SEQUENCES = settings.ORDERS_PER_WORKER = 1
+    """And, within an organisation, its jobs."""
+    settings.ORDER_SEQUENCES = settings.URGENT_ORDERS_PER_WORKER = 1
     for number in range(3):
         submit(2, name=f"Northlake {number}")
     submit(3, by=cleo, partner=southbank_grant.partner, name="Southbank")
@@ -130,35 +131,65 @@ def test_dispatch_lets_two_organisations_take_turns(submit, southbank_grant, cle
         at += timedelta(seconds=1)
         actions.receive_hello(by=None, hello=factories.hello(), at=at)
         actions.dispatch(by=None, at=at)
-        order = WorkOrder.objects.out().select_related("job").get()
-        served.append(order.job.name)
-        end(order)
+        order = WorkOrder.objects.out().get()
+        served.append(order.completions.get().job.name)
+        end(order, tokens_each=10)
     turns = ["Northlake", "Southbank"] * 3 + ["Northlake"] * 3
     assert [name.split()[0] for name in served] == turns
-    assert [name for name in served if name != "Southbank"] == [f"Northlake {number}" for number in (0, 0, 1, 1, 2, 2)]
+    assert [name for name in served if name != "Southbank"] == [f"Northlake {number}" for number in (0, 1, 2, 0, 1, 2)]
 
 
-def test_dispatch_turns_hold_within_one_round(submit, southbank_grant, cleo, worker, settings):
-    settings.ORDER_SEQUENCES = 1
-    submit(4)
-    submit(4, by=cleo, partner=southbank_grant.partner)
-    assert actions.dispatch(by=None) == 2
-    partners = WorkOrder.objects.out().values_list("job__partner__slug", flat=True)
-    assert set(partners) == {"university-of-northlake", "southbank-institute"}
+def test_dispatch_packs_texts_of_several_organisations_into_one_order(submit, southbank_grant, cleo, worker):
+    mine, theirs = submit(30), submit(30, by=cleo, partner=southbank_grant.partner)
+    assert actions.dispatch(by=None) == 1
+    [order] = WorkOrder.objects.out()
+    assert [order.completions.filter(job=job).count() for job in (mine, theirs)] == [30, 30]
+
+
+def test_dispatch_lets_one_who_comes_late_wait_two_orders_at_the_most(submit, southbank_grant, cleo, worker, settings):
+    settings.ORDER_SEQUENCES = 16
+    submit(1_000)
+    assert actions.dispatch(by=None) == settings.ORDERS_PER_WORKER
+    late = submit(20, by=cleo, partner=southbank_grant.partner)
+    for order in WorkOrder.objects.out():
+        end(order)
+        actions.dispatch(by=None)
+    assert late.completions.waiting().count() == 0
+
+
+def test_dispatch_gives_what_people_wait_for_a_lane_of_its_own(submit, southbank_grant, cleo, worker, wire, settings):
+    settings.ORDER_SEQUENCES = 16
+    submit(1_000)
+    actions.dispatch(by=None)
+    with wire:
+        submit(3, by=cleo, partner=southbank_grant.partner)
+        assert actions.dispatch(by=None) == 1
+    assert (wire.orders[0].urgent, len(wire.orders[0].sequences)) == (True, 3)
+
+
+def test_dispatch_takes_five_queries_more_for_a_job_more(submit, worker, settings, django_assert_max_num_queries):
+    for _ in range(6):
+        submit(2)
+    with django_assert_max_num_queries(60):
+        assert actions.dispatch(by=None) == 1
+    assert WorkOrder.objects.out().get().completions.count() == 12
 
 
 # --- leases, tokens, attempts
 
 
-def test_lease_that_runs_out_hands_the_rest_out_again_under_a_higher_token(order, job, wire):
+def test_lease_that_runs_out_hands_the_rest_out_again_in_another_order(order, job, wire):
     actions.receive_report(by=None, report=factories.report_on(order, texts=1))
+    at = after_the_lease(order)
+    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
     with wire:
-        assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
+        assert actions.dispatch(by=None, at=at) == 1
     order.refresh_from_db()
-    assert (order.token, order.attempts, order.worker) == (2, 1, "")
+    assert order.status == "lost"
     (sent,) = wire.orders
-    assert (sent.id, sent.token) == (str(order.pk), 2)
+    assert sent.id != str(order.pk)
     assert [text.index for text in sent.sequences] == [1]
+    assert job.completions.get(index=1).attempts == 1
     event = Event.objects.about(order).get(kind="order.handed_out_again")
     assert "worker worker-1 went silent" in event.sentence
 
@@ -171,19 +202,19 @@ def test_lease_is_renewed_by_every_report(order, job):
     assert (order.token, order.leased_until - at) == (1, timedelta(seconds=20))
 
 
-def test_message_that_was_never_heard_is_not_an_attempt(order, wire):
+def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
     for token in range(2, 8):
         with wire:
             assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
         order.refresh_from_db()
-        assert (order.token, order.attempts, wire.orders[0].token) == (token, 0, token)
+        assert (order.token, wire.orders[0].token) == (token, token)
+    assert not job.completions.filter(attempts__gt=0).exists()
     assert "its message was lost" in Event.objects.about(order).latest("id").sentence
 
 
 def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
     stale = factories.report_on(order)
-    hear(order)
-    actions.dispatch(by=None, at=after_the_lease(order))
+    actions.dispatch(by=None, at=after_the_lease(order))  # it was never heard of, and goes out again
     with wire:
         actions.receive_report(by=None, report=stale)
     job.refresh_from_db()
@@ -195,36 +226,74 @@ def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire
     assert (job.status, job.texts_done) == ("finished", 2)
 
 
-def test_order_tried_three_times_fails_the_job_with_a_sentence(order, job, grant, wire):
-    for _ in range(3):
+def test_report_on_an_order_that_was_given_up_changes_nothing(order, job, wire):
+    hear(order)
+    late = factories.report_on(order)
+    actions.dispatch(by=None, at=after_the_lease(order))
+    with wire:
+        actions.receive_report(by=None, report=late)
+    job.refresh_from_db()
+    assert job.texts_done == 0
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+
+
+def begun_and_lost():
+    """Every order that is out is begun by a worker, which then is heard of no more."""
+    for order in WorkOrder.objects.out():
         hear(order)
-        with wire:
-            actions.dispatch(by=None, at=after_the_lease(order))
+        actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=after_the_lease(order))
+        actions.dispatch(by=None, at=after_the_lease(order))
+
+
+def texts_out():
+    """The places of the texts that are out, order by order."""
+    orders = WorkOrder.objects.out().order_by("handed_out_at", "pk")
+    return sorted(sorted(order.completions.unfinished().values_list("index", flat=True)) for order in orders)
+
+
+def test_text_is_tried_beside_fewer_others_each_time_and_the_last_time_alone(submit, worker, wire):
+    submit(20)
+    actions.dispatch(by=None)
+    assert texts_out() == [list(range(20))]
+    begun_and_lost()
+    assert texts_out() == [list(range(16)), [16, 17, 18, 19]]
+    begun_and_lost()
+    assert texts_out() == [[0]]
+
+
+def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, worker, grant, wire):
+    """Text 2 brings down whoever begins it."""
+    job = submit(4, max_new_tokens=10)
+    at = timezone.now()
+    for _ in range(20):
+        actions.receive_hello(by=None, hello=factories.hello(), at=at)
+        actions.dispatch(by=None, at=at)
+        for order in WorkOrder.objects.out():
+            if order.completions.unfinished().filter(index=2).exists():
+                fail(order, "Out of memory.", retry=True)
+            else:
+                end(order)
+    job.refresh_from_db()
+    assert (job.status, job.texts_done, job.texts_refused) == ("finished", 4, 1)
+    failed = job.completions.get(finish_reason="failed")
+    assert (failed.index, failed.attempts, failed.tokens) == (2, 3, 0)
+    assert failed.error == "It was tried 3 times and could not be generated. The last time: Out of memory."
+    assert job.end_reason == "1 text could not be generated; it says why, and it was not charged."
+    assert ledger(grant) == (15, 0)
+    assert Event.objects.about(job).filter(kind="job.texts_failed").count() == 1
+
+
+def test_job_of_which_nothing_could_be_generated_has_failed(submit, worker, grant, wire):
+    job = submit(1)
+    for _ in range(3):
+        actions.dispatch(by=None)
+        [order] = WorkOrder.objects.out()
+        fail(order, "CUDA out of memory. " * 200, retry=True)
     job.refresh_from_db()
     assert job.status == "failed"
-    assert job.end_reason == (
-        "Part of this job was tried 3 times and did not end. The last time: worker worker-1 went silent."
-    )
-    assert wire.orders == []
+    assert job.end_reason.startswith("None of its texts could be generated. It was tried 3 times")
     assert ledger(grant) == (0, 0)
-
-
-def test_worker_that_asks_for_another_counts_as_an_attempt(order, job, wire):
-    for attempt in (1, 2):
-        with wire:
-            fail(order, "Out of memory.", retry=True)
-        order.refresh_from_db()
-        assert (order.attempts, order.token, len(wire.orders)) == (attempt, attempt + 1, 1)
-    fail(order, "Out of memory.", retry=True)
-    job.refresh_from_db()
-    assert job.status == "failed"
-    assert job.end_reason.endswith("The last time: Out of memory.")
-
-
-def test_worker_that_asks_for_another_at_length_is_understood(order, job):
-    fail(order, "CUDA out of memory. " * 200, retry=True)
-    order.refresh_from_db()
-    assert order.token == 2
+    assert actions.dispatch(by=None) == 0
 
 
 def test_worker_handing_back_is_not_an_attempt(order, job, wire):
@@ -232,9 +301,10 @@ def test_worker_handing_back_is_not_an_attempt(order, job, wire):
         with wire:
             actions.receive_report(by=None, report=factories.report_on(order, texts=0, ended=True, stopped=True))
         order.refresh_from_db()
-        assert (order.token, order.attempts, wire.orders[0].token) == (token, 0, token)
+        assert (order.token, wire.orders[0].token) == (token, token)
     job.refresh_from_db()
     assert job.status == "running"
+    assert not job.completions.filter(attempts__gt=0).exists()
 
 
 def test_worker_handing_back_keeps_what_it_finished(order, job, wire):
@@ -412,10 +482,10 @@ def test_hello_without_weights_or_of_an_unknown_size_notes_none(size_124m, quiet
     assert size_124m.artefacts.count() == before
 
 
-def test_hello_wakes_dispatch_and_leaving_does_not(quiet, wire):
+def test_hello_has_work_handed_out_and_leaving_does_not(quiet, wire):
     with wire:
         actions.receive_hello(by=None, hello=factories.hello())
-    assert wire.names == ["jobs.dispatch"]
+    assert wire.names == ["jobs.fill"]
     with wire:
         worker = actions.receive_hello(by=None, hello=factories.hello(leaving=True))
     assert wire.names == []

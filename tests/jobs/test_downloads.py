@@ -19,7 +19,7 @@ def finished(submit, worker):
     """A job of three prompts, two samples each, whose texts are awkward in a file."""
     job = submit(["one", "two, and", 'three "3"\nlines'], samples=2)
     actions.dispatch(by=None)
-    order = job.orders.get()
+    order = factories.orders_of(job).get()
     told = tuple(
         contract.Text(str(completion.pk), text, 2, 4, "stop")
         for completion, text in zip(job.completions.order_by("index"), AWKWARD, strict=True)
@@ -34,12 +34,20 @@ def download(async_client_of, ben):
     client = async_client_of(ben)
 
     @async_to_sync
-    async def fetched(job, extension):
-        response = await client.get(f"/jobs/{job.pk}/texts.{extension}")
+    async def fetched(job, extension, **headers):
+        response = await client.get(f"/jobs/{job.pk}/texts.{extension}", headers=headers)
+        if not response.streaming:
+            return response, response.content.decode()
         parts = [part async for part in response.streaming_content]
-        return response, b"".join(parts).decode()
+        return response, b"".join(parts).decode(errors="surrogateescape")
 
     return fetched
+
+
+def part(download, job, extension, **headers):
+    """A part of a file, in bytes: it may begin within a character."""
+    response, text = download(job, extension, **{name.replace("_", "-"): value for name, value in headers.items()})
+    return response, text.encode(errors="surrogateescape")
 
 
 def stored(job):
@@ -97,4 +105,62 @@ def test_download_reads_rows_in_chunks_with_one_query(finished, download, django
 def test_text_out_of_the_api_equals_the_download(finished, download, api_of, ben):
     _, text = download(finished, "jsonl")
     items = api_of(ben).get(f"/api/v1/jobs/{finished.pk}/texts").json()["items"]
+    assert sorted(item.pop("number") for item in items) == list(range(1, 7))
     assert items == [json.loads(line) for line in text.split("\n") if line]
+
+
+def test_texts_by_api_while_the_job_runs_miss_none_and_repeat_none(submit, worker, api_of, ben):
+    job, seen, after = submit(5), [], 0
+    actions.dispatch(by=None)
+    order = factories.orders_of(job).get()
+    texts = list(job.completions.order_by("-index"))  # the last is finished first
+    for finished in (texts[:2], texts[2:3], texts[3:]):
+        told = tuple(contract.Text(str(text.pk), "x", 2, 4, "stop") for text in finished)
+        actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=told))
+        items = api_of(ben).get(f"/api/v1/jobs/{job.pk}/texts?after={after}").json()["items"]
+        after = items[-1]["number"]
+        seen += [item["prompt_number"] for item in items]
+    assert seen == [4, 5, 3, 1, 2]
+    assert after == 5
+
+
+# --- going on where a download was cut off
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+def test_download_that_was_cut_off_goes_on_where_it_stopped(finished, download, extension):
+    whole, text = download(finished, extension)
+    content, etag = text.encode(), whole["etag"]
+    assert whole["accept-ranges"] == "bytes"
+    for cut in (0, 1, 100, content.index("🪜".encode()) + 2, len(content) - 1):
+        response, rest = part(download, finished, extension, Range=f"bytes={cut}-", If_Range=etag)
+        assert response.status_code == 206
+        assert response["content-range"] == f"bytes {cut}-{len(content) - 1}/{len(content)}"
+        assert rest == content[cut:]
+        assert int(response["content-length"]) == len(rest)
+
+
+def test_download_of_a_few_bytes_in_the_middle(finished, download):
+    content = download(finished, "jsonl")[1].encode()
+    response, some = part(download, finished, "jsonl", Range="bytes=50-59")
+    assert (response.status_code, some) == (206, content[50:60])
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Range": "bytes=5-", "If_Range": '"another"'}, {"Range": "lines=5-"}, {"Range": "bytes=-5"}]
+)
+def test_download_of_a_part_that_is_not_understood_or_of_another_file_is_whole(finished, download, headers):
+    response, text = download(finished, "jsonl", **{name.replace("_", "-"): value for name, value in headers.items()})
+    assert (response.status_code, text.count("\n")) == (200, 6)
+
+
+def test_download_beyond_the_end_is_refused_with_the_length(finished, download):
+    content = download(finished, "jsonl")[1].encode()
+    response, _ = download(finished, "jsonl", Range=f"bytes={len(content)}-")
+    assert (response.status_code, response["content-range"]) == (416, f"bytes */{len(content)}")
+
+
+def test_download_of_a_running_job_is_always_whole(order, job, download):
+    actions.receive_report(by=None, report=factories.report_on(order, texts=1))
+    response, text = download(job, "jsonl", Range="bytes=5-")
+    assert (response.status_code, "etag" in response, text.count("\n")) == (200, False, 1)

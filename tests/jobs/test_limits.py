@@ -6,8 +6,8 @@ from release_portal.jobs.limits import (
     LONGEST_SEED,
     MOST_PROMPTS,
     MOST_SEQUENCES,
-    check_prompts,
     check_sequences,
+    checked_prompts,
 )
 from release_portal.lib.states import Refused
 
@@ -58,8 +58,8 @@ def test_read_refuses_with_the_limit_and_what_was_given(field, given, sentence):
 
 
 def test_prompts_up_to_the_limit_are_accepted():
-    check_prompts(["x" * LONGEST_PROMPT])
-    check_prompts(["x"] * MOST_PROMPTS)
+    list(checked_prompts(["x" * LONGEST_PROMPT]))
+    list(checked_prompts(["x"] * MOST_PROMPTS))
     check_sequences(MOST_PROMPTS, MOST_SEQUENCES // MOST_PROMPTS)
 
 
@@ -75,7 +75,7 @@ def test_prompts_up_to_the_limit_are_accepted():
 )
 def test_prompts_outside_the_limits_are_refused(prompts, sentence, limit, given):
     with pytest.raises(Refused) as refused:
-        check_prompts(prompts)
+        list(checked_prompts(prompts))
     assert refused.value.sentence.startswith(sentence)
     assert (refused.value.field, refused.value.limit, refused.value.given) == ("prompts", limit, given)
 
@@ -83,7 +83,7 @@ def test_prompts_outside_the_limits_are_refused(prompts, sentence, limit, given)
 def test_prompt_with_half_a_character_is_refused():
     """JSON can carry one half of a pair of surrogates; no database stores it."""
     with pytest.raises(Refused, match="Prompt 1 "):
-        check_prompts(["a\ud800b"])
+        list(checked_prompts(["a\ud800b"]))
 
 
 def test_too_many_texts_are_refused_with_the_calculation():

@@ -1,13 +1,18 @@
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release_portal.jobs.prompts import read_prompts
+from release_portal.jobs.prompts import read_prompts as read_lines
 from release_portal.lib.states import Refused
 
 BOM = b"\xef\xbb\xbf"
+
+
+def read_prompts(name, content):
+    return list(read_lines(name, io.BytesIO(content)))
 
 
 @pytest.mark.parametrize(

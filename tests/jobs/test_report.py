@@ -11,8 +11,8 @@ from inference import contract
 from inference.seal import Seal
 from release_portal.audit.models import Event
 from release_portal.jobs import actions, tasks
-from release_portal.jobs.models import Job, Worker, tokens_in_hand
-from release_portal.jobs.progress import progress_of
+from release_portal.jobs.models import Job, Worker
+from release_portal.jobs.progress import progress_of, tokens_in_hand
 from release_portal.lib.sealed import BrokenSeal
 
 from .. import factories
@@ -53,7 +53,7 @@ def test_last_report_finishes_order_and_job_and_tells_the_submitter(order, job, 
     assert standing(job) == (2, 10, 10, 0)
     assert job.status == "finished"
     assert letters(ben)[-1] == "Your job “GPT-2 124M, 2 texts” finished"
-    assert "jobs.dispatch" in wire.names, "there is room for the next order"
+    assert "jobs.fill" in wire.names, "there is room for the next order"
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -99,8 +99,10 @@ def test_report_that_ends_without_all_texts_is_handed_out_again(order, job, wire
     with wire:
         tell(factories.report_on(order, texts=1, ended=True))
     order.refresh_from_db()
-    assert (order.token, order.attempts) == (2, 1)
-    assert [text.index for text in wire.orders[0].sequences] == [1]
+    assert order.status == "lost"
+    [waiting] = job.completions.waiting()
+    assert (waiting.index, waiting.attempts) == (1, 1)
+    assert "jobs.fill" in wire.names
     assert "its texts were incomplete" in Event.objects.about(order).latest("id").sentence
 
 
@@ -117,7 +119,7 @@ def test_prompt_that_cannot_be_continued_is_told_and_costs_nothing(order, job):
     )
     assert standing(job) == (2, 4, 4, 0)
     assert (job.status, job.texts_refused) == ("finished", 1)
-    assert job.end_reason == "1 prompt could not be continued; it says why."
+    assert job.end_reason == "1 text could not be generated; it says why, and it was not charged."
     first.refresh_from_db()
     assert (first.error, first.finish_reason) == (told, "refused")
 
@@ -140,7 +142,7 @@ def test_reports_in_any_number_and_order_charge_each_text_once(submit, worker, r
     with transaction.atomic():
         job = submit(4)
         actions.dispatch(by=None)
-        order = job.orders.get()
+        order = factories.orders_of(job).get()
         keys = list(job.completions.order_by("index").values_list("pk", flat=True))
         expected = set()
         for texts, stale in reports:
@@ -171,10 +173,10 @@ def test_report_that_is_not_sealed_is_refused(order, job):
 
 
 def test_tasks_go_by_the_names_of_the_contract():
-    assert (tasks.report.name, tasks.hello.name, tasks.dispatch.name) == (
+    assert (tasks.report.name, tasks.hello.name, tasks.fill.name) == (
         contract.REPORT,
         contract.HELLO,
-        "jobs.dispatch",
+        "jobs.fill",
     )
 
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from agreements.models import Agreement
 from release_portal.access.actions import revoke_grant
 from release_portal.access.models import Grant
-from release_portal.jobs.models import Completion, Job
+from release_portal.jobs.models import Completion, Job, Prompt
 from release_portal.lib.states import Forbidden, Refused
 
 from .. import factories
@@ -36,11 +36,11 @@ def test_submit_without_a_seed_draws_one_and_keeps_it(submit):
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_submit_wakes_dispatch_once_it_is_committed(submit, wire):
+def test_submit_has_work_handed_out_once_it_is_committed(submit, wire):
     with wire:
         submit()
         assert wire.names == []
-    assert wire.names == ["jobs.dispatch"]
+    assert wire.names == ["jobs.fill"]
 
 
 def test_submit_many_prompts_takes_few_queries(submit, django_assert_max_num_queries):
@@ -137,6 +137,48 @@ def test_submit_twice_with_one_key_returns_the_first_job(submit, grant):
     assert Completion.objects.filter(job__grant=grant).count() == 2
     grant.refresh_from_db()
     assert grant.tokens_reserved == 20
+
+
+@pytest.mark.parametrize("told", [{"prompts": ["one"]}, {"max_new_tokens": 9}, {"seed": 8}, {"purpose": "detection"}])
+def test_submit_other_things_with_one_key_is_refused(submit, grant, told):
+    first = submit(["one", "two"], idempotency_key="once")
+    with pytest.raises(Refused, match="This was sent before with other prompts or settings") as refused:
+        submit(**{"prompts": ["one", "two"], "idempotency_key": "once"} | told)
+    assert refused.value.field == "idempotency_key"
+    assert list(Job.objects.filter(grant=grant)) == [first]
+
+
+def test_submit_reads_prompts_once_as_they_come(submit):
+    job = submit((f"Prompt {number}" for number in range(3)), idempotency_key="once")
+    assert list(job.prompts.order_by("index").values_list("text", flat=True)) == ["Prompt 0", "Prompt 1", "Prompt 2"]
+    assert submit((f"Prompt {number}" for number in range(3)), idempotency_key="once") == job
+
+
+def test_submit_awkward_prompts_are_kept_as_they_are(submit):
+    awkward = ["tab\there", "back\\slash \\N \\t", "two\nlines\r\n", "Grüße 🪜", "  spaces  ", "\\."]
+    job = submit(awkward)
+    assert list(job.prompts.order_by("index").values_list("text", flat=True)) == awkward
+
+
+def test_submit_what_fails_while_it_is_read_leaves_nothing(submit, grant):
+    def broken():
+        yield "one"
+        raise ConnectionError("the upload was cut off")
+
+    with pytest.raises(ConnectionError, match="cut off"):
+        submit(broken())
+    assert not Prompt.objects.filter(job__grant=grant).exists()
+    grant.refresh_from_db()
+    assert grant.tokens_reserved == 0
+
+
+def test_submit_without_a_grant_does_not_read_the_file(submit, size_355m):
+    def never_read():
+        pytest.fail("it was read")
+        yield
+
+    with pytest.raises(Refused, match="has not been granted"):
+        submit(never_read(), size=size_355m)
 
 
 def test_submit_twice_with_one_key_returns_the_job_even_when_nothing_is_left(submit):

@@ -1,8 +1,20 @@
 """The verbs of this room."""
 
-from .dispatch import dispatch
+from .dispatch import dispatch, fill
 from .end import cancel, end, keep_to_the_rule
+from .fleet import set_weight, watch_fleet
 from .report import receive_hello, receive_report
 from .submit import submit
 
-__all__ = ["cancel", "dispatch", "end", "keep_to_the_rule", "receive_hello", "receive_report", "submit"]
+__all__ = [
+    "cancel",
+    "dispatch",
+    "end",
+    "fill",
+    "keep_to_the_rule",
+    "receive_hello",
+    "receive_report",
+    "set_weight",
+    "submit",
+    "watch_fleet",
+]

@@ -1,114 +1,172 @@
-"""Handing work out: what went silent is handed out again, what is allowed is packed for the workers that are alive."""
+"""Handing work out: what went silent is taken back, what is allowed is packed for the workers that are alive."""
 
-from datetime import datetime, timedelta
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import cache
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from inference import contract
 from release_portal.audit.actions import record
-from release_portal.lib.sealed import seal
+from release_portal.lib.prepared import Prepared
 from release_portal.lib.states import move
-from release_portal.lib.wake import wake
 from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
 
-from ..models import Completion, Job, Worker, WorkOrder
-from .end import end, keep_to_the_rule, locked
+from ..models import Completion, Job, Share, Worker, WorkOrder
+from .end import at_odds, keep_to_the_rule, locked_all
+from .orders import give_up, hand_out
 
-MOST_ATTEMPTS = 3
+TURN_TEXTS = 8
+"""Texts that an organisation puts into an order before it is another one's turn."""
+TRIED_AGAIN_TOGETHER = {1: 16, 2: 1}
+"""After so many attempts, so many texts go out together at the most."""
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
 
 
 def dispatch(*, by: User | None, at: datetime | None = None) -> int:
-    """One round: returns how many orders were handed out. A second round at the same moment does nothing."""
+    """One round: what is no longer allowed or went silent is taken back, then `fill`.
+
+    Returns how many orders were handed out. A second round at the same moment hands nothing out.
+    """
     at = at or timezone.now()
     keep_to_the_rule(by=by, at=at)
-    handed_out = 0
-    for order in WorkOrder.objects.silent(at=at).select_related("job"):
-        handed_out += _take_back(order, at, by=by)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
-        if cursor.fetchone()[0]:
-            handed_out += sum(_fill(size, at) for size in _sizes_with_work())
-    return handed_out
+    handed_out = sum(_take_back(order, at, by=by) for order in WorkOrder.objects.silent(at=at))
+    return handed_out + fill(by=by, at=at)
 
 
-def hand_out(order: WorkOrder, job: Job, at: datetime) -> None:
-    """Send what is unfinished of the order to the queue of its size, under a new fencing token and a new lease."""
-    order.token += 1
-    order.heard_at, order.worker, order.tokens = None, "", 0
-    order.handed_out_at = at
-    order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
-    order.save()
-    message = contract.WorkOrder(str(order.pk), order.token, job.size.path, _sequences(order, job))
-    wake(contract.GENERATE, seal(contract.to_wire(message)), queue=contract.queue_of(job.size.path))
-
-
-def hand_out_again(order: WorkOrder, job: Job, why: str, at: datetime, *, by: User | None) -> None:
-    """A worker did not end the order: once more, unless that has happened too often. Both rows are locked."""
-    if order.attempts >= MOST_ATTEMPTS:
-        end(
-            by=by,
-            job=job,
-            status=Job.Status.FAILED,
-            reason=f"Part of this job was tried {MOST_ATTEMPTS} times and did not end. The last time: {why}",
-        )
-        return
-    record("order.handed_out_again", f"Part of job “{job}” was handed out again: {why}", job, order, by=by)
-    hand_out(order, job, at)
+def fill(*, by: User | None, at: datetime | None = None) -> int:
+    """Hand out what waits and is allowed to the workers that have room; returns how many orders were handed out."""
+    at = at or timezone.now()
+    packed = 0
+    for size, urgent, most in _lanes(at):
+        while _pack(size, urgent, most, at, by=by):
+            packed += 1
+    return packed
 
 
 @transaction.atomic
 def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
-    job = locked(order.job)
+    """Returns how many orders went out again by it."""
+    jobs = locked_all(Job.objects.with_texts_in(order))
     silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
-    if silent is None or not job.is_working:
+    if silent is None:
         return 0
     if silent.heard_at is None:  # it never reached a worker, so nobody tried it
-        hand_out_again(silent, job, "its message was lost.", at, by=by)
+        sentence = f"The texts of {silent} are handed out again: its message was lost."
+        record("order.handed_out_again", sentence, silent, *jobs, by=by)
+        hand_out(silent, at)
         return 1
-    silent.attempts += 1
-    hand_out_again(silent, job, f"worker {silent.worker} went silent.", at, by=by)
-    return 1
+    give_up(silent, jobs, f"worker {silent.worker} went silent.", at, by=by)
+    return 0
 
 
 def _sizes_with_work() -> list[ModelSize]:
     return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
-def _fill(size: ModelSize, at: datetime) -> int:
-    """Keep a couple of orders out for each live worker of the size."""
-    workers = Worker.objects.alive(at=at).serving(size).count()
-    room = workers * settings.ORDERS_PER_WORKER - WorkOrder.objects.out().filter(job__size=size).count()
-    handed_out = 0
-    while handed_out < room and _pack(size, at):
-        handed_out += 1
-    return handed_out
+def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool, int]]:
+    """Sizes with work, whether urgent, and how many orders may be out: a couple for each live worker of the size, and
+    one of what people wait for."""
+    sizes = _sizes_with_work()
+    workers = Worker.objects.alive(at=at).values_list("sizes", flat=True) if sizes else ()
+    served = Counter(path for paths in workers for path in paths)
+    for size in sizes:
+        if number := served[size.path]:
+            yield size, True, number * settings.URGENT_ORDERS_PER_WORKER
+            yield size, False, number * settings.ORDERS_PER_WORKER
 
 
-def _pack(size: ModelSize, at: datetime) -> bool:
-    """Make one order of the next waiting sequences of the size; False where none wait."""
-    next_job = Job.objects.waiting_for(size).first()
-    if next_job is None:
+@transaction.atomic
+def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | None) -> bool:
+    """Make one order of texts that wait; False where none wait, `most` are out, or another round is packing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+        if not cursor.fetchone()[0]:
+            return False
+    if WorkOrder.objects.out().filter(size=size, urgent=urgent).count() >= most:
         return False
-    job = locked(next_job)
-    waiting = Completion.objects.waiting().filter(job=job).order_by("index")
-    chosen = list(waiting.values_list("pk", flat=True)[: settings.ORDER_SEQUENCES])
-    if not job.is_working or not chosen:
+    chosen = _tried_before(size, urgent) or list(_by_turns(size, urgent))
+    if not chosen:
         return False
-    if job.status == Job.Status.QUEUED:
-        move(job, Job.Status.RUNNING, started_at=job.started_at or at)
-        record("job.started", f"Job “{job}” started", job, job.partner, by=None)
-    order = WorkOrder.objects.create(job=job, handed_out_at=at, leased_until=at)
-    Completion.objects.filter(pk__in=chosen).update(order=order)
-    hand_out(order, job, at)
+    jobs = locked_all(Job.objects.filter(pk__in={text.job_id for text in chosen}))
+    not_allowed = at_odds(at=at, among=[job.pk for job in jobs])
+    allowed = {job.pk: job for job in jobs if job.is_working and job not in not_allowed}
+    chosen = [text for text in chosen if text.job_id in allowed]
+    if not chosen:
+        return False
+    order = WorkOrder(size=size, urgent=urgent)
+    Completion.objects.filter(pk__in=[text.pk for text in chosen]).update(order_id=order.pk)
+    _serve(allowed.values(), chosen, at, by=by)
+    hand_out(order, at)
     return True
 
 
-def _sequences(order: WorkOrder, job: Job) -> tuple[contract.Sequence, ...]:
-    unfinished = order.completions.unfinished().select_related("prompt").order_by("index")
-    return tuple(
-        contract.Sequence(str(text.pk), text.prompt.text, job.seed, text.index, job.sampling) for text in unfinished
-    )
+def _serve(jobs: Iterable[Job], chosen: list[Completion], at: datetime, *, by: User | None) -> None:
+    """Note that texts of these jobs are handed out: a queued job starts, and its organisation has had its turn."""
+    running = []
+    for job in jobs:
+        if job.status == Job.Status.QUEUED:
+            move(job, Job.Status.RUNNING, started_at=job.started_at or at, served_at=at)
+            record("job.started", f"Job “{job}” started", job, job.partner, by=by)
+        else:
+            running.append(job.pk)
+        number = sum(text.job_id == job.pk for text in chosen)
+        Share.objects.charge(job, handed_out=number * job.max_new_tokens)
+    Job.objects.filter(pk__in=running).update(served_at=at)
+
+
+def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
+    """Texts that a worker began and did not end come first, apart from others: one of them may be the reason.
+
+    What failed twice goes out alone, and one at a time.
+    """
+    working = Job.objects.working().of_lane(urgent=urgent).filter(size=size)
+    waiting = Completion.objects.waiting().filter(attempts__gt=0, job__in=working).order_by("attempts", "job", "index")
+    if not waiting.exists():
+        return []
+    for attempts, together in TRIED_AGAIN_TOGETHER.items():
+        alone = together == 1
+        if alone and WorkOrder.objects.out().filter(size=size, completions__attempts=attempts).exists():
+            continue
+        if chosen := list(waiting.filter(attempts=attempts)[: min(together, settings.ORDER_SEQUENCES)]):
+            return chosen
+    return []
+
+
+def _by_turns(size: ModelSize, urgent: bool) -> Iterator[Completion]:
+    """Texts for one order: a few of each organisation in turn, from the job of it that was served longest ago."""
+    left = settings.ORDER_SEQUENCES
+    queues: dict[int, deque[tuple[Job, QuerySet[Completion]]]] = {}
+    for row in _queue(urgent=urgent).rows({"size": size.pk, "number": left}):
+        job = Job(**row)
+        queues.setdefault(job.partner_id, deque()).append((job, _untried().filter(job=job).order_by("index")))
+    shares = {share.partner_id: share for share in Share.objects.filter(size=size, partner__in=queues)}
+    while left and queues:
+        partner = min(queues, key=lambda key: (shares[key].along, queues[key][0][0].submitted_at))
+        job, texts = queues[partner].popleft()
+        turn = list(texts[: min(TURN_TEXTS, left)])
+        yield from turn
+        left -= len(turn)
+        shares[partner].handed_out += len(turn) * job.max_new_tokens
+        if len(turn) == TURN_TEXTS:
+            queues[partner].append((job, texts.filter(index__gt=turn[-1].index)))
+        if not queues[partner]:
+            del queues[partner]
+
+
+@cache
+def _queue(*, urgent: bool) -> Prepared:
+    """Of each organisation so many jobs that have texts waiting for their first attempt."""
+    marks = {"size": -7, "number": -8}
+    jobs = Job.objects.working().of_lane(urgent=urgent)
+    jobs = jobs.filter(Exists(_untried().filter(job=OuterRef("pk"))), size=marks["size"])
+    told = ("id", "partner_id", "submitted_at", "max_new_tokens")
+    return Prepared.of(jobs.first_of_each(marks["number"]).values(*told), marks)
+
+
+def _untried() -> QuerySet[Completion]:
+    return Completion.objects.waiting().filter(attempts=0)

@@ -3,9 +3,14 @@
 Whatever the end, its orders stop and its quota is settled.
 """
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from inference import contract
@@ -13,6 +18,7 @@ from release_portal.access.actions import settle
 from release_portal.access.models import Grant
 from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
+from release_portal.lib.prepared import AnyOf, Prepared
 from release_portal.lib.states import move
 from release_portal.lib.wake import broadcast
 from release_portal.partners.actions import write_letter
@@ -20,12 +26,18 @@ from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
-from ..models import Job, WorkOrder
+from ..models import FinishReason, Job, Share, WorkOrder
 
 
 def locked(job: Job) -> Job:
-    """The job's row, locked. Rows are always locked in the order job, order, grant."""
-    return Job.objects.select_for_update(of=("self",)).select_related("size__family", "partner", "grant").get(pk=job.pk)
+    """The job's row, locked. Rows are always locked in the order job, order, grant, share; several by their keys."""
+    return locked_all(Job.objects.filter(pk=job.pk))[0]
+
+
+def locked_all(jobs: QuerySet[Job]) -> list[Job]:
+    """The rows of jobs, locked."""
+    rows = Job.objects.filter(pk__in=jobs.values("pk")).select_related("size__family", "partner", "grant")
+    return list(rows.order_by("pk").select_for_update(of=("self",)))
 
 
 @transaction.atomic
@@ -33,9 +45,9 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     """Move a job to one of its ends. Raises Refused where it has already ended."""
     job = locked(job)
     move(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
+    take_from_workers(job)
     left = job.sequences - job.texts_done
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
-    _stop_orders(job)
     sentence = f"Job “{job}” {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)
@@ -49,6 +61,25 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     )
 
 
+def end_if_complete(job: Job, *, by: User | None) -> None:
+    """Finish a job whose last text is there; one of which nothing could be generated has failed. Its row is locked."""
+    if job.texts_done < job.sequences:
+        return
+    failed = job.completions.filter(finish_reason=FinishReason.FAILED)
+    if job.texts_refused == job.sequences and (last := failed.order_by("-number").first()):
+        end(by=by, job=job, status=Job.Status.FAILED, reason=f"None of its texts could be generated. {last.error}")
+        return
+    number, reason = job.texts_refused, ""
+    if number:
+        reason = (
+            "1 text could not be generated; it says"
+            if number == 1
+            else f"{number:,} texts could not be generated; each says"
+        )
+        reason += " why, and it was not charged." if number == 1 else " why, and none was charged."
+    end(by=by, job=job, status=Job.Status.FINISHED, reason=reason)
+
+
 def cancel(*, by: User, job: Job) -> None:
     """Stop a job at the request of its organisation. Texts that are there stay."""
     require(by, Permission.JOB_SUBMIT, job.partner)
@@ -58,9 +89,26 @@ def cancel(*, by: User, job: Job) -> None:
 def keep_to_the_rule(*, by: User | None, at: datetime) -> int:
     """Ask the access rule about every job that may be at odds with it; returns how many were changed."""
     changed = 0
-    for job in Job.objects.at_odds_with_the_rule(at=at):
+    for job in at_odds(at=at):
         changed += judge(job, at, by=by)
     return changed
+
+
+def at_odds(*, at: datetime, among: Collection[UUID] | None = None) -> list[Job]:
+    """Those of these jobs, or of all, that are at odds with the rule."""
+    told = {"at": at} if among is None else {"at": at, "among": list(among)}
+    found = [row["id"] for row in _at_odds(some=among is not None).rows(told)]
+    return list(Job.objects.filter(pk__in=found)) if found else []
+
+
+@cache
+def _at_odds(*, some: bool) -> Prepared:
+    """The query, which is asked many times a second while workers report."""
+    marks: dict[str, Any] = {"at": datetime(1, 1, 1, 1, 1, 1, 1, tzinfo=UTC)} | (
+        {"among": [UUID(int=7)]} if some else {}
+    )
+    jobs = Job.objects.filter(AnyOf(F("pk"), marks["among"])) if some else Job.objects.all()
+    return Prepared.of(jobs.at_odds_with_the_rule(at=marks["at"]).values("id"), marks)
 
 
 @transaction.atomic
@@ -89,22 +137,31 @@ def judge(job: Job, at: datetime, *, by: User | None) -> bool:
 def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
     """Take the job from its workers. Its quota stays set aside, and what is unfinished waits."""
     move(job, Job.Status.HELD)
-    _stop_orders(job)
-    job.completions.unfinished().update(order=None)
+    take_from_workers(job)
     record("job.held", f"Job “{job}” was held: {decision.sentence}", job, job.partner, job.size, by=by)
     return True
 
 
 def _let_go_on(job: Job, *, by: User | None) -> bool:
+    Share.objects.join(partner=job.partner, size=job.size)
     move(job, Job.Status.QUEUED)
     record("job.resumed", f"Job “{job}” goes on", job, job.partner, job.size, by=by)
     return True
 
 
-def _stop_orders(job: Job) -> None:
-    for order in job.orders.out().select_for_update():
-        move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
-        broadcast(contract.STOP, order=str(order.pk), token=order.token)
+def take_from_workers(job: Job) -> None:
+    """Take the unfinished texts of a job out of the orders they are in; the other jobs of those orders go on."""
+    held = job.completions.unfinished().filter(order__isnull=False)
+    orders = list(WorkOrder.objects.out().filter(pk__in=held.values("order")).order_by("pk").select_for_update())
+    taken = held.update(order=None)
+    Share.objects.charge(job, handed_out=-taken * job.max_new_tokens)
+    for order in orders:
+        stop = {"order": str(order.pk), "token": order.token}
+        if order.completions.unfinished().exists():
+            broadcast(contract.STOP, **stop, group=str(job.pk))
+        else:
+            move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
+            broadcast(contract.STOP, **stop)
 
 
 _ENDS = {

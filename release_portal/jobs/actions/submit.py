@@ -1,9 +1,16 @@
-"""Taking a job: everything is checked, the quota set aside, and the job durable before the answer."""
+"""Taking a job: everything is checked, the quota set aside, and the job durable before the answer.
 
+Prompts are read once, as they come, on their way into the table: a file of 50,000 takes no more memory than one prompt.
+"""
+
+import hashlib
+import json
 import secrets
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from agreements.models import Agreement
@@ -11,6 +18,7 @@ from release_portal.access.actions import reserve
 from release_portal.access.models import Grant
 from release_portal.access.rule import decide
 from release_portal.audit.actions import record
+from release_portal.lib.copying import copy
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import wake
 from release_portal.partners.guards import require
@@ -18,10 +26,37 @@ from release_portal.partners.models import Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from ..limits import LIMITS, LONGEST_KEY, LONGEST_NAME, LONGEST_SEED, check_prompts, check_sequences, check_text
-from ..models import Completion, Job, Prompt
+from ..limits import LIMITS, LONGEST_KEY, LONGEST_NAME, LONGEST_SEED, check_sequences, check_text, checked_prompts
+from ..models import Job, Share
 
-ROWS_AT_ONCE = 5_000
+COMPLETIONS = """
+INSERT INTO jobs_completion (job_id, prompt_id, index, text, finish_reason, error, attempts)
+SELECT job_id, id, index * %(samples)s + sample, '', '', '', 0
+FROM jobs_prompt, generate_series(0, %(samples)s - 1) AS sample WHERE job_id = %(job)s ORDER BY index, sample
+"""
+
+
+class Asked:
+    """What somebody asks for: the prompts, read once, and the settings; with the fingerprint of it all."""
+
+    def __init__(self, prompts: Iterable[str], about: dict[str, Any]) -> None:
+        self._prompts = checked_prompts(prompts)
+        self._hash = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for prompt in self._prompts:
+            content = prompt.encode()
+            self._hash.update(b"%d:" % len(content) + content)
+            self.count += 1
+            yield prompt
+
+    @property
+    def sha256(self) -> str:
+        """Of everything; reads what is left to read."""
+        for _ in self:
+            pass
+        return self._hash.hexdigest()
 
 
 def submit(
@@ -29,7 +64,7 @@ def submit(
     by: User,
     partner: Partner,
     size: ModelSize,
-    prompts: list[str],
+    prompts: Iterable[str],
     samples: int = 1,
     max_new_tokens: int = 64,
     temperature: float = 1.0,
@@ -43,9 +78,10 @@ def submit(
     """Submit a generation job. Without a seed one is drawn, and kept with the job; without a purpose it is the first
     of the grant's.
 
-    The same idempotency key from the same person returns the job that it made the first time.
+    The same idempotency key from the same person returns the job that it made the first time, and is refused where
+    anything else is asked for with it.
     """
-    settings = {
+    given = {
         "samples": samples,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -53,22 +89,34 @@ def submit(
         "top_p": top_p,
         "seed": secrets.randbelow(LONGEST_SEED) if seed is None else seed,
     }
-    settings = {field: LIMITS[field].read(given) for field, given in settings.items()}
-    check_prompts(prompts)
-    check_sequences(len(prompts), int(settings["samples"]))
+    settings = {field: LIMITS[field].read(value) for field, value in given.items()}
     check_text("name", "The name of the job", "name", name, LONGEST_NAME)
     key = idempotency_key or secrets.token_urlsafe(16)
     check_text("idempotency_key", "The idempotency key", "key", key, LONGEST_KEY)
+    about = settings | {"seed": seed and settings["seed"], "partner": partner.pk, "size": size.pk, "purpose": purpose}
+    asked = Asked(prompts, about)
     submitted = Job.objects.filter(submitted_by=by, idempotency_key=key)
     if earlier := submitted.first():
-        return earlier
+        return _same(earlier, asked)
     try:
-        return _admit(by, partner, size, prompts, settings, name.strip(), purpose, key)
+        return _admit(by, partner, size, asked, settings, name.strip(), purpose, key)
     except (IntegrityError, Refused):
         # A double click: the first one may have been admitted meanwhile, and have taken the last of the quota.
         if earlier := submitted.first():
-            return earlier
+            return _same(earlier, asked)
         raise
+
+
+def _same(earlier: Job, asked: Asked) -> Job:
+    """The job that was made with this key; raises Refused where it is not what is asked for now."""
+    if earlier.content_sha256 not in ("", asked.sha256):
+        raise Refused(
+            f"This was sent before with other prompts or settings, and became the job “{earlier}”. To make a second "
+            "job, send it with another idempotency key.",
+            field="idempotency_key",
+            given=earlier.idempotency_key,
+        )
+    return earlier
 
 
 @transaction.atomic
@@ -76,7 +124,7 @@ def _admit(
     by: User,
     partner: Partner,
     size: ModelSize,
-    prompts: list[str],
+    asked: Asked,
     settings: dict[str, int | float],
     name: str,
     purpose: str,
@@ -84,29 +132,26 @@ def _admit(
 ) -> Job:
     now = timezone.now()
     require(by, Permission.JOB_SUBMIT, partner)
-    samples = len(prompts) * int(settings["samples"])
-    tokens = samples * int(settings["max_new_tokens"])
-    grant = _grant_for(by, partner, size, tokens, samples, purpose)
-    reserve(by=by, grant=grant, tokens=tokens, samples=samples)
-    _check_limits(grant, settings)
-    job = Job.objects.create(
-        name=name,
-        partner=partner,
-        grant=grant,
-        agreement=Agreement.objects.in_force(at=now).filter(partner=partner).latest("starts_at"),
-        size=size,
-        submitted_by=by,
-        submitted_at=now,
-        idempotency_key=key,
-        prompts_count=len(prompts),
-        sequences=samples,
-        purpose=purpose or (grant.purposes[0] if grant.purposes else ""),
-        **settings,
-    )
-    _store(job, prompts)
+    _grant_for(by, partner, size, 0, 0, purpose)  # before the file is read
+    job = Job(id=uuid4(), name=name, partner=partner, size=size, submitted_by=by, submitted_at=now, **settings)
+    # The reference to the job is checked when the transaction commits.
+    copy("jobs_prompt", ["job_id", "index", "text"], ((job.pk, *row) for row in enumerate(asked)))
+    check_sequences(asked.count, job.samples)
+    job.prompts_count, job.sequences = asked.count, asked.count * job.samples
+    tokens = job.sequences * job.max_new_tokens
+    job.grant = _grant_for(by, partner, size, tokens, job.sequences, purpose)
+    reserve(by=by, grant=job.grant, tokens=tokens, samples=job.sequences)
+    _check_limits(job.grant, settings)
+    job.agreement = Agreement.objects.in_force(at=now).filter(partner=partner).latest("starts_at")
+    job.purpose = purpose or (job.grant.purposes[0] if job.grant.purposes else "")
+    job.idempotency_key, job.content_sha256 = key, asked.sha256
+    Share.objects.join(partner=partner, size=size)
+    job.save(force_insert=True)
+    with connection.cursor() as cursor:
+        cursor.execute(COMPLETIONS, {"job": job.pk, "samples": job.samples})
     detail = {"prompts": job.prompts_count, "texts": job.sequences, **settings}
-    record("job.submitted", f"Job “{job}” was submitted", job, grant, partner, size, by=by, detail=detail)
-    wake("jobs.dispatch")
+    record("job.submitted", f"Job “{job}” was submitted", job, job.grant, partner, size, by=by, detail=detail)
+    wake("jobs.fill")
     return job
 
 
@@ -135,18 +180,4 @@ def _check_limits(grant: Grant, settings: dict[str, int | float]) -> None:
             field="concurrent_jobs",
             limit=grant.concurrent_jobs,
             given=live + 1,
-        )
-
-
-def _store(job: Job, prompts: list[str]) -> None:
-    rows = (Prompt(job=job, index=index, text=text) for index, text in enumerate(prompts))
-    while batch := list(islice(rows, ROWS_AT_ONCE)):
-        stored = Prompt.objects.bulk_create(batch)
-        Completion.objects.bulk_create(
-            [
-                Completion(job=job, prompt=prompt, index=prompt.index * job.samples + sample)
-                for prompt in stored
-                for sample in range(job.samples)
-            ],
-            batch_size=ROWS_AT_ONCE,
         )

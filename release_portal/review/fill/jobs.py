@@ -118,6 +118,7 @@ def _text(world: World, job: Job, index: int, done: bool, longest: int) -> tuple
         text.tokens = random.randint(longest // 2, longest)
         text.text = " " + " ".join(random.choices(WORDS, k=text.tokens))
         text.prompt_tokens, text.finish_reason, text.finished_at = 6, "length", job.ended_at
+        text.number = index + 1
     return prompt, text
 
 

@@ -2,6 +2,7 @@
 
 from .batches import batch, bulk
 from .desk import columns, desk, saved
+from .fleet import fleet, share
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -19,6 +20,7 @@ __all__ = [
     "desk",
     "finding",
     "findings",
+    "fleet",
     "grants",
     "intake",
     "organisation",
@@ -29,6 +31,7 @@ __all__ = [
     "rules",
     "saved",
     "say",
+    "share",
     "suspend",
     "suspension",
     "suspensions",

@@ -1,11 +1,12 @@
-"""Job, Prompt, Completion, WorkOrder and Worker."""
+"""Job and Prompt: what an organisation asked for."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Max, Q, Sum
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
 from django.urls import reverse
 
 from agreements.models import Agreement
@@ -16,7 +17,11 @@ from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-WORKER_SILENCE = timedelta(seconds=5 * contract.HELLO_SECONDS)
+if TYPE_CHECKING:
+    from .order import WorkOrder
+
+INTERACTIVE_SEQUENCES = 16
+"""A job of at most so many texts is one that a person waits for: it has a lane of its own to the workers."""
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -45,6 +50,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         there = self.filter(submitted_at__lte=at)
         return there.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))
 
+    def with_texts_in(self, order: "WorkOrder") -> "JobQuerySet":
+        """Those that the order holds unfinished texts of."""
+        return self.filter(pk__in=order.completions.unfinished().values("job"))
+
     def newest_first(self) -> "JobQuerySet":
         return self.select_related("size__family", "partner", "submitted_by").order_by("-submitted_at", "-id")
 
@@ -57,15 +66,16 @@ class JobQuerySet(models.QuerySet["Job"]):
             | Q(submitted_by__name__icontains=words)
         )
 
-    def waiting_for(self, size: ModelSize) -> "JobQuerySet":
-        """Those with sequences to hand out, the organisation served longest ago first, then the oldest job."""
-        waiting = Completion.objects.waiting().filter(job=models.OuterRef("pk"))
-        return (
-            self.working()
-            .filter(models.Exists(waiting), size=size)
-            .annotate(partner_served_at=Max("partner__job__orders__handed_out_at"))
-            .order_by(F("partner_served_at").asc(nulls_first=True), "submitted_at")
-        )
+    def of_lane(self, *, urgent: bool) -> "JobQuerySet":
+        """Those that a person waits for, or all others."""
+        few = Q(sequences__lte=INTERACTIVE_SEQUENCES)
+        return self.filter(few if urgent else ~few)
+
+    def first_of_each(self, number: int) -> "JobQuerySet":
+        """So many of each organisation: those served longest ago, then the oldest."""
+        order = [F("served_at").asc(nulls_first=True), F("submitted_at").asc()]
+        place = Window(RowNumber(), partition_by=F("partner"), order_by=order)
+        return self.annotate(place=place).filter(place__lte=number).order_by("place", "submitted_at")
 
 
 class Job(Stateful):
@@ -101,6 +111,7 @@ class Job(Stateful):
     submitted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="jobs")
     submitted_at = models.DateTimeField()
     idempotency_key = models.CharField(max_length=100)
+    content_sha256 = models.CharField(max_length=64, blank=True, help_text="of its prompts and settings")
     purpose = models.CharField(
         max_length=20, choices=Purpose, blank=True, help_text="one of those that the grant allows"
     )
@@ -119,6 +130,7 @@ class Job(Stateful):
     texts_refused = models.PositiveIntegerField(default=0)
     tokens_done = models.BigIntegerField(default=0)
     started_at = models.DateTimeField(null=True)
+    served_at = models.DateTimeField(null=True, help_text="when texts of it were last handed out")
     ended_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     end_reason = models.TextField(blank=True)
@@ -157,6 +169,11 @@ class Job(Stateful):
         return self.status in self.WORKING
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether a person waits for it."""
+        return self.sequences <= INTERACTIVE_SEQUENCES
+
+    @property
     def status_tag(self) -> dict[str, str]:
         """The status as `components/status.html` shows it."""
         tones = {
@@ -189,126 +206,3 @@ class Prompt(models.Model):
 
     def __str__(self) -> str:
         return f"prompt {self.index + 1}"
-
-
-class WorkOrderQuerySet(models.QuerySet["WorkOrder"]):
-    def out(self) -> "WorkOrderQuerySet":
-        return self.filter(status=WorkOrder.Status.OUT)
-
-    def silent(self, *, at: datetime) -> "WorkOrderQuerySet":
-        """Those whose lease has run out."""
-        return self.out().filter(leased_until__lt=at)
-
-
-class WorkOrder(Stateful):
-    """Sequences of a job handed out together, under a lease that the worker's reports renew.
-
-    Each hand-out has a new fencing token; a report with an older one changes nothing.
-    """
-
-    class Status(models.TextChoices):
-        OUT = "out", "With a worker"
-        DONE = "done", "Done"
-        STOPPED = "stopped", "Stopped"
-
-    COMES_FROM = {Status.DONE: {Status.OUT}, Status.STOPPED: {Status.OUT}}
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="orders")
-    status = models.CharField(max_length=10, choices=Status, default=Status.OUT)
-    token = models.PositiveIntegerField(default=0)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="hand-outs that a worker began and did not end")
-    handed_out_at = models.DateTimeField()
-    leased_until = models.DateTimeField()
-    heard_at = models.DateTimeField(null=True, help_text="the last report under this token")
-    worker = models.CharField(max_length=200, blank=True)
-    tokens = models.PositiveIntegerField(default=0, help_text="as last reported, unfinished texts included")
-    checkpoint = models.CharField(max_length=64, blank=True)
-    ended_at = models.DateTimeField(null=True)
-
-    objects = WorkOrderQuerySet.as_manager()
-
-    class Meta:
-        indexes = [models.Index(fields=["leased_until"], condition=Q(status="out"), name="orders_out")]
-
-    def __str__(self) -> str:
-        return f"order {str(self.pk)[:8]}"
-
-
-class CompletionQuerySet(models.QuerySet["Completion"]):
-    def waiting(self) -> "CompletionQuerySet":
-        """Those not handed out yet."""
-        return self.filter(order__isnull=True, finished_at__isnull=True)
-
-    def unfinished(self) -> "CompletionQuerySet":
-        return self.filter(finished_at__isnull=True)
-
-    def finished(self) -> "CompletionQuerySet":
-        return self.filter(finished_at__isnull=False).select_related("prompt").order_by("index")
-
-
-class Completion(models.Model):
-    """One text of a job: waiting, handed out, finished. `index` numbers it in the job and names its random numbers."""
-
-    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="completions")
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="completions")
-    index = models.PositiveIntegerField()
-    order = models.ForeignKey(WorkOrder, on_delete=models.PROTECT, null=True, related_name="completions")
-    text = models.TextField(blank=True)
-    prompt_tokens = models.PositiveIntegerField(null=True)
-    tokens = models.PositiveIntegerField(null=True)
-    finish_reason = models.CharField(max_length=10, blank=True)
-    error = models.TextField(blank=True)
-    finished_at = models.DateTimeField(null=True)
-
-    objects = CompletionQuerySet.as_manager()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["job", "index"], name="completion_once_in_job")]
-        indexes = [
-            models.Index(
-                fields=["job", "index"],
-                condition=Q(order__isnull=True, finished_at__isnull=True),
-                name="completions_waiting",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"text {self.index + 1}"
-
-    @property
-    def sample(self) -> int:
-        """Which of the samples of its prompt this is, from 1."""
-        return self.index % self.job.samples + 1
-
-
-class WorkerQuerySet(models.QuerySet["Worker"]):
-    def alive(self, *, at: datetime) -> "WorkerQuerySet":
-        return self.filter(left_at__isnull=True, seen_at__gt=at - WORKER_SILENCE)
-
-    def serving(self, size: ModelSize) -> "WorkerQuerySet":
-        return self.filter(sizes__contains=[size.path])
-
-
-class Worker(models.Model):
-    """A process that generates, as it last introduced itself."""
-
-    name = models.CharField(max_length=200, unique=True)
-    host = models.CharField(max_length=200)
-    device = models.CharField(max_length=80)
-    dtype = models.CharField(max_length=20)
-    sizes = ArrayField(models.CharField(max_length=100))
-    seen_at = models.DateTimeField()
-    left_at = models.DateTimeField(null=True)
-
-    objects = WorkerQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def tokens_in_hand(job: Job) -> int:
-    """Tokens generated for texts of the job that are not finished yet, as last reported."""
-    out = job.orders.out().aggregate(reported=Sum("tokens"))["reported"] or 0
-    stored = Completion.objects.filter(order__in=job.orders.out()).aggregate(stored=Sum("tokens"))["stored"] or 0
-    return max(0, out - stored)

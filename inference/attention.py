@@ -1,0 +1,199 @@
+"""Where keys and values live, and attention over them, behind transformers' own attention registry.
+
+A pass lays the tokens of all its rows end to end, without padding. The model's code is transformers' own: it hands
+each layer's queries, keys and values to the function registered here, which writes them in place and attends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+
+from inference import kernel
+from inference.scheduler import Copy, Row, Span
+
+NAME = "release_portal"
+KERNEL_DTYPES = (torch.float32, torch.bfloat16)
+LENGTH_STEP = 64
+"""torch's kernel is given a whole number of these positions: a longer neighbour then does not change the rounding."""
+
+
+class Slots:
+    """Keys and values of every layer, `[slots, key-value heads, context, head size]`, written in place."""
+
+    def __init__(self, model: Any, slots: int, context: int) -> None:
+        shape = Shape.of(model.config)
+        room = (slots, shape.heads, context, shape.head_size)
+        dtype, device = model.dtype, model.device
+        self.keys = [torch.zeros(room, dtype=dtype, device=device) for _ in range(shape.layers)]
+        self.values = [torch.zeros(room, dtype=dtype, device=device) for _ in range(shape.layers)]
+        self.context, self.dtype = context, dtype
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        """Carry out copies, in their order."""
+        for copy in copies:
+            for held in (*self.keys, *self.values):
+                held[copy.target, :, : copy.length] = held[copy.source, :, : copy.length]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a model's configuration decides the size of its keys and values."""
+
+    layers: int
+    heads: int
+    head_size: int
+
+    @classmethod
+    def of(cls, config: Any) -> "Shape":
+        """The shape; `config` is a transformers configuration of a decoder."""
+        config = config.get_text_config(decoder=True)
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return cls(config.num_hidden_layers, heads, size)
+
+    def bytes_per_token(self, item: int) -> int:
+        """Bytes of keys and values of one token where a number takes `item` bytes."""
+        return 2 * self.layers * self.heads * self.head_size * item
+
+
+class Pass:
+    """One pass of the model: the tokens of the spans, then the newest token of each row, then what fills it up."""
+
+    def __init__(self, slots: Slots, spans: Sequence[Span], rows: Sequence[Row]) -> None:
+        filled = sum(span.length for span in spans)
+        self._parts: list[Filling | Stepping] = []
+        if spans:
+            self._parts.append(Filling(slots, spans))
+        if rows:
+            self._parts.append(Stepping(slots, rows, filled))
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None) -> Any:
+        """Queries `[heads, tokens, size]` to outputs `[tokens, heads, size]`; what only fills up gets zeros."""
+        heads, tokens, size = query.shape
+        out = query.new_zeros(tokens, heads, size)
+        for part in self._parts:
+            part.attend(layer, query, key, value, scaling, window, out)
+        return out
+
+
+class Filling:
+    """Pieces of prompts: each piece attends to its own slot, up to itself."""
+
+    def __init__(self, slots: Slots, spans: Sequence[Span]) -> None:
+        self._slots = slots
+        self._spans = spans
+
+    def attend(
+        self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None, out: Any
+    ) -> None:
+        """Write to `out` what the pass's first tokens, those of the spans, see."""
+        at = 0
+        for span in self._spans:
+            piece = slice(at, at + span.length)
+            end = span.start + span.length
+            keys = self._slots.keys[layer][span.row.slot : span.row.slot + 1]
+            values = self._slots.values[layer][span.row.slot : span.row.slot + 1]
+            keys[0, :, span.start : end] = key[:, piece]
+            values[0, :, span.start : end] = value[:, piece]
+            mask = self._mask(span, window, query.device)
+            seen = _attention(query[None, :, piece], keys[:, :, :end], values[:, :, :end], scaling, mask)
+            out[piece] = seen[0].transpose(0, 1)
+            at += span.length
+
+    def _mask(self, span: Span, window: int | None, device: Any) -> Any:
+        """Which positions each of the span's tokens sees; None stands for all up to itself, from position 0."""
+        end = span.start + span.length
+        if not span.start and not (window and end > window):
+            return None
+        own = torch.arange(span.start, end, device=device)[:, None]
+        others = torch.arange(end, device=device)[None]
+        seen = others <= own
+        return seen & (others > own - window) if window else seen
+
+
+class Stepping:
+    """One new token of each row, at its own position; in the pass they begin at token `start`."""
+
+    def __init__(self, slots: Slots, rows: Sequence[Row], start: int) -> None:
+        self._slots = slots
+        self._own = slice(start, start + len(rows))
+        device = slots.keys[0].device
+        self._places = torch.tensor([row.slot for row in rows], device=device)
+        self._positions = torch.tensor([row.cached - 1 for row in rows], device=device)
+        self._longest = max(row.cached for row in rows)
+        side_by_side = [row.slot for row in rows] == list(range(len(rows)))
+        self._held = slice(len(rows)) if side_by_side else self._places
+        self._masks: dict[int | None, Any] = {}
+        self._kernel: Any = kernel.attend() if device.type == "cpu" and slots.dtype in KERNEL_DTYPES else None
+
+    def attend(
+        self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None, out: Any
+    ) -> None:
+        """Write to `out` what the rows' tokens see."""
+        keys, values = self._slots.keys[layer], self._slots.values[layer]
+        query, key, value = (given[:, self._own].transpose(0, 1).contiguous() for given in (query, key, value))
+        if self._kernel:
+            self._by_kernel(query, key, value, keys, values, scaling, window or 0, out[self._own])
+        else:
+            keys[self._places, :, self._positions] = key
+            values[self._places, :, self._positions] = value
+            out[self._own] = self._by_torch(query, keys, values, scaling, window)
+
+    def _by_kernel(
+        self, query: Any, key: Any, value: Any, keys: Any, values: Any, scaling: float | None, window: int, out: Any
+    ) -> None:
+        rows, heads, size = query.shape
+        scale = size**-0.5 if scaling is None else scaling
+        tensors = (query, key, value, keys, values, out, self._places, self._positions)
+        shape = (rows, heads, keys.shape[1], keys.shape[2], size, window)
+        self._kernel(*(held.data_ptr() for held in tensors), *shape, scale, query.dtype == torch.bfloat16)
+
+    def _by_torch(self, query: Any, keys: Any, values: Any, scaling: float | None, window: int | None) -> Any:
+        mask = self._mask(window, query.dtype)
+        length = mask.shape[-1]
+        keys, values = keys[self._held, :, :length], values[self._held, :, :length]
+        return _attention(query[:, :, None], keys, values, scaling, mask)[:, :, 0]
+
+    def _mask(self, window: int | None, dtype: Any) -> Any:
+        if window not in self._masks:
+            own = self._positions[:, None]
+            length = min(-(-self._longest // LENGTH_STEP) * LENGTH_STEP, self._slots.context)
+            others = torch.arange(length, device=self._positions.device)[None]
+            seen = others <= own
+            if window:
+                seen &= others > own - window
+            nothing = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+            self._masks[window] = nothing.masked_fill(~seen, float("-inf"))[:, None, None]
+        return self._masks[window]
+
+
+def _attention(query: Any, keys: Any, values: Any, scaling: float | None, mask: Any) -> Any:
+    grouped = query.shape[1] != keys.shape[1]
+    return scaled_dot_product_attention(
+        query, keys, values, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=grouped
+    )
+
+
+def _attend(
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **given: Any,
+) -> tuple[Any, None]:
+    """What a transformers model calls; `given["pass_"]` is the pass that the batch handed to the model."""
+    if given.get("softcap"):
+        raise NotImplementedError("This model caps its attention scores, which the engine does not do.")
+    layer = module.layer_idx
+    return given["pass_"].attend(layer, query[0], key[0], value[0], scaling, sliding_window)[None], None
+
+
+AttentionInterface.register(NAME, _attend)
+AttentionMaskInterface.register(NAME, lambda *_, **__: None)

@@ -1,0 +1,233 @@
+"""An engine whose model runs elsewhere: behind a server that speaks OpenAI's completions, such as vLLM.
+
+One streamed request a text: a stop closes the stream, and the server lets go of the text. What weights the server
+computes with cannot be known from here, so texts and hellos name no checkpoint.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import openai
+
+from inference import contract, wire
+from inference.checkpoints import CheckpointError
+from inference.config import Config
+from inference.contract import HELLO_SECONDS, Text
+from inference.engine import LOOK_SECONDS, Step
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 5
+"""How often a request that the server did not take is sent again: ever later, or when the server says."""
+BEGINNINGS = 3
+"""How often a text is begun, where the server breaks it off."""
+SILENCE = openai.Timeout(300, connect=5)
+"""Seconds without a sign from the server, and until it takes a connection, before a request is given up."""
+NO_KEY = "EMPTY"
+"""What vLLM's manual sends to a server that asks for no key."""
+
+
+class ServerError(Exception):
+    """The server does not answer, or breaks off. It may pass; the message is for the operator."""
+
+
+@dataclass(eq=False)
+class Run:
+    """An order's sequences at the server. What they become arrives in `steps`; None is the last thing to arrive."""
+
+    size: str
+    model: str
+    sequences: Sequence[contract.Sequence]
+    stopped: Callable[[str], bool]
+    urgent: bool
+    groups: set[str] = field(init=False)
+    """The groups of its sequences that were not stopped."""
+    steps: "queue.SimpleQueue[Step | None]" = field(default_factory=queue.SimpleQueue)
+    tokens: dict[str, int] = field(default_factory=dict)
+    """How many tokens each sequence has, by its key."""
+    told: int = 0
+
+    def __post_init__(self) -> None:
+        self.groups = {sequence.group for sequence in self.sequences}
+
+    def newly_stopped(self) -> set[str]:
+        """The groups that were stopped since the last time it was asked."""
+        gone = {group for group in self.groups if self.stopped(group)}
+        self.groups -= gone
+        return gone
+
+    def tell(self, *texts: Text) -> None:
+        """Hand over finished texts, and how many tokens are new.
+
+        A text that is begun again counts only for what it has beyond its first beginning.
+        """
+        self.tokens |= {text.key: text.tokens for text in texts}
+        new = max(0, sum(self.tokens.values()) - self.told)
+        self.told += new
+        if new or texts:
+            self.steps.put(Step(new, texts))
+
+
+class ServedEngine:
+    """Generates for any number of threads at a time: one more thread speaks with the server.
+
+    It asks for `batch_rows` texts at a time; a quarter of these places is kept for urgent orders.
+    """
+
+    def __init__(self, config: Config) -> None:
+        for talkative in ("openai", "httpx2"):  # they log each request, and at DEBUG the prompt in it
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+        self._config = config
+        self._server = f"The server at {config.server_url}"
+        self._client = openai.AsyncOpenAI(
+            base_url=config.server_url, api_key=config.server_key or NO_KEY, max_retries=RETRIES, timeout=SILENCE
+        )
+        self._places = asyncio.Semaphore(config.batch_rows)
+        self._ordinary_places = asyncio.Semaphore(max(1, config.batch_rows - config.batch_rows // 4))
+        self._models: frozenset[str] = frozenset()
+        self._answer = ""
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=_speak, args=[self._loop], name="server", daemon=True).start()
+        weakref.finalize(self, _hang_up, self._client, self._loop).atexit = False
+
+    def loaded(self) -> tuple[str, ...]:
+        """The sizes whose models the server serves, as it answered to the call before; this one only asks it again."""
+        asyncio.run_coroutine_threadsafe(self._look(), self._loop)
+        return tuple(sorted(size for size in self._config.sizes if self._config.model_of(size) in self._models))
+
+    def generate(
+        self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
+    ) -> Iterator[Step]:
+        """Extend every prompt. The server is told to let go of a group of sequences that is `stopped`.
+
+        A text that the server will not write is refused with its words. Raises `CheckpointError` where the operator
+        has to act, `ServerError` where it may pass.
+        """
+        run = Run(size, self._config.model_of(size), sequences, stopped, urgent)
+        future = asyncio.run_coroutine_threadsafe(self._carry_out(run), self._loop)
+        future.add_done_callback(lambda _: run.steps.put(None))
+        try:
+            while (step := run.steps.get()) is not None:
+                yield step
+            future.result()
+        finally:
+            future.cancel()
+
+    async def _carry_out(self, run: Run) -> None:
+        groups = {asyncio.create_task(self._write(run, sequence)): sequence.group for sequence in run.sequences}
+        left = set(groups)
+        try:
+            while left:
+                gone = run.newly_stopped()
+                for task in left:
+                    if groups[task] in gone:
+                        task.cancel()
+                done, left = await asyncio.wait(left, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+                for task in done:
+                    if not task.cancelled():
+                        task.result()
+                run.tell()
+        finally:
+            for task in groups:
+                task.cancel()
+            await asyncio.gather(*groups, return_exceptions=True)
+
+    async def _write(self, run: Run, sequence: contract.Sequence) -> None:
+        if sequence.sampling.watermark_key:
+            worker = self._config.worker
+            error = f"This text was to carry a watermark, and worker {worker} generates on a server that has none."
+            return run.tell(_refused(sequence, error))
+        async with self._place(run.urgent):
+            try:
+                return run.tell(await self._text(run, sequence))
+            except openai.APIError as error:
+                if not wire.is_refusal(error):
+                    raise self._failure(run, error) from None  # its words may quote the prompt
+                return run.tell(_refused(sequence, f"The server refused this text: {wire.words(error)}"))
+
+    @asynccontextmanager
+    async def _place(self, urgent: bool) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            if not urgent:
+                await held.enter_async_context(self._ordinary_places)
+            await held.enter_async_context(self._places)
+            yield
+
+    async def _text(self, run: Run, sequence: contract.Sequence) -> Text:
+        for _ in range(BEGINNINGS):
+            if text := await self._read(run, sequence):
+                return text
+            logger.warning("%s broke off a text of %s.", self._server, run.model)
+        raise ServerError(f"{self._server} broke off a text of {run.model} {BEGINNINGS} times.")
+
+    async def _read(self, run: Run, sequence: contract.Sequence) -> Text | None:
+        """One request; None where the server broke it off."""
+        reading = wire.Reading()
+        stream = await self._client.completions.create(stream=True, **wire.request(run.model, sequence))
+        try:
+            async with stream:
+                async for chunk in stream:
+                    reading.take(chunk, sequence.sampling.logprobs or 0)
+                    run.tokens[sequence.key] = reading.tokens
+        except openai.APIError as error:
+            if wire.is_refusal(error):
+                raise
+            return None
+        return reading.finished(sequence.key)
+
+    def _failure(self, run: Run, error: openai.APIError) -> CheckpointError | ServerError:
+        match error:
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                return CheckpointError(
+                    f"{self._server} does not take the key of worker {self._config.worker} (it answered"
+                    f" {error.status_code}). The operator corrects SERVER_KEY."
+                )
+            case openai.NotFoundError():
+                return CheckpointError(
+                    f"{self._server} has no model {run.model!r} (it answered 404), which worker"
+                    f" {self._config.worker} asks it for as {run.size}. The operator corrects SERVER_MODELS or"
+                    " SERVER_URL, or lets the server serve it under this name."
+                )
+            case openai.APIStatusError():
+                return ServerError(f"{self._server} answered {error.status_code} to worker {self._config.worker}.")
+        return ServerError(
+            f"{self._server} cannot be reached from worker {self._config.worker}: {error.__cause__ or error}."
+        )
+
+    async def _look(self) -> None:
+        """Ask the server what it serves, and log its answer where that is news."""
+        client = self._client.with_options(max_retries=0, timeout=HELLO_SECONDS)
+        try:
+            self._models = frozenset([model.id async for model in client.models.list()])
+            level, answer = logging.INFO, f"serves {', '.join(sorted(self._models)) or 'nothing'}"
+        except Exception as error:
+            self._models = frozenset()
+            level, answer = logging.WARNING, f"does not say what it serves: {error}"
+        if answer != self._answer:
+            logger.log(level, "%s %s", self._server, answer)
+        self._answer = answer
+
+
+def _refused(sequence: contract.Sequence, error: str) -> Text:
+    return Text(sequence.key, "", 0, 0, "refused", error)
+
+
+def _speak(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _hang_up(client: openai.AsyncOpenAI, loop: asyncio.AbstractEventLoop) -> None:
+    """Close the connections of an engine that nobody holds any more, and end its thread."""
+
+    async def close() -> None:
+        await client.close()
+        loop.stop()
+
+    asyncio.run_coroutine_threadsafe(close(), loop)

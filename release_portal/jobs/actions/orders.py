@@ -1,0 +1,68 @@
+"""A hand-out of texts, and the ways it comes back."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from inference import contract
+from release_portal.audit.actions import record
+from release_portal.lib.sealed import seal
+from release_portal.lib.states import move
+from release_portal.lib.wake import wake
+from release_portal.partners.models import User
+
+from ..models import Completion, FinishReason, Job, Share, WorkOrder
+from .end import end_if_complete
+from .store import store
+
+MOST_ATTEMPTS = 3
+
+
+def hand_out(order: WorkOrder, at: datetime) -> None:
+    """Send what is unfinished of the order to the queue of its size, under a new fencing token and a new lease."""
+    order.token += 1
+    order.heard_at, order.worker, order.tokens = None, "", 0
+    order.handed_out_at = at
+    order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
+    order.save()
+    message = contract.WorkOrder(str(order.pk), order.token, order.size.path, _sequences(order), order.urgent)
+    wake(contract.GENERATE, seal(contract.to_wire(message)), queue=contract.queue_of(order.size.path))
+
+
+def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
+    """A worker began the order and did not end it: its texts go back into the queue, but those that failed too often.
+
+    A text that brings workers down is tried beside fewer and fewer others, the last time alone. Its rows are locked.
+    """
+    move(order, WorkOrder.Status.LOST, ended_at=at)
+    record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
+    unfinished = order.completions.unfinished()
+    unfinished.update(attempts=F("attempts") + 1)
+    for job in jobs:
+        failed = list(unfinished.filter(job=job, attempts__gte=MOST_ATTEMPTS).order_by("index"))
+        for text in failed:
+            text.finish_reason, text.tokens, text.prompt_tokens = FinishReason.FAILED, 0, 0
+            text.error = f"It was tried {MOST_ATTEMPTS} times and could not be generated. The last time: {why}"
+        back = unfinished.filter(job=job, attempts__lt=MOST_ATTEMPTS).update(order=None)
+        Share.objects.charge(job, handed_out=-back * job.max_new_tokens)
+        if failed:
+            record("job.texts_failed", _failed_sentence(job, failed), job, job.partner, order, by=by)
+            store(job, failed, at)
+        end_if_complete(job, by=by)
+    wake("jobs.fill")
+
+
+def _failed_sentence(job: Job, failed: list[Completion]) -> str:
+    places = ", ".join(f"{text.index + 1:,}" for text in failed[:5]) + (" and others" if len(failed) > 5 else "")
+    return f"Text {places} of job “{job}” was given up after {MOST_ATTEMPTS} attempts"
+
+
+def _sequences(order: WorkOrder) -> tuple[contract.Sequence, ...]:
+    unfinished = order.completions.unfinished().select_related("prompt", "job").order_by("job", "index")
+    return tuple(
+        contract.Sequence(
+            str(text.pk), text.prompt.text, text.job.seed, text.index, text.job.sampling, group=str(text.job_id)
+        )
+        for text in unfinished
+    )

@@ -1,0 +1,56 @@
+"""WorkOrder: texts handed out together."""
+
+import uuid
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from release_portal.lib.states import Stateful
+from release_portal.releases.models import ModelSize
+
+
+class WorkOrderQuerySet(models.QuerySet["WorkOrder"]):
+    def out(self) -> "WorkOrderQuerySet":
+        return self.filter(status=WorkOrder.Status.OUT)
+
+    def silent(self, *, at: datetime) -> "WorkOrderQuerySet":
+        """Those whose lease has run out."""
+        return self.out().filter(leased_until__lt=at)
+
+
+class WorkOrder(Stateful):
+    """Texts of one size, of any jobs, handed out together under a lease that the worker's reports renew.
+
+    Each hand-out has a new fencing token; a report with an older one changes nothing. What a worker began and did not
+    end goes back into the queue, and into another order.
+    """
+
+    class Status(models.TextChoices):
+        OUT = "out", "With a worker"
+        DONE = "done", "Done"
+        STOPPED = "stopped", "Stopped"
+        LOST = "lost", "Given up"
+
+    COMES_FROM = {Status.DONE: {Status.OUT}, Status.STOPPED: {Status.OUT}, Status.LOST: {Status.OUT}}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    size = models.ForeignKey(ModelSize, on_delete=models.PROTECT, related_name="orders")
+    urgent = models.BooleanField(default=False)
+    status = models.CharField(max_length=10, choices=Status, default=Status.OUT)
+    token = models.PositiveIntegerField(default=0)
+    handed_out_at = models.DateTimeField()
+    leased_until = models.DateTimeField()
+    heard_at = models.DateTimeField(null=True, help_text="the last report under this token")
+    worker = models.CharField(max_length=200, blank=True)
+    tokens = models.PositiveIntegerField(default=0, help_text="as last reported, unfinished texts included")
+    checkpoint = models.CharField(max_length=64, blank=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = WorkOrderQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["leased_until"], condition=Q(status="out"), name="orders_out")]
+
+    def __str__(self) -> str:
+        return f"order {str(self.pk)[:8]}"

@@ -1,0 +1,104 @@
+"""The workers, the queues, and each organisation's part of them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, Router, Schema
+
+from release_portal.access.api.shapes import size_named
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.fleet import fleet_of
+from release_portal.jobs.limits import WEIGHT
+from release_portal.lib.shapes import Word
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import Partner
+from release_portal.partners.permissions import Permission
+
+from ..doors import staff
+
+router = Router(tags=["fleet"])
+
+
+class OutageOut(Schema):
+    size: str = Field(alias="size.path")
+    began_at: datetime = Field(alias="outage.began_at")
+    texts: int = Field(description="not finished")
+
+
+class WorkerOut(Schema):
+    name: str = Field(alias="worker.name")
+    host: str = Field(alias="worker.host")
+    device: str = Field(alias="worker.device")
+    dtype: str = Field(alias="worker.dtype")
+    sizes: list[str] = Field(alias="worker.sizes")
+    loaded: list[str] = Field(alias="worker.loaded", description="the sizes in its memory")
+    tokens_per_s: float = Field(alias="worker.tokens_per_s")
+    seen_at: datetime = Field(alias="worker.seen_at")
+    left_at: datetime | None = Field(alias="worker.left_at")
+    orders: int = Field(description="in hand")
+
+
+class QueueOut(Schema):
+    size: str = Field(alias="size.path")
+    workers: int = Field(description="alive, and serving the size")
+    waiting: int = Field(description="texts that wait")
+    with_workers: int = Field(description="texts handed out")
+    oldest_at: datetime | None = Field(description="when the oldest job with waiting texts was submitted")
+    organisations: int
+    orders: int = Field(description="handed out")
+
+
+class ShareOut(Schema):
+    size: str = Field(alias="size.path")
+    organisation: str = Field(alias="partner.slug")
+    weight: float
+
+
+class PartOut(Schema):
+    size: str = Field(alias="size.path")
+    organisation: str = Field(alias="share.partner.slug")
+    weight: float = Field(alias="share.weight")
+    tokens: int = Field(description="of texts finished in the last hour")
+    percent: float | None = Field(description="of all tokens of the size in the last hour")
+
+
+class GivenUpOut(Schema):
+    job: UUID = Field(alias="job_id")
+    organisation: str = Field(alias="job.partner.slug")
+    size: str = Field(alias="job.size.path")
+    index: int
+    at: datetime = Field(alias="finished_at")
+    error: str
+
+
+class FleetOut(Schema):
+    at: datetime
+    tokens_per_s: float
+    outages: list[OutageOut] = Field(alias="gaps")
+    workers: list[WorkerOut] = Field(alias="live")
+    gone: list[WorkerOut] = Field(description="in the last day, latest first")
+    queues: list[QueueOut]
+    shares: list[PartOut] = Field(alias="parts", description="of the organisations at work")
+    given_up: list[GivenUpOut] = Field(description="texts of the last 7 days that no worker could end, newest first")
+
+
+class WeightIn(Schema):
+    organisation: Word
+    size: Word = Field(description="family/size, such as gpt2/1558M")
+    weight: float = Field(description=WEIGHT.help)
+
+
+@router.get("", response=FleetOut, summary="Workers, queues, shares and outages, now")
+@staff(Permission.FLEET_SEE)
+def fleet(request: SignedIn) -> Any:
+    return fleet_of(at=timezone.now())
+
+
+@router.post("/weights", response=ShareOut, summary="Set the weight of an organisation at a size")
+@staff(Permission.SHARE_SET)
+def set_weight(request: SignedIn, body: WeightIn) -> Any:
+    partner = get_object_or_404(Partner, slug=body.organisation)
+    return jobs.set_weight(by=request.user, partner=partner, size=size_named(body.size), weight=body.weight)

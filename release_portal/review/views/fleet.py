@@ -1,0 +1,42 @@
+"""The workers, the queues and the organisations' parts of them, as they are now."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.fleet import fleet_of
+from release_portal.jobs.forms import WeightForm
+from release_portal.jobs.models import Share
+from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.permissions import Permission
+
+from ..doors import staff
+
+
+@staff(Permission.FLEET_SEE)
+def fleet(request: SignedIn) -> HttpResponse:
+    """The page asks for itself again every few seconds."""
+    return _page(request)
+
+
+@staff(Permission.SHARE_SET)
+def share(request: SignedIn, pk: int) -> HttpResponse:
+    """The same page, with the form of one organisation's weight open."""
+    chosen = get_object_or_404(Share.objects.select_related("partner", "size__family"), pk=pk)
+    form = WeightForm(request.POST or None, initial={"weight": f"{chosen.weight:g}"})
+    if form.is_valid():
+        with refusals_on(form):
+            set_to = jobs.set_weight(by=request.user, partner=chosen.partner, size=chosen.size, **form.cleaned_data)
+            messages.success(request, f"The weight of {chosen} is {set_to.weight:g}.")
+            return redirect("review:fleet")
+    return _page(request, share=chosen, form=form)
+
+
+def _page(request: SignedIn, **opened: Any) -> HttpResponse:
+    may_set = request.user.may(Permission.SHARE_SET)
+    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, **opened}
+    return render(request, "review/fleet.html", context)

@@ -1,0 +1,87 @@
+"""Weights laid out for the machine: the model's own numbers, the same however many rows a pass has."""
+
+import copy
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from transformers import GPT2Config, LlamaConfig
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
+from transformers.models.llama.modeling_llama import LlamaMLP
+
+from inference import packing
+
+SIZE = 64
+MLPS = {
+    "gpt2": lambda: GPT2MLP(4 * SIZE, GPT2Config(n_embd=SIZE, activation_function="gelu_pytorch_tanh")),
+    "gpt2 with another activation": lambda: GPT2MLP(4 * SIZE, GPT2Config(n_embd=SIZE, activation_function="relu")),
+    "llama": lambda: LlamaMLP(LlamaConfig(hidden_size=SIZE, intermediate_size=4 * SIZE)),
+}
+
+
+class Model(nn.Module):
+    """A model as far as packing looks at it."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, mlp):
+        super().__init__()
+        self.mlp = mlp
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", MLPS)
+def test_pack_keeps_what_a_layer_computes(kind):
+    torch.manual_seed(0)
+    mlp = MLPS[kind]().eval()
+    packed = Model(copy.deepcopy(mlp))
+    packing.pack(packed)
+    given = torch.randn(1, 70, SIZE)
+
+    torch.testing.assert_close(packed.mlp(given), mlp(given))
+
+
+@pytest.mark.parametrize(("kind", "layer", "activation"), [("gpt2", "c_fc", "act"), ("llama", "gate_proj", "act_fn")])
+def test_pack_lets_a_layer_apply_the_activation_that_follows(kind, layer, activation):
+    packed = Model(MLPS[kind]())
+    packing.pack(packed)
+
+    assert getattr(packed.mlp, layer).activation[0] != "none"
+    assert type(getattr(packed.mlp, activation)) is nn.Identity
+
+
+class Rounding:
+    """A layer that takes another kernel for fewer rows than so many."""
+
+    shape = (8, 8)
+
+    def __init__(self, fewest):
+        self.fewest = fewest
+
+    def __call__(self, given):
+        return given if len(given) >= self.fewest else given + 1e-3
+
+
+@pytest.mark.parametrize("fewest", [1, 2, 9, 40])
+def test_find_the_fewest_rows_from_which_a_row_comes_out_the_same(fewest):
+    assert packing._fewest_rows(Rounding(fewest), torch.float32) == fewest
+
+
+MEASURE = """
+import os, time, torch
+from inference import packing
+before = len(os.listdir("/proc/self/task"))
+packing.fastest_dtype("cpu")
+time.sleep(1)
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+def test_measuring_the_dtype_leaves_no_thread_behind():
+    told = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True)
+
+    assert told.stdout.strip() == "0"

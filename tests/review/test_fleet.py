@@ -1,0 +1,142 @@
+"""The fleet's page and its JSON: what is there, what waits, who is told."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Outage, Share, Worker
+
+from .. import factories
+
+PAGE = "/review/fleet/"
+
+
+def body(response) -> str:
+    return response.content.decode()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_yet(quiet):
+    Outage.objects.going_on().delete()
+    Worker.objects.all().delete()
+
+
+@pytest.fixture
+def nadia(db):
+    return factories.UserFactory(name="Nadia Berg", email="nadia@lab.example", lab_roles=["operator"])
+
+
+def test_see_fleet_with_nothing_there_says_how_to_start_a_worker(client_of, mara):
+    page = body(client_of(mara).get(PAGE))
+    assert "0 workers, 0 tokens/s. No size has work." in page
+    assert "honcho start generate" in page
+    assert "Nothing waits." in page
+
+
+def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia, gpt2):
+    told = factories.hello("worker-9", loaded=("gpt2/124M",))
+    jobs.receive_hello(by=None, hello=told)
+    page = body(client_of(nadia).get(PAGE))
+    assert "1 worker, 0 tokens/s." in page
+    for words in ("worker-9", "float32", "GPT-2 124M (in memory)"):
+        assert words in page
+    assert "Gone in the last day" not in page
+
+
+def test_see_fleet_after_a_worker_left_tells_so(client_of, nadia):
+    jobs.receive_hello(by=None, hello=factories.hello("worker-9", leaving=True))
+    page = body(client_of(nadia).get(PAGE))
+    assert "Gone in the last day" in page
+    assert "it left" in page
+
+
+def test_see_fleet_in_an_outage_says_what_to_do(client_of, nadia, job):
+    at = timezone.now() - timedelta(minutes=4)
+    Outage.objects.create(size=job.size, began_at=at)
+    page = body(client_of(nadia).get(PAGE))
+    assert "GPT-2 124M has had work and no worker for 4 minutes</strong>: 2 texts wait. Start a worker" in page
+    assert "University of Northlake" in page
+    assert "Set the weight" not in page, "an operator sets none"
+
+
+def test_see_fleet_is_in_the_navigation_of_those_who_may(client_of, mara, rita, nadia):
+    link = f'<a href="{PAGE}"'
+    assert [link in body(client_of(who).get("/")) for who in (mara, nadia, rita)] == [True, True, False]
+
+
+def test_set_weight_by_the_page_is_kept(client_of, mara, job):
+    share = Share.objects.get(partner=job.partner, size=job.size)
+    client = client_of(mara)
+    page = f"{PAGE}shares/{share.pk}/"
+    assert f'href="{page}"' in body(client.get(PAGE))
+    assert 'name="weight" value="1"' in body(client.get(page))
+    assert "Weight is a number from 0.1 to 100; you gave “200”." in body(client.post(page, {"weight": "200"}))
+    answer = client.post(page, {"weight": "2.5"}, follow=True)
+    assert "The weight of University of Northlake at GPT-2 124M is 2.5." in body(answer)
+    share.refresh_from_db()
+    assert share.weight == 2.5
+
+
+def test_fleet_by_api_tells_the_same(api_of, mara, order):
+    Outage.objects.create(size=order.size, began_at=timezone.now())
+    told = api_of(mara).get("/api/v1/fleet").json()
+    assert [worker["name"] for worker in told["workers"]] == ["worker-1"]
+    assert [(queue["size"], queue["with_workers"]) for queue in told["queues"]] == [("gpt2/124M", 2)]
+    assert [(outage["size"], outage["texts"]) for outage in told["outages"]] == [("gpt2/124M", 2)]
+    assert [(share["weight"], share["percent"]) for share in told["shares"]] == [(1, None)]
+    assert (told["gone"], told["given_up"]) == ([], [])
+
+
+def test_see_fleet_and_ask_by_api_which_texts_were_given_up(client_of, api_of, mara, job):
+    text = factories.finished_texts(job, 1)[0]
+    text.finish_reason, text.error = "failed", "It was tried 3 times."
+    text.save()
+    (told,) = api_of(mara).get("/api/v1/fleet").json()["given_up"]
+    assert (told["job"], told["index"], told["error"]) == (str(job.pk), 2, "It was tried 3 times.")
+    assert "It was tried 3 times." in body(client_of(mara).get(PAGE))
+
+
+def test_set_weight_by_api_is_kept_or_refused_with_its_limits(api_of, mara, northlake, size_124m):
+    api, told = api_of(mara), {"organisation": northlake.slug, "size": "gpt2/124M"}
+
+    def send(weight):
+        return api.post("/api/v1/fleet/weights", told | {"weight": weight}, content_type="application/json")
+
+    assert send(3).json() == {"size": "gpt2/124M", "organisation": northlake.slug, "weight": 3}
+    answer = send(0)
+    assert answer.status_code == 422
+    assert (answer.json()["limit"], answer.json()["field"]) == ([0.1, 100], "weight")
+
+
+def test_fleet_asks_the_database_no_more_for_more_of_everything(client_of, mara, job, ben):
+    client = client_of(mara)
+
+    def counted() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(PAGE).status_code == 200
+        return len(queries)
+
+    def add(number: int) -> None:
+        """A worker, a size with a job and an outage, and an organisation at work with it."""
+        size = factories.SizeFactory(family=job.size.family, name=f"{number}X")
+        jobs.receive_hello(by=None, hello=factories.hello(f"worker-{number}", size=size.path))
+        jobs.receive_hello(by=None, hello=factories.hello(f"gone-{number}", size=size.path, leaving=True))
+        partner = factories.PartnerFactory()
+        Share.objects.create(size=size, partner=partner)
+        (other,) = factories.jobs_of(job.grant, ben, 1)
+        other.partner, other.size = partner, size
+        other.save()
+        text = factories.finished_texts(other, 1)[0]
+        text.finish_reason = "failed"
+        text.save()
+        Outage.objects.create(size=size, began_at=timezone.now())
+
+    add(1)
+    before = counted()
+    for number in range(2, 21):
+        add(number)
+    assert counted() == before
