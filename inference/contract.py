@@ -93,7 +93,8 @@ class Sequence:
 class WorkOrder:
     """Sequences of one size, of any jobs, handed out together. `token` is the fencing token of this hand-out.
 
-    An `urgent` order, that a person waits for, takes free places in the running batch before others.
+    An `urgent` order, that a person waits for, takes free places in the running batch before others. While an order
+    that is to be `alone` is carried out, its worker carries out no other.
     """
 
     id: str
@@ -101,6 +102,7 @@ class WorkOrder:
     size: str
     sequences: tuple[Sequence, ...]
     urgent: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class Report:
     `texts` holds what finished since the last report; the last report (`ended`) holds every text of the order, so that
     a lost report loses nothing. `tokens` counts all tokens generated for the order, unfinished rows included. An order
     that ended early says so by `stopped` (told to, or the worker is shutting down) or by `error` (a sentence for the
-    operator); `retry` tells whether another worker might succeed.
+    operator); `retry` tells whether another worker might succeed. An order in hand that is not begun, because it
+    or another is to be alone, is `waiting`.
     """
 
     order: str
@@ -146,6 +149,7 @@ class Report:
     error: str = ""
     retry: bool = False
     checkpoint: str = ""
+    waiting: bool = False
 
 
 @dataclass(frozen=True)

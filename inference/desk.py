@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inference.checkpoints import CheckpointError
 from inference.contract import QUIET_SECONDS, REPORT_SECONDS, Report, Text, WorkOrder
-from inference.engine import Engine, Step
+from inference.engine import LOOK_SECONDS, Engine, Step
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -33,6 +33,7 @@ class InHand:
         """How many texts and tokens the last report that the broker took told of."""
         self.told_at = 0.0
         self.checkpoint = ""
+        self.begun = False
 
     def is_stopped(self, group: str) -> bool:
         """Whether sequences of that group are to get no further token."""
@@ -51,7 +52,7 @@ class InHand:
 
 
 class Desk:
-    """Takes orders, lets the engine carry them out beside each other, and reports.
+    """Takes orders, lets the engine carry them out beside each other or one alone, and reports.
 
     `send` gives a report to the broker and returns whether the broker took it; it must not raise or wait long.
     """
@@ -61,7 +62,9 @@ class Desk:
         self._worker = worker
         self._send = send
         self._in_hand: dict[str, InHand] = {}
+        self._arrived: list[InHand] = []  # earlier hand-outs that are being stopped are here too
         self._taking = threading.RLock()  # a signal may interrupt the thread that holds it
+        self._put_one_down = threading.Condition(self._taking)
         self._closing = threading.Event()
         self.tokens = 0
         """All tokens generated since the start."""
@@ -75,8 +78,9 @@ class Desk:
         if held is None:
             logger.info("Order %s (token %d) is already in hand.", order.id, order.token)
             return
-        self._tell(held)
         try:
+            self._wait_for_turn(held)
+            self._tell(held)
             self._deliver(self._finished(held))
         finally:
             self._put_down(held)
@@ -93,6 +97,7 @@ class Desk:
             if self._closing.is_set():
                 held.stop.set()
             self._in_hand[order.id] = held
+            self._arrived.append(held)
         return held
 
     def stop(self, order: str, token: int, group: str = "") -> bool:
@@ -118,6 +123,18 @@ class Desk:
         for held in list(self._in_hand.values()):
             if not held.is_quiet:
                 self._tell(held)
+
+    def _wait_for_turn(self, held: InHand) -> None:
+        """Until it may be begun, or is stopped."""
+        with self._taking:
+            while not self._may_begin(held) and not held.stop.is_set():
+                self._put_one_down.wait(LOOK_SECONDS)
+            held.begun = self._may_begin(held)
+
+    def _may_begin(self, held: InHand) -> bool:
+        """In the order of arrival, and so that an order that is to be alone is."""
+        before = self._arrived[: self._arrived.index(held)]
+        return not before if held.order.alone else not any(other.order.alone for other in before)
 
     def _tell(self, held: InHand) -> None:
         """Report what is new of an order; what the broker does not take is new the next time."""
@@ -158,6 +175,8 @@ class Desk:
         with self._taking:
             if self._in_hand.get(held.order.id) is held:
                 del self._in_hand[held.order.id]
+            self._arrived.remove(held)
+            self._put_one_down.notify_all()
 
     def _so_far(self, held: InHand, texts: tuple[Text, ...]) -> Report:
         return Report(
@@ -167,6 +186,7 @@ class Desk:
             tokens=held.tokens,
             texts=texts,
             checkpoint=held.checkpoint,
+            waiting=not held.begun,
         )
 
     def _last(self, held: InHand, stopped: bool = False, error: str = "", retry: bool = False) -> Report:

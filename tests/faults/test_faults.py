@@ -174,6 +174,29 @@ def test_prompt_that_kills_workers_is_given_up_after_three(portal, submit, resea
     assert (grant.tokens_used, grant.tokens_reserved, grant.samples_used) == (job.tokens_done, 0, 39)
 
 
+def test_prompts_that_kill_workers_take_no_other_with_them(portal, researcher, organisation, grant_of):
+    """One in each lane, so that each is tried while the other is there."""
+    grant = grant_of("124M")
+    portal.kill("generate", signal.SIGTERM)
+    portal.start("generate", worker="tests.faults.deadly")
+    sent = []
+    for number in (16, 40):
+        prompts = [f"Prompt {place}" for place in range(number)]
+        prompts[number // 2] += deadly.WORD
+        told = {"by": researcher, "partner": organisation, "size": grant.size, "seed": 7}
+        sent.append(jobs.submit(prompts=prompts, max_new_tokens=16, **told).pk)
+    deadline = time.monotonic() + 6 * ENDS_WITHIN
+    while Job.objects.live().filter(pk__in=sent).exists():
+        if portal.processes["generate"].poll() is not None:
+            portal.start("generate", worker="tests.faults.deadly")
+        time.sleep(0.1)
+        assert time.monotonic() < deadline
+    portal.kill("generate", signal.SIGTERM)
+    portal.start("generate")
+    failed = Completion.objects.filter(job__in=sent, finish_reason="failed")
+    assert sorted(failed.values_list("job__sequences", "index")) == [(16, 8), (40, 20)]
+
+
 def test_run_size_without_weights_says_what_the_operator_must_do(portal, submit):
     job = submit(3, size="355M")
     the_end_of(job)

@@ -68,9 +68,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(desks, "REPORT_SECONDS", 0.01)
 
 
-def order(token=1, name="order-1", count=3):
+def order(token=1, name="order-1", count=3, **told):
     sequences = tuple(Sequence(str(number), "Once", 0, number, Sampling(5)) for number in range(count))
-    return WorkOrder(name, token, "gpt2/124M", sequences)
+    return WorkOrder(name, token, "gpt2/124M", sequences, **told)
 
 
 def start(desk, order):
@@ -108,6 +108,50 @@ def test_tell_that_an_order_was_begun_before_anything_can_go_wrong_with_it(broke
     Desk(engine, "anna", broker.send).carry_out(order())
 
     assert [(report.order, report.token, report.ended) for report in told] == [("order-1", 1, False)]
+
+
+def begun(broker):
+    """The orders that the broker was told are begun, each once, in the order of that."""
+    return list(dict.fromkeys(report.order for report in broker.taken if not report.waiting))
+
+
+def test_carry_an_order_out_alone(desk, engine, broker):
+    """It waits for those before it, and those after it wait for it; the lease of what waits is renewed."""
+    threads = [start(desk, order(name=name, count=1)) for name in ("before-1", "before-2")]
+    wait_until(lambda: begun(broker) == ["before-1", "before-2"])
+    threads.append(start(desk, order(name="alone", count=1, alone=True)))
+    threads += [start(desk, order(name=name, count=1)) for name in ("after-1", "after-2")]
+    desk.report()
+    assert {report.order for report in broker.taken if report.waiting} == {"alone", "after-1", "after-2"}
+
+    engine.steps.release()
+    wait_until(lambda: len(broker.last) == 1)
+    assert len(begun(broker)) == 2
+    engine.steps.release()
+    wait_until(lambda: len(begun(broker)) == 3)
+    assert begun(broker)[-1] == "alone"
+    time.sleep(2 * desks.LOOK_SECONDS)
+    assert len(begun(broker)) == 3
+
+    engine.steps.release()
+    wait_until(lambda: len(begun(broker)) == 5)
+    engine.steps.release(2)
+    for thread in threads:
+        end(thread)
+    assert {report.order for report in broker.last} == {"before-1", "before-2", "alone", "after-1", "after-2"}
+    assert not any(report.stopped or report.waiting for report in broker.last)
+
+
+def test_stop_an_order_that_waits_for_its_turn(desk, engine, broker):
+    first = start(desk, order())
+    waiting = start(desk, order(name="alone", alone=True))
+
+    assert desk.stop("alone", 1)
+    end(waiting)
+
+    assert [(report.order, report.stopped, report.waiting) for report in broker.last] == [("alone", True, True)]
+    desk.close()
+    end(first)
 
 
 def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):

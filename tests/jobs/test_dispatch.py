@@ -209,7 +209,24 @@ def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
         order.refresh_from_db()
         assert (order.token, wire.orders[0].token) == (token, token)
     assert not job.completions.filter(attempts__gt=0).exists()
-    assert "its message was lost" in Event.objects.about(order).latest("id").sentence
+    assert "no worker had begun it" in Event.objects.about(order).latest("id").sentence
+
+
+def test_order_that_only_waited_in_a_workers_hand_was_not_tried(order, job, wire):
+    hear(order, waiting=True)
+    assert actions.dispatch(by=None, at=after_the_lease(order) - timedelta(seconds=2)) == 0
+    actions.dispatch(by=None, at=after_the_lease(order))
+    order.refresh_from_db()
+    assert (order.status, order.token) == ("out", 2)
+    assert not job.completions.filter(attempts__gt=0).exists()
+
+
+def test_order_that_waited_and_was_begun_was_tried(order, job):
+    hear(order, waiting=True)
+    hear(order)
+    hear(order, waiting=True)  # it was told before, and arrives late
+    actions.dispatch(by=None, at=after_the_lease(order))
+    assert set(job.completions.values_list("attempts", flat=True)) == {1}
 
 
 def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
@@ -219,7 +236,7 @@ def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire
         actions.receive_report(by=None, report=stale)
     job.refresh_from_db()
     order.refresh_from_db()
-    assert (job.texts_done, order.token, order.heard_at) == (0, 2, None)
+    assert (job.texts_done, order.token, order.begun_at) == (0, 2, None)
     assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
     end(order, worker="worker-2")
     job.refresh_from_db()
@@ -253,12 +270,18 @@ def texts_out():
 
 def test_text_is_tried_beside_fewer_others_each_time_and_the_last_time_alone(submit, worker, wire):
     submit(20)
-    actions.dispatch(by=None)
+    with wire:
+        actions.dispatch(by=None)
     assert texts_out() == [list(range(20))]
-    begun_and_lost()
+    assert [sent.alone for sent in wire.orders] == [False]
+    with wire:
+        begun_and_lost()
     assert texts_out() == [list(range(16)), [16, 17, 18, 19]]
-    begun_and_lost()
-    assert texts_out() == [[0]]
+    assert [sent.alone for sent in wire.orders] == [False, False]
+    with wire:
+        begun_and_lost()
+    assert texts_out() == [[0], [1]]
+    assert [sent.alone for sent in wire.orders] == [True, True]
 
 
 def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, worker, grant, wire):

@@ -55,8 +55,8 @@ def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
     silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
     if silent is None:
         return 0
-    if silent.heard_at is None:  # it never reached a worker, so nobody tried it
-        sentence = f"The texts of {silent} are handed out again: its message was lost."
+    if silent.begun_at is None:
+        sentence = f"The texts of {silent} are handed out again: no worker had begun it."
         record("order.handed_out_again", sentence, silent, *jobs, by=by)
         hand_out(silent, at)
         return 1
@@ -120,21 +120,13 @@ def _serve(jobs: Iterable[Job], chosen: list[Completion], at: datetime, *, by: U
 
 
 def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
-    """Texts that a worker began and did not end come first, apart from others: one of them may be the reason.
-
-    What failed twice goes out alone, and one at a time.
-    """
+    """Texts that a worker began and did not end come first, apart from others: one of them may be the reason."""
     working = Job.objects.working().of_lane(urgent=urgent).filter(size=size)
     waiting = Completion.objects.waiting().filter(attempts__gt=0, job__in=working).order_by("attempts", "job", "index")
-    if not waiting.exists():
+    if (first := waiting.first()) is None:
         return []
-    for attempts, together in TRIED_AGAIN_TOGETHER.items():
-        alone = together == 1
-        if alone and WorkOrder.objects.out().filter(size=size, completions__attempts=attempts).exists():
-            continue
-        if chosen := list(waiting.filter(attempts=attempts)[: min(together, settings.ORDER_SEQUENCES)]):
-            return chosen
-    return []
+    together = TRIED_AGAIN_TOGETHER[first.attempts]
+    return list(waiting.filter(attempts=first.attempts)[: min(together, settings.ORDER_SEQUENCES)])
 
 
 def _by_turns(size: ModelSize, urgent: bool) -> Iterator[Completion]:

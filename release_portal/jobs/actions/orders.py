@@ -22,18 +22,18 @@ MOST_ATTEMPTS = 3
 def hand_out(order: WorkOrder, at: datetime) -> None:
     """Send what is unfinished of the order to the queue of its size, under a new fencing token and a new lease."""
     order.token += 1
-    order.heard_at, order.worker, order.tokens = None, "", 0
+    order.begun_at, order.worker, order.tokens = None, "", 0
     order.handed_out_at = at
     order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
     order.save()
-    message = contract.WorkOrder(str(order.pk), order.token, order.size.path, _sequences(order), order.urgent)
-    wake(contract.GENERATE, seal(contract.to_wire(message)), queue=contract.queue_of(order.size.path))
+    wake(contract.GENERATE, seal(contract.to_wire(_message(order))), queue=contract.queue_of(order.size.path))
 
 
 def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
     """A worker began the order and did not end it: its texts go back into the queue, but those that failed too often.
 
-    A text that brings workers down is tried beside fewer and fewer others, the last time alone. Its rows are locked.
+    A text that brings workers down is tried beside fewer and fewer others, the last time alone on its worker: no other
+    text is the reason for its last failure. Its rows are locked.
     """
     move(order, WorkOrder.Status.LOST, ended_at=at)
     record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
@@ -58,11 +58,15 @@ def _failed_sentence(job: Job, failed: list[Completion]) -> str:
     return f"Text {places} of job “{job}” was given up after {MOST_ATTEMPTS} attempts"
 
 
-def _sequences(order: WorkOrder) -> tuple[contract.Sequence, ...]:
-    unfinished = order.completions.unfinished().select_related("prompt", "job").order_by("job", "index")
-    return tuple(
+def _message(order: WorkOrder) -> contract.WorkOrder:
+    unfinished = list(order.completions.unfinished().select_related("prompt", "job").order_by("job", "index"))
+    sequences = tuple(
         contract.Sequence(
             str(text.pk), text.prompt.text, text.job.seed, text.index, text.job.sampling, group=str(text.job_id)
         )
         for text in unfinished
+    )
+    last_attempt = any(text.attempts == MOST_ATTEMPTS - 1 for text in unfinished)
+    return contract.WorkOrder(
+        str(order.pk), order.token, order.size.path, sequences, urgent=order.urgent, alone=last_attempt
     )

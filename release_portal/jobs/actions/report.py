@@ -39,7 +39,9 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
     order = _fenced(report).select_for_update(of=("self",)).first()
     if order is None:
         return
-    order.worker, order.heard_at, order.tokens = report.worker, at, report.tokens
+    order.worker, order.tokens = report.worker, report.tokens
+    if not report.waiting:
+        order.begun_at = order.begun_at or at
     order.checkpoint = report.checkpoint or order.checkpoint
     order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
     order.save()

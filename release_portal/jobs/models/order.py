@@ -41,7 +41,7 @@ class WorkOrder(Stateful):
     token = models.PositiveIntegerField(default=0)
     handed_out_at = models.DateTimeField()
     leased_until = models.DateTimeField()
-    heard_at = models.DateTimeField(null=True, help_text="the last report under this token")
+    begun_at = models.DateTimeField(null=True, help_text="when a worker told that it began it under this token")
     worker = models.CharField(max_length=200, blank=True)
     tokens = models.PositiveIntegerField(default=0, help_text="as last reported, unfinished texts included")
     checkpoint = models.CharField(max_length=64, blank=True)
