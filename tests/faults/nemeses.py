@@ -83,7 +83,7 @@ def kill_database_sessions(portal: Portal) -> None:
         time.sleep(AWAY_SECONDS / 4)
 
 
-def restart_postgres(portal: Portal) -> None:
+def restart_postgres(portal: Portal | None = None) -> None:
     """At once, as after a power cut: sessions are cut off, and what was committed is there again."""
     sockets = Path(parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0])
     folder = Path((sockets / ".s.PGSQL.5432.lock").read_text().split()[1])

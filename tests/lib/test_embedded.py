@@ -1,4 +1,4 @@
-"""PostgreSQL is started once for the whole run, by `make test` itself; here only what is quick is started."""
+"""PostgreSQL is started once for the whole run, by `make test` itself; here one more is where it is restarted."""
 
 import json
 import os
@@ -74,6 +74,29 @@ def test_command_line_ends_with_the_status_of_its_command(tmp_path):
     program = "import os; raise SystemExit(7 if 'PORTAL_HOME' in os.environ else 1)"
     ended = subprocess.run([*command, sys.executable, "-c", program], env=os.environ, check=False)
     assert ended.returncode == 7
+
+
+RESTART = """
+import sys, time
+from pathlib import Path
+import psutil
+from tests.faults.nemeses import restart_postgres
+
+running = Path(sys.argv[1])
+before = int(running.read_text().split()[0])
+restart_postgres()
+assert running.read_text().split()[0] != str(before)
+until = time.monotonic() + 60
+while psutil.pid_exists(before) and time.monotonic() < until:
+    time.sleep(0.1)
+"""
+
+
+def test_postgres_that_was_restarted_meanwhile_is_stopped_too(tmp_path, elsewhere):
+    running = tmp_path / "postgres" / "postmaster.pid"
+    command = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(tmp_path)]
+    subprocess.run([*command, sys.executable, "-c", RESTART, str(running)], env=os.environ, check=True)
+    assert not running.exists(), "PostgreSQL was left running"
 
 
 def test_database_is_used_by_a_role_that_owns_no_table(db):
