@@ -136,7 +136,7 @@ class Report:
     a lost report loses nothing. `tokens` counts all tokens generated for the order, unfinished rows included. An order
     that ended early says so by `stopped` (told to, or the worker is shutting down) or by `error` (a sentence for the
     operator); `retry` tells whether another worker might succeed. An order in hand that is not begun, because it
-    or another is to be alone, is `waiting`.
+    or another is to be alone, is `waiting`. `groups` are those of which it has sequences in hand.
     """
 
     order: str
@@ -150,6 +150,7 @@ class Report:
     retry: bool = False
     checkpoint: str = ""
     waiting: bool = False
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

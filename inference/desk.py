@@ -39,6 +39,12 @@ class InHand:
         """Whether sequences of that group are to get no further token."""
         return self.stop.is_set() or group in self.stopped_groups
 
+    def groups(self) -> tuple[str, ...]:
+        """The groups of which it has sequences left to generate."""
+        finished = {text.key for text in self.texts}
+        left = {one.group for one in self.order.sequences if one.key not in finished}
+        return tuple(sorted(left - self.stopped_groups))
+
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell for now."""
@@ -187,8 +193,9 @@ class Desk:
             texts=texts,
             checkpoint=held.checkpoint,
             waiting=not held.begun,
+            groups=held.groups(),
         )
 
     def _last(self, held: InHand, stopped: bool = False, error: str = "", retry: bool = False) -> Report:
         report = self._so_far(held, held.texts)
-        return replace(report, ended=True, stopped=stopped, error=error, retry=retry)
+        return replace(report, ended=True, stopped=stopped, error=error, retry=retry, groups=())

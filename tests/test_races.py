@@ -1,8 +1,12 @@
 """Two people, or two clicks, at the same moment: real threads, real transactions, many times over."""
 
 import os
+import threading
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.utils import timezone
@@ -13,6 +17,7 @@ from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs import actions as jobs
+from release_portal.jobs.actions import store
 from release_portal.jobs.models import Completion, Job, Outage, Worker, WorkOrder
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
@@ -179,6 +184,69 @@ def test_two_deliveries_of_one_report_at_once_charge_once(race, grant):
         assert (job.status, job.texts_done, job.tokens_done) == ("finished", 2, 6)
         assert ledger(grant) == (6 * number, 0)
         assert Event.objects.about(job).filter(kind="job.finished").count() == 1
+
+
+def one_text(grant) -> Job:
+    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
+    return jobs.submit(by=grant.partner.applied_by, prompts=["one"], **told)
+
+
+def shared(first, second) -> WorkOrder:
+    """An order of a job of each; the database sorts the first one's job before the other's."""
+    one, other = one_text(first), one_text(second)
+    while other.pk < one.pk:
+        jobs.cancel(by=second.partner.applied_by, job=other)
+        other = one_text(second)
+    at = other.submitted_at
+    both = Job.objects.filter(pk__in=[one.pk, other.pk])
+    both.update(status=Job.Status.RUNNING, started_at=at)
+    order = WorkOrder.objects.create(size=first.size, token=1, handed_out_at=at, leased_until=at)
+    Completion.objects.filter(job__in=both).update(order=order)
+    return order
+
+
+@pytest.fixture
+def meet() -> Callable[[], None]:
+    """Waits until the other thread is there as well, or a second."""
+    both = threading.Barrier(2)
+
+    def wait() -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)
+
+    return wait
+
+
+def test_reports_on_orders_of_the_same_organisations_wait_for_each_other(race, grant, size, meet, monkeypatch):
+    """The jobs of the two orders are sorted the other way round; both reports charge both organisations."""
+    applicant = factories.UserFactory(email=f"{uuid.uuid4().hex}@races.example")
+    neighbour = factories.PartnerFactory(applied_by=applicant, legal_name=f"Races {uuid.uuid4().hex}")
+    factories.MembershipFactory(user=applicant, partner=neighbour, roles=list(Role.objects.filter(at_lab=False)))
+    factories.AgreementFactory(partner=neighbour, signed=True)
+    other = factories.GrantFactory(partner=neighbour, size=size, token_quota=10_000)
+    Grant.objects.filter(pk=grant.pk).update(token_quota=10_000)
+    orders = shared(grant, other), shared(other, grant)
+    settle = access.settle
+    monkeypatch.setattr(store, "settle", lambda **told: (settle(**told), meet()))
+    reports = [factories.report_on(order, tokens_each=3, ended=True) for order in orders]
+    assert race(*(lambda told=told: jobs.receive_report(by=None, report=told) for told in reports)) == [None, None]
+    assert [ledger(one)[0] for one in (grant, other)] == [6, 6]
+
+
+def test_cancel_and_a_report_on_another_job_wait_for_each_other(race, grant, meet, monkeypatch):
+    Grant.objects.filter(pk=grant.pk).update(token_quota=20)
+    orders = [handed_out(grant) for _ in range(2)]
+    job = Job.objects.select_related("partner").get(pk=orders[0].completions.first().job_id)
+    told = factories.report_on(orders[1], tokens_each=3, ended=True)
+    settle = access.settle
+    monkeypatch.setattr(store, "settle", lambda **told: (settle(**told), meet()))
+    monkeypatch.setattr(
+        import_module("release_portal.jobs.actions.end"), "settle", lambda **told: (meet(), settle(**told))
+    )
+    assert race(
+        lambda: jobs.cancel(by=grant.partner.applied_by, job=job), lambda: jobs.receive_report(by=None, report=told)
+    ) == [None, None]
+    assert ledger(grant) == (6, 0)
 
 
 def test_cancel_and_the_last_report_at_once_settle_once(race, grant):

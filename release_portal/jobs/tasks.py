@@ -1,6 +1,7 @@
 """What this room does on the site's queue. Workers reach the site through `report` and `hello` alone."""
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 
 from inference import contract
 from release_portal.lib.sealed import unseal
@@ -23,7 +24,13 @@ def watch_fleet() -> int:
     return actions.watch_fleet(by=None)
 
 
-@shared_task(name=contract.REPORT)
+@shared_task(
+    name=contract.REPORT,
+    autoretry_for=(OperationalError, InterfaceError),  # the database is away, or broke up a deadlock
+    retry_backoff=True,
+    retry_backoff_max=5,
+    max_retries=10,
+)
 def report(sealed: str) -> None:
     actions.receive_report(by=None, report=contract.from_wire(contract.Report, unseal(sealed)))
 

@@ -94,9 +94,11 @@ def _postgres(folder: Path) -> Iterator[dict[str, str]]:
         socket_folder = parse_qs(urlparse(server.get_uri()).query)["host"][0]
         yield create_database(os.environ.get("PORTAL_DATABASE", "portal"), socket_folder)
     finally:
-        if (folder / "postmaster.pid").exists():
-            server.ensure_postgres_running()  # it may have been restarted: the one that runs now is stopped
-        server.cleanup()
+        try:
+            if (folder / "postmaster.pid").exists():
+                server.ensure_postgres_running()  # it may have been restarted: the one that runs now is stopped
+        finally:
+            server.cleanup()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -237,6 +238,21 @@ def test_stop_one_group_of_an_order(desk):
 
     assert desk.stop("order-1", 1, "job-2")
     assert (held.is_stopped("job-1"), held.is_stopped("job-2")) == (False, True)
+
+
+def test_report_the_groups_that_have_sequences_left(desk, engine, broker):
+    whole = order()
+    groups = [replace(one, group=group) for one, group in zip(whole.sequences, ("a", "b", "c"), strict=True)]
+    thread = start(desk, replace(whole, sequences=tuple(groups)))
+    wait_until(lambda: broker.taken)
+    engine.steps.release()
+    wait_until(lambda: finished_texts(desk) == 1)
+    desk.stop("order-1", 1, "b")
+    desk.report()
+    desk.close()
+    end(thread)
+
+    assert [report.groups for report in broker.taken] == [("a", "b", "c"), ("c",), ()]
 
 
 def test_count_the_tokens_of_all_orders(desk, engine):

@@ -204,6 +204,7 @@ def test_lease_is_renewed_by_every_report(order, job):
 
 def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
     for token in range(2, 8):
+        actions.receive_hello(by=None, hello=factories.hello(), at=after_the_lease(order))
         with wire:
             assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
         order.refresh_from_db()
@@ -215,10 +216,28 @@ def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
 def test_order_that_only_waited_in_a_workers_hand_was_not_tried(order, job, wire):
     hear(order, waiting=True)
     assert actions.dispatch(by=None, at=after_the_lease(order) - timedelta(seconds=2)) == 0
-    actions.dispatch(by=None, at=after_the_lease(order))
+    at = after_the_lease(order)
+    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
+    actions.dispatch(by=None, at=at)
     order.refresh_from_db()
     assert (order.status, order.token) == ("out", 2)
     assert not job.completions.filter(attempts__gt=0).exists()
+
+
+def test_order_that_nobody_began_waits_for_a_worker_where_none_is_there(order, job, wire):
+    """A night without a worker leaves no pile of messages behind."""
+    at = after_the_lease(order)
+    with wire:
+        assert actions.dispatch(by=None, at=at) == actions.dispatch(by=None, at=at + timedelta(hours=8)) == 0
+    assert wire.orders == []
+    assert job.completions.waiting().filter(attempts=0).count() == 2
+    at += timedelta(hours=9)
+    actions.receive_hello(by=None, hello=factories.hello(), at=at)
+    with wire:
+        assert actions.dispatch(by=None, at=at) == 1
+    assert [len(sent.sequences) for sent in wire.orders] == [2]
+    order.refresh_from_db()
+    assert order.status == "lost"
 
 
 def test_order_that_waited_and_was_begun_was_tried(order, job):
@@ -231,7 +250,9 @@ def test_order_that_waited_and_was_begun_was_tried(order, job):
 
 def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
     stale = factories.report_on(order)
-    actions.dispatch(by=None, at=after_the_lease(order))  # it was never heard of, and goes out again
+    at = after_the_lease(order)
+    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
+    actions.dispatch(by=None, at=at)  # it was never heard of, and goes out again
     with wire:
         actions.receive_report(by=None, report=stale)
     job.refresh_from_db()
@@ -282,6 +303,24 @@ def test_text_is_tried_beside_fewer_others_each_time_and_the_last_time_alone(sub
         begun_and_lost()
     assert texts_out() == [[0], [1]]
     assert [sent.alone for sent in wire.orders] == [True, True]
+
+
+@pytest.mark.parametrize("texts", [10, 40])
+def test_texts_that_bring_workers_down_do_not_keep_others_waiting(submit, worker, wire, texts):
+    """In either lane, every second order is of texts that nobody tried."""
+    submit([f"Bad {number}" for number in range(texts)])
+    actions.dispatch(by=None)
+    good = submit([f"Good {number}" for number in range(texts)])
+    orders = 0
+    while good.completions.unfinished().exists():
+        for order in WorkOrder.objects.out():
+            orders += 1
+            if order.completions.unfinished().filter(prompt__text__startswith="Bad").exists():
+                fail(order, "Out of memory.", retry=True)
+            else:
+                end(order)
+        actions.dispatch(by=None)
+    assert orders <= 4
 
 
 def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, worker, grant, wire):
@@ -438,6 +477,20 @@ def test_cancel_stops_the_order_and_keeps_finished_texts(order, job, grant, ben,
     assert job.completions.finished().count() == 1
     assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
     assert actions.dispatch(by=None, at=after_the_lease(order)) == 0
+
+
+def test_stop_of_one_job_that_was_lost_is_repeated_while_the_worker_goes_on_with_it(submit, worker, ben, wire):
+    job, other = submit(2), submit(2)
+    actions.dispatch(by=None)
+    order = WorkOrder.objects.out().get()
+    actions.cancel(by=ben, job=job)
+    groups = (str(job.pk), str(other.pk))
+    with wire:
+        hear(order, groups=groups)
+    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1, "group": str(job.pk)})]
+    with wire:
+        hear(order, groups=groups[1:])
+    assert wire.commands == []
 
 
 def test_cancel_twice_is_refused(job, ben):

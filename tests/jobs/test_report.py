@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as examples
@@ -164,6 +164,20 @@ def test_sealed_report_arrives_by_its_task(order, job, settings):
 def test_sealed_hello_arrives_by_its_task(quiet, settings):
     tasks.hello(Seal(settings.WORKER_KEY).close(factories.hello("worker-9")))
     assert Worker.objects.get(name="worker-9").sizes == ["gpt2/124M"]
+
+
+def test_report_is_read_again_once_the_database_is_back(order, job, settings, monkeypatch):
+    receive = actions.receive_report
+    answers = [OperationalError("deadlock detected"), InterfaceError("connection already closed")]
+
+    def receive_report(**told):
+        if answers:
+            raise answers.pop()
+        receive(**told)
+
+    monkeypatch.setattr(tasks.actions, "receive_report", receive_report)
+    tasks.report.apply([Seal(settings.WORKER_KEY).close(factories.report_on(order, ended=True))])
+    assert standing(job)[0] == 2
 
 
 def test_report_that_is_not_sealed_is_refused(order, job):

@@ -18,7 +18,7 @@ from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Share, Worker, WorkOrder
 from .end import at_odds, keep_to_the_rule, locked_all
-from .orders import give_up, hand_out
+from .orders import give_up, hand_out, take_back
 
 TURN_TEXTS = 8
 """Texts that an organisation puts into an order before it is another one's turn."""
@@ -55,13 +55,16 @@ def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
     silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
     if silent is None:
         return 0
-    if silent.begun_at is None:
-        sentence = f"The texts of {silent} are handed out again: no worker had begun it."
-        record("order.handed_out_again", sentence, silent, *jobs, by=by)
-        hand_out(silent, at)
-        return 1
-    give_up(silent, jobs, f"worker {silent.worker} went silent.", at, by=by)
-    return 0
+    if silent.begun_at is not None:
+        give_up(silent, jobs, f"worker {silent.worker} went silent.", at, by=by)
+        return 0
+    if not Worker.objects.alive(at=at).serving(silent.size).exists():
+        take_back(silent, jobs, "no worker is there that could begin it.", at, by=by)
+        return 0
+    sentence = f"The texts of {silent} are handed out again: no worker had begun it."
+    record("order.handed_out_again", sentence, silent, *jobs, by=by)
+    hand_out(silent, at)
+    return 1
 
 
 def _sizes_with_work() -> list[ModelSize]:
@@ -89,7 +92,7 @@ def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | 
             return False
     if WorkOrder.objects.out().filter(size=size, urgent=urgent).count() >= most:
         return False
-    chosen = _tried_before(size, urgent) or list(_by_turns(size, urgent))
+    chosen = _next_texts(size, urgent)
     if not chosen:
         return False
     jobs = locked_all(Job.objects.filter(pk__in={text.job_id for text in chosen}))
@@ -98,7 +101,7 @@ def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | 
     chosen = [text for text in chosen if text.job_id in allowed]
     if not chosen:
         return False
-    order = WorkOrder(size=size, urgent=urgent)
+    order = WorkOrder(size=size, urgent=urgent, attempts=chosen[0].attempts)
     Completion.objects.filter(pk__in=[text.pk for text in chosen]).update(order_id=order.pk)
     _serve(allowed.values(), chosen, at, by=by)
     hand_out(order, at)
@@ -119,8 +122,16 @@ def _serve(jobs: Iterable[Job], chosen: list[Completion], at: datetime, *, by: U
     Job.objects.filter(pk__in=running).update(served_at=at)
 
 
+def _next_texts(size: ModelSize, urgent: bool) -> list[Completion]:
+    """Texts that were tried before, and others, in turn: neither keeps the other waiting."""
+    tried = _tried_before(size, urgent)
+    if tried and WorkOrder.objects.filter(size=size, urgent=urgent).latest("handed_out_at").attempts:
+        return list(_by_turns(size, urgent)) or tried
+    return tried or list(_by_turns(size, urgent))
+
+
 def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
-    """Texts that a worker began and did not end come first, apart from others: one of them may be the reason."""
+    """Texts that a worker began and did not end, apart from all others: one of them may be the reason."""
     working = Job.objects.working().of_lane(urgent=urgent).filter(size=size)
     waiting = Completion.objects.waiting().filter(attempts__gt=0, job__in=working).order_by("attempts", "job", "index")
     if (first := waiting.first()) is None:

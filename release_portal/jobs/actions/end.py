@@ -30,14 +30,26 @@ from ..models import FinishReason, Job, Share, WorkOrder
 
 
 def locked(job: Job) -> Job:
-    """The job's row, locked. Rows are always locked in the order job, order, grant, share; several by their keys."""
+    """The job's row, locked.
+
+    Rows are always locked in the order job, grant, share, several of a kind by their keys; an order's once the jobs are
+    that it holds texts of.
+    """
     return locked_all(Job.objects.filter(pk=job.pk))[0]
 
 
 def locked_all(jobs: QuerySet[Job]) -> list[Job]:
-    """The rows of jobs, locked."""
+    """The rows of jobs, locked; of several also what they are charged to, for they are charged one after another."""
     rows = Job.objects.filter(pk__in=jobs.values("pk")).select_related("size__family", "partner", "grant")
-    return list(rows.order_by("pk").select_for_update(of=("self",)))
+    locked = list(rows.order_by("pk").select_for_update(of=("self",)))
+    if len(locked) > 1:
+        grants = Grant.objects.filter(pk__in={job.grant_id for job in locked})
+        shares = Share.objects.filter(
+            size__in={job.size_id for job in locked}, partner__in={job.partner_id for job in locked}
+        )
+        for charged in (grants, shares):
+            list(charged.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    return locked
 
 
 @transaction.atomic
@@ -45,9 +57,9 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     """Move a job to one of its ends. Raises Refused where it has already ended."""
     job = locked(job)
     move(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
-    take_from_workers(job)
     left = job.sequences - job.texts_done
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
+    take_from_workers(job)
     sentence = f"Job “{job}” {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)

@@ -44,13 +44,26 @@ def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: Us
         for text in failed:
             text.finish_reason, text.tokens, text.prompt_tokens = FinishReason.FAILED, 0, 0
             text.error = f"It was tried {MOST_ATTEMPTS} times and could not be generated. The last time: {why}"
-        back = unfinished.filter(job=job, attempts__lt=MOST_ATTEMPTS).update(order=None)
-        Share.objects.charge(job, handed_out=-back * job.max_new_tokens)
         if failed:
             record("job.texts_failed", _failed_sentence(job, failed), job, job.partner, order, by=by)
             store(job, failed, at)
+        _put_back(order, job)
         end_if_complete(job, by=by)
     wake("jobs.fill")
+
+
+def take_back(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
+    """No worker began the order and none is there to: its texts wait for one. Its rows are locked."""
+    move(order, WorkOrder.Status.LOST, ended_at=at)
+    record("order.taken_back", f"The texts of {order} wait again: {why}", order, *jobs, by=by)
+    for job in jobs:
+        _put_back(order, job)
+
+
+def _put_back(order: WorkOrder, job: Job) -> None:
+    """Let the unfinished texts of a job wait for another order."""
+    back = order.completions.unfinished().filter(job=job).update(order=None)
+    Share.objects.charge(job, handed_out=-back * job.max_new_tokens)
 
 
 def _failed_sentence(job: Job, failed: list[Completion]) -> str:
@@ -59,14 +72,14 @@ def _failed_sentence(job: Job, failed: list[Completion]) -> str:
 
 
 def _message(order: WorkOrder) -> contract.WorkOrder:
-    unfinished = list(order.completions.unfinished().select_related("prompt", "job").order_by("job", "index"))
+    unfinished = order.completions.unfinished().select_related("prompt", "job").order_by("job", "index")
     sequences = tuple(
         contract.Sequence(
             str(text.pk), text.prompt.text, text.job.seed, text.index, text.job.sampling, group=str(text.job_id)
         )
         for text in unfinished
     )
-    last_attempt = any(text.attempts == MOST_ATTEMPTS - 1 for text in unfinished)
+    last_attempt = order.attempts == MOST_ATTEMPTS - 1
     return contract.WorkOrder(
         str(order.pk), order.token, order.size.path, sequences, urgent=order.urgent, alone=last_attempt
     )

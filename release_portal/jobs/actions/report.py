@@ -33,6 +33,8 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
             broadcast(contract.STOP, order=report.order, token=report.token)
         return
     jobs = {job.pk: job for job in locked_all(Job.objects.with_texts_in(order))}
+    for group in set(report.groups) - {str(key) for key in jobs}:  # it was taken from the order; the stop was lost
+        broadcast(contract.STOP, order=report.order, token=report.token, group=group)
     for job in at_odds(at=at, among=jobs):
         if judge(job, at, by=by):
             del jobs[job.pk]

@@ -169,11 +169,6 @@ class Job(Stateful):
         return self.status in self.WORKING
 
     @property
-    def is_urgent(self) -> bool:
-        """Whether a person waits for it."""
-        return self.sequences <= INTERACTIVE_SEQUENCES
-
-    @property
     def status_tag(self) -> dict[str, str]:
         """The status as `components/status.html` shows it."""
         tones = {

@@ -41,6 +41,7 @@ class WorkOrder(Stateful):
     token = models.PositiveIntegerField(default=0)
     handed_out_at = models.DateTimeField()
     leased_until = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="how often its texts were tried before")
     begun_at = models.DateTimeField(null=True, help_text="when a worker told that it began it under this token")
     worker = models.CharField(max_length=200, blank=True)
     tokens = models.PositiveIntegerField(default=0, help_text="as last reported, unfinished texts included")
@@ -50,7 +51,10 @@ class WorkOrder(Stateful):
     objects = WorkOrderQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["leased_until"], condition=Q(status="out"), name="orders_out")]
+        indexes = [
+            models.Index(fields=["leased_until"], condition=Q(status="out"), name="orders_out"),
+            models.Index(fields=["size", "urgent", "-handed_out_at"], name="orders_of_lane"),
+        ]
 
     def __str__(self) -> str:
         return f"order {str(self.pk)[:8]}"

@@ -19,4 +19,13 @@ class Migration(migrations.Migration):
             name="begun_at",
             field=models.DateTimeField(help_text="when a worker told that it began it under this token", null=True),
         ),
+        migrations.AddField(
+            model_name="workorder",
+            name="attempts",
+            field=models.PositiveSmallIntegerField(default=0, help_text="how often its texts were tried before"),
+        ),
+        migrations.AddIndex(
+            model_name="workorder",
+            index=models.Index(fields=["size", "urgent", "-handed_out_at"], name="orders_of_lane"),
+        ),
     ]
