@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 MOST_MEMORY = 0.7
 """The part of a device's memory that a worker takes where nothing else is said."""
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where Linux says how many bytes a container may use, by the second and the first version of its control groups."""
 REQUIRED = ("REDIS_URL", "WORKER_KEY", "SIZES")
 
 
@@ -75,7 +77,14 @@ class Config:
         device = self.chosen_device()
         if torch.device(device).type == "cuda":
             return int(MOST_MEMORY * torch.cuda.mem_get_info(device)[1])
-        return int(MOST_MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return int(MOST_MEMORY * _machine_bytes())
+
+
+def _machine_bytes() -> int:
+    """The memory of the machine, or of the container where that has less."""
+    told = [path.read_text().strip() for path in CONTAINER_LIMITS if path.exists()]
+    limits = [int(limit) for limit in told if limit.isdigit()]
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Config:

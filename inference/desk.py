@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from inference.checkpoints import CheckpointError
 from inference.contract import QUIET_SECONDS, REPORT_SECONDS, Report, Text, WorkOrder
-from inference.engine import LOOK_SECONDS, Engine, Step
+from inference.engine import LOOK_SECONDS, Engine, EngineAway, Step
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -153,6 +153,9 @@ class Desk:
         """Generate, and say how it ended."""
         try:
             self._generate(held)
+        except EngineAway as error:
+            logger.warning("Order %s (token %d) is handed back: %s", held.order.id, held.order.token, error)
+            return self._last(held, stopped=True)
         except CheckpointError as error:
             logger.error("%s", error)
             return self._last(held, error=str(error))

@@ -27,6 +27,10 @@ LOOK_SECONDS = 0.1
 """How often an engine that has nothing to compute looks whether waiting orders were stopped."""
 
 
+class EngineAway(Exception):
+    """Nothing can be generated for now, and no text is the reason; the message is for the operator."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What a step of the model brought to one order: how many new tokens, the texts that finished by it, and the
@@ -82,6 +86,10 @@ class Engine:
     def loaded(self) -> tuple[str, ...]:
         """The sizes whose weights are in memory."""
         return self._memory.sizes()
+
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes that it takes orders of."""
+        return self._config.sizes
 
     def generate(
         self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
@@ -184,7 +192,11 @@ class Engine:
         for token in tokens:
             given.setdefault(token.row.owner, []).append(token)
         for run, own in given.items():
-            self._hand_over(run, batch, own)
+            try:
+                self._hand_over(run, batch, own)
+            except Exception as error:
+                logger.exception("What %s wrote could not be read.", batch.checkpoint.size)
+                self._release(run, error)
 
     def _hand_over(self, run: Run, batch: "Batch", tokens: "list[Token]") -> None:
         if any(token.chosen is None for token in tokens):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from inference import checkpoints
 from inference.checkpoints import CheckpointError
 from inference.config import Config
+from inference.scheduler import KEPT_OF
 
 if TYPE_CHECKING:
     from inference.batching import Batch
@@ -31,6 +32,11 @@ class Room:
         """Bytes without which it cannot run: one short row."""
         return self.weights + self.per_token * min(self.longest, SHORTEST)
 
+    @property
+    def enough(self) -> int:
+        """Bytes with which it takes every prompt that it ever takes: one row of the longest."""
+        return self.weights + self.per_token * self.longest
+
     def within(self, memory: int) -> tuple[int, int]:
         """Rows and tokens a row that fit into so many bytes: long rows come before many rows."""
         left = memory - self.weights
@@ -50,6 +56,7 @@ class Memory:
         self._held: dict[str, Batch] = {}
         self._bytes: dict[Batch, int] = {}
         self._old: list[Batch] = []
+        self._rooms: dict[str, Room] = {}
 
     def sizes(self) -> tuple[str, ...]:
         """The sizes whose weights are in memory."""
@@ -86,14 +93,14 @@ class Memory:
         checkpoints.check_installed(folder, on)
         from inference import batching, loading
 
-        room = self._room(folder)
+        room = self._room_of(folder, on)
         budget = self._config.memory_bytes()
         if room.least > budget:
             raise CheckpointError(
                 f"{size} needs at least {room.least / GIB:,.2f} GiB of memory; {on} may use {budget / GIB:,.2f} GiB."
                 " The operator raises MEMORY_GIB or gives this size to a larger machine."
             )
-        if not self._make_room(budget, room.least):
+        if self._make_room(budget, room.enough) < room.least:
             return None
         rows, context = room.within(budget - sum(self._bytes.values()))
         checkpoint = loading.load(folder, self._config.chosen_device(), self._config.chosen_dtype(), on)
@@ -101,6 +108,17 @@ class Memory:
         self._held[size] = batch
         self._bytes[batch] = room.taken(rows, context)
         return batch
+
+    def _room_of(self, folder: Path, on: str) -> Room:
+        identity = checkpoints.identity(folder)
+        if identity not in self._rooms:
+            try:
+                self._rooms[identity] = self._room(folder)
+            except Exception as error:
+                checkpoints.verify(folder, on)
+                size = f"{folder.parent.name}/{folder.name}"
+                raise CheckpointError(f"The engine cannot read {size} on {on}: {error}") from error
+        return self._rooms[identity]
 
     def _room(self, folder: Path) -> Room:
         from transformers import AutoConfig
@@ -113,15 +131,15 @@ class Memory:
         return Room(
             weights=loading.parameters_of(folder) * item,
             per_token=Shape.of(config).bytes_per_token(item),
-            most_rows=self._config.batch_rows,
+            most_rows=self._config.batch_rows * KEPT_OF // (KEPT_OF - 1),
             longest=min(getattr(config, "max_position_embeddings", self._config.context), self._config.context),
         )
 
-    def _make_room(self, budget: int, needed: int) -> bool:
-        """Let go of idle batches, the longest unused first, until `needed` bytes are free."""
+    def _make_room(self, budget: int, wanted: int) -> int:
+        """Let go of idle batches, the longest unused first, until `wanted` bytes are free; returns how many are."""
         for batch in [*self._old, *self._held.values()]:
-            if budget - sum(self._bytes.values()) >= needed:
+            if budget - sum(self._bytes.values()) >= wanted:
                 break
             if batch.is_idle:
                 self.discard(batch)
-        return budget - sum(self._bytes.values()) >= needed
+        return budget - sum(self._bytes.values())

@@ -19,7 +19,7 @@ from inference import contract, wire
 from inference.checkpoints import CheckpointError
 from inference.config import Config
 from inference.contract import HELLO_SECONDS, Text
-from inference.engine import LOOK_SECONDS, Step
+from inference.engine import LOOK_SECONDS, EngineAway, Step
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +29,14 @@ BEGINNINGS = 3
 """How often a text is begun, where the server breaks it off."""
 SILENCE = openai.Timeout(300, connect=5)
 """Seconds without a sign from the server, and until it takes a connection, before a request is given up."""
+AWAY = frozenset({429, 502, 503, 504})
+"""What a server, or a proxy before it, answers to everything while it has too much to do, starts, or is not there."""
 NO_KEY = "EMPTY"
 """What vLLM's manual sends to a server that asks for no key."""
 
 
 class ServerError(Exception):
-    """The server does not answer, or breaks off. It may pass; the message is for the operator."""
+    """The server answers with an error of its own, or breaks off. It may pass; the message is for the operator."""
 
 
 @dataclass(eq=False)
@@ -92,9 +94,14 @@ class ServedEngine:
         self._ordinary_places = asyncio.Semaphore(max(1, config.batch_rows - config.batch_rows // 4))
         self._models: frozenset[str] = frozenset()
         self._answer = ""
+        self._is_away = False
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=_speak, args=[self._loop], name="server", daemon=True).start()
         weakref.finalize(self, _hang_up, self._client, self._loop).atexit = False
+
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes that it takes orders of: none while the server cannot be reached."""
+        return () if self._is_away else self._config.sizes
 
     def loaded(self) -> tuple[str, ...]:
         """The sizes whose models the server serves, as it answered to the call before; this one only asks it again."""
@@ -107,7 +114,7 @@ class ServedEngine:
         """Extend every prompt. The server is told to let go of a group of sequences that is `stopped`.
 
         A text that the server will not write is refused with its words. Raises `CheckpointError` where the operator
-        has to act, `ServerError` where it may pass.
+        has to act, `EngineAway` where there is no server for now, `ServerError` where the text may be the reason.
         """
         run = Run(size, self._config.model_of(size), sequences, stopped, urgent)
         future = asyncio.run_coroutine_threadsafe(self._carry_out(run), self._loop)
@@ -147,6 +154,8 @@ class ServedEngine:
             try:
                 return run.tell(await self._text(run, sequence))
             except openai.APIError as error:
+                if isinstance(error, openai.APITimeoutError):
+                    await self._look()
                 if not wire.is_refusal(error):
                     raise self._failure(run, error) from None  # its words may quote the prompt
                 return run.tell(_refused(sequence, f"The server refused this text: {wire.words(error)}"))
@@ -181,7 +190,7 @@ class ServedEngine:
             return None
         return reading.finished(sequence.key)
 
-    def _failure(self, run: Run, error: openai.APIError) -> CheckpointError | ServerError:
+    def _failure(self, run: Run, error: openai.APIError) -> CheckpointError | EngineAway | ServerError:
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 return CheckpointError(
@@ -194,9 +203,13 @@ class ServedEngine:
                     f" {self._config.worker} asks it for as {run.size}. The operator corrects SERVER_MODELS or"
                     " SERVER_URL, or lets the server serve it under this name."
                 )
+            case openai.APIStatusError(status_code=code) if code in AWAY:
+                return EngineAway(f"{self._server} answers {code} to worker {self._config.worker}.")
             case openai.APIStatusError():
                 return ServerError(f"{self._server} answered {error.status_code} to worker {self._config.worker}.")
-        return ServerError(
+            case openai.APITimeoutError() if not self._is_away:
+                return ServerError(f"{self._server} did not answer worker {self._config.worker} in time.")
+        return EngineAway(
             f"{self._server} cannot be reached from worker {self._config.worker}: {error.__cause__ or error}."
         )
 
@@ -205,9 +218,11 @@ class ServedEngine:
         client = self._client.with_options(max_retries=0, timeout=HELLO_SECONDS)
         try:
             self._models = frozenset([model.id async for model in client.models.list()])
+            self._is_away = False
             level, answer = logging.INFO, f"serves {', '.join(sorted(self._models)) or 'nothing'}"
         except Exception as error:
             self._models = frozenset()
+            self._is_away = isinstance(error, openai.APIConnectionError) or getattr(error, "status_code", 0) in AWAY
             level, answer = logging.WARNING, f"does not say what it serves: {error}"
         if answer != self._answer:
             logger.log(level, "%s %s", self._server, answer)

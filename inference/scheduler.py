@@ -18,6 +18,8 @@ CHUNK = 256
 PATIENCE = 2 * CHUNK
 """So many tokens of prompts are filled in, at the most, between two tokens of a row that is running. A pass that it
 sits out counts as `URGENT_FILL` of them at the least, for it takes its time however few they are."""
+KEPT_OF = 9
+"""One slot of so many is kept for urgent rows: a person does not wait until a long text ends."""
 URGENT_FILL = 32
 """After so many tokens, a pass that fills in an urgent prompt takes no other: its first word comes with the pass."""
 IN_A_ROW = 3
@@ -80,7 +82,8 @@ class Plan:
 
 
 class Scheduler:
-    """Seats rows and plans passes. Owners take turns at free slots; urgent rows go first, three times of four.
+    """Seats rows and plans passes. Owners take turns at free slots; urgent rows go first, three times of four, and some
+    slots are kept for them.
 
     A pass fills in at most `fill_tokens` of prompts, beside running rows at most what their patience allows. They sit
     out while urgent prompts are filled in, so that a person sees the first word sooner.
@@ -90,6 +93,7 @@ class Scheduler:
         if slots < 1 or fill_tokens < PATIENCE:
             raise ValueError(f"A batch needs a slot and {PATIENCE} tokens a pass; given {slots} and {fill_tokens}.")
         self._slots: list[Row | None] = [None] * slots
+        self._ordinary_slots = slots - slots // KEPT_OF
         self._fill_tokens = fill_tokens
         self._waiting: dict[Hashable, deque[Row]] = {}
         self._unfilled: list[Row] = []
@@ -145,19 +149,21 @@ class Scheduler:
         return Plan(copies, spans, rows) if spans or rows else None
 
     def _seat(self) -> None:
+        ordinary = sum(not row.urgent for row in self.seated)
         for slot, held in enumerate(self._slots):
-            if held is None and (row := self._next_waiting()):
+            if held is None and (row := self._next_waiting(ordinary < self._ordinary_slots)):
+                ordinary += not row.urgent
                 row.slot, row.cached = slot, 0
                 self._slots[slot] = row
                 self._unfilled.append(row)
 
-    def _next_waiting(self) -> Row | None:
+    def _next_waiting(self, ordinary_too: bool) -> Row | None:
         """The first row of the owner whose turn it is; the owner then goes to the end."""
-        if not self._waiting:
-            return None
-        wanted = self._urgent_in_a_row < IN_A_ROW
-        first = next(iter(self._waiting))
+        wanted = self._urgent_in_a_row < IN_A_ROW or not ordinary_too
+        first = next(iter(self._waiting), None) if ordinary_too else None
         owner = next((owner for owner in self._waiting if (owner in self._urgent) == wanted), first)
+        if owner is None:
+            return None
         self._urgent_in_a_row = self._urgent_in_a_row + 1 if owner in self._urgent else 0
         rows = self._waiting.pop(owner)
         row = rows.popleft()

@@ -1,6 +1,6 @@
 """The worker process, and the only file here that knows Celery.
 
-`celery -A inference.worker worker --pool threads --concurrency 8 --without-gossip --without-mingle --without-heartbeat`
+`celery -A inference.worker worker --pool threads --without-gossip --without-mingle --without-heartbeat`
 """
 
 import logging
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ORDERS_OF_A_SIZE = 4
+"""So many orders of each size are in hand at once: the site hands out three, and one more may be ending."""
 TASK_OF = {Report: contract.REPORT, Hello: contract.HELLO}
 
 settings = config.from_environment()
@@ -39,7 +41,7 @@ app.conf.update(
     task_serializer="json",
     task_ignore_result=True,
     worker_pool="threads",
-    worker_concurrency=8,
+    worker_concurrency=ORDERS_OF_A_SIZE * len(settings.sizes),
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=True,
     broker_connection_retry_on_startup=True,
@@ -91,14 +93,15 @@ def stop_order(_state: Any, order: str, token: int, group: str = "") -> dict[str
 
 def hello() -> Hello:
     """What this worker is and holds. Of a server's machine and weights it knows nothing, and says so."""
+    loaded, sizes = engine.loaded(), engine.sizes()
     here = Hello(
         worker=settings.worker,
         host=socket.gethostname(),
         device=f"server {urlsplit(settings.server_url).netloc}",
         dtype="",
-        sizes=settings.sizes,
-        checkpoints=("",) * len(settings.sizes),
-        loaded=engine.loaded(),
+        sizes=sizes,
+        checkpoints=("",) * len(sizes),
+        loaded=loaded,
         tokens=desk.tokens,
     )
     if settings.server_url:

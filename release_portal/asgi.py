@@ -1,4 +1,5 @@
-"""The site as uvicorn serves it. A body over the limit is answered before it is read."""
+"""The site as uvicorn serves it. A body over the limit is answered before it is read, one that names no length once so
+much has come."""
 
 import json
 import os
@@ -16,11 +17,30 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 django_application = get_asgi_application()
 
 
+class TooLarge(Exception):
+    """More was sent than the portal takes at once."""
+
+
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    if scope["type"] == "http" and _announced_bytes(scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        await _answer_too_large(scope, send)
-    else:
+    if scope["type"] != "http":
         await django_application(scope, receive, send)
+        return
+    came = 0
+
+    async def counted() -> Mapping[str, Any]:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        if came > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge
+        return message
+
+    try:
+        if _announced_bytes(scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge
+        await django_application(scope, counted, send)
+    except TooLarge:
+        await _answer_too_large(scope, max(came, _announced_bytes(scope)), send)
 
 
 def _announced_bytes(scope: dict[str, Any]) -> int:
@@ -28,10 +48,11 @@ def _announced_bytes(scope: dict[str, Any]) -> int:
     return int(length) if length.isdigit() else 0
 
 
-async def _answer_too_large(scope: dict[str, Any], send: Send) -> None:
-    given = _announced_bytes(scope) / 1024 / 1024
+async def _answer_too_large(scope: dict[str, Any], given: int, send: Send) -> None:
+    at_least = "" if _announced_bytes(scope) else "at least "
     sentence = (
-        f"This upload has {given:,.0f} MB; the portal takes at most {settings.UPLOAD_LIMIT_MB} MB at once. "
+        f"This upload has {at_least}{given / 1024 / 1024:,.0f} MB; the portal takes at most"
+        f" {settings.UPLOAD_LIMIT_MB} MB at once. "
         "Split the file and submit several jobs. Go back in your browser: what you typed is still there."
     )
     problem = {"status": 413, "title": "Too large", "detail": sentence}

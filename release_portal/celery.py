@@ -2,12 +2,14 @@
 
 import os
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings
 from django.db import close_old_connections, connections
+from kombu import Producer
+from kombu.pools import ProducerPool
 
 from inference.contract import BROKER_OPTIONS, SITE_QUEUE, broker_url
 
@@ -41,6 +43,21 @@ app.conf.update(
         "escalate": {"task": "access.escalate_requests", "schedule": 600.0, "options": {"expires": 1200}},
     },
 )
+
+
+class OnceMore(Producer):
+    """Sends a remote-control command again on a new connection, once. Celery would go on, and whoever stops a job would
+    wait, for as long as the broker is away."""
+
+    POLICY: ClassVar = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+    def publish(self, *args: Any, **options: Any) -> Any:
+        """Hand a message to the broker; raises kombu's OperationalError where it cannot be reached."""
+        return super().publish(*args, **options | {"retry_policy": self.POLICY})
+
+
+commands = ProducerPool(app.pool, Producer=OnceMore, limit=app.pool.limit)  # type: ignore[arg-type]
+app.control.mailbox.producer_pool = commands  # type: ignore[attr-defined]
 app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])
 
 

@@ -77,8 +77,8 @@ class StandIn:
     """Stands in for vLLM where a test needs its faults: it speaks vLLM 0.32's format of `/v1/completions` and
     `/v1/models`, as recorded, but counts instead of generating: " 1 2 3" is a text of three tokens.
 
-    `answers` are what the next requests get instead of a text: a response, or "break off". `requests` are the bodies
-    that came; `abandoned` the prompts whose stream the client closed.
+    `answers` are what the next requests get instead of a text: a response, "break off" or "silence". `requests` are the
+    bodies that came; `abandoned` the prompts whose stream the client closed.
     """
 
     def __init__(self, pace: float = 0.0) -> None:
@@ -120,6 +120,8 @@ class StandIn:
         if body["model"] not in self.models:
             return fault(404, f"The model `{body['model']}` does not exist.")
         answer = self.answers.popleft() if self.answers else ""
+        if answer == "silence":
+            await asyncio.sleep(5)
         if isinstance(answer, JSONResponse):
             return answer
         return StreamingResponse(self.stream(body, answer), media_type="text/event-stream")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from inference import config as config_module
 from inference import packing
 from inference.config import ConfigError, from_environment
 from inference.contract import broker_url
@@ -38,11 +39,24 @@ def test_measure_both_dtypes_on_this_machine():
     assert packing.fastest_dtype("cpu") in ("bfloat16", "float32")
 
 
-def test_take_most_of_the_memory_where_nothing_is_said():
+def test_take_most_of_the_memory_where_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(config_module, "CONTAINER_LIMITS", ())
     everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     assert 0.5 * everything < from_environment(COMPLETE | {"DEVICE": "cpu"}).memory_bytes() < everything
     assert from_environment(COMPLETE | {"MEMORY_GIB": "1.5"}).memory_bytes() == 1.5 * 2**30
+
+
+@pytest.mark.parametrize(("told", "part"), [("1073741824\n", 0.7), ("max\n", None)])
+def test_take_no_more_than_the_container_may_use(monkeypatch, tmp_path, told, part):
+    limit = tmp_path / "memory.max"
+    limit.write_text(told)
+    monkeypatch.setattr(config_module, "CONTAINER_LIMITS", (limit, tmp_path / "is-not-there"))
+
+    taken = from_environment(COMPLETE | {"DEVICE": "cpu"}).memory_bytes()
+
+    everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert taken == int(part * 2**30 if part else 0.7 * everything)
 
 
 def test_name_every_missing_variable():

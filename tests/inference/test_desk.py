@@ -10,7 +10,7 @@ from inference import desk as desks
 from inference.checkpoints import CheckpointError
 from inference.contract import Sampling, Sequence, Text, WorkOrder
 from inference.desk import Desk
-from inference.engine import Step
+from inference.engine import EngineAway, Step
 
 
 class Broker:
@@ -321,6 +321,14 @@ def test_tell_the_operator_about_missing_weights(broker):
 
     last = broker.taken[-1]
     assert (last.error, last.retry, last.ended) == ("There are no weights.", False, True)
+
+
+def test_hand_an_order_back_while_the_engine_is_away(broker, caplog):
+    Desk(StepwiseEngine(EngineAway("The server cannot be reached.")), "anna", broker.send).carry_out(order())
+
+    last = broker.taken[-1]
+    assert (last.ended, last.stopped, last.error) == (True, True, "")
+    assert "handed back: The server cannot be reached." in caplog.text
 
 
 def test_let_another_worker_try_after_an_unexpected_error(broker, caplog):

@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from inference import kernel, packing, sampling
+from inference import checkpoints, kernel, loading, packing, sampling
 from inference.checkpoints import CheckpointError
 from inference.config import Config
 from inference.contract import Sampling, Sequence
 from inference.engine import Engine
 from inference.scheduler import CHUNK
-from tests.inference.tiny import install_tiny_gpt2
+from tests.inference.tiny import install_tiny_gpt2, save_tiny_gpt2
 
 SIZE = "gpt2/124M"
 PROMPTS = ["Once upon a time", "A", "The first rule of responsible publication is", "Ünïcode 語"]
@@ -309,6 +309,40 @@ def test_make_room_for_another_size(tmp_path):
     assert len(texts_of(engine, some_sequences(4))) == 4
 
 
+def test_make_room_for_the_longest_prompt_rather_than_cut_the_context(tmp_path):
+    folder = install_tiny_gpt2(tmp_path, "gpt2/124M", context=1024)
+    install_tiny_gpt2(tmp_path, "gpt2/355M", seed=1, context=1024)
+    weights, per_token = loading.parameters_of(folder) * 4, 2 * 2 * 64 * 4
+    engine = engine_over(tmp_path, batch_rows=1, memory_gib=(2 * weights + (1024 + 400) * per_token) / 2**30)
+    texts_of(engine, some_sequences(1))
+
+    long = Sequence("long", "x" * 900, 0, 0, Sampling(8))
+    [text] = [text for step in engine.generate("gpt2/355M", [long], never) for text in step.texts]
+
+    assert not text.error
+    assert engine.loaded() == ("gpt2/355M",)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("model.safetensors", 100), ("config.json", 20)])
+def test_tell_the_operator_about_weights_that_were_cut_off(tmp_path, name, kept):
+    file = install_tiny_gpt2(tmp_path) / name
+    file.write_bytes(file.read_bytes()[:kept])
+
+    with pytest.raises(CheckpointError, match=f"on worker anna are not what was installed: .*{name}"):
+        texts_of(engine_over(tmp_path), some_sequences(1))
+
+
+def test_tell_the_operator_about_a_model_that_cannot_be_read(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    save_tiny_gpt2(source)
+    (source / "config.json").write_text('{"model_type": "abacus"}')
+    checkpoints.install(SIZE, str(source), tmp_path / "store")
+
+    with pytest.raises(CheckpointError, match=r"cannot read gpt2/124M on worker anna: .*abacus"):
+        texts_of(engine_over(tmp_path / "store"), some_sequences(1))
+
+
 def test_wait_for_memory_behind_a_size_at_work(tmp_path):
     install_tiny_gpt2(tmp_path, "gpt2/124M")
     install_tiny_gpt2(tmp_path, "gpt2/355M", seed=1)
@@ -367,6 +401,21 @@ def test_fail_only_the_order_whose_numbers_are_broken(root, monkeypatch):
 
     assert len(texts) == 6
     assert "not a number" in str(errors[0])
+
+
+def test_fail_only_the_order_whose_text_cannot_be_read(root, monkeypatch):
+    engine = engine_over(root)
+    continuation = loading.Checkpoint.continuation
+
+    def unreadable(checkpoint, prompt, tokens, stop=()):
+        if len(tokens) == 3:
+            raise UnicodeError("This text cannot be decoded.")
+        return continuation(checkpoint, prompt, tokens, stop)
+
+    monkeypatch.setattr(loading.Checkpoint, "continuation", unreadable)
+    with pytest.raises(UnicodeError):
+        texts_of(engine, some_sequences(2, max_new_tokens=3, min_new_tokens=3))
+    assert len(texts_of(engine, some_sequences(2, max_new_tokens=4, min_new_tokens=4))) == 2
 
 
 def test_go_on_with_a_new_batch_after_a_step_that_failed(root, monkeypatch):
@@ -432,8 +481,6 @@ def test_run_a_llama_type_model(tmp_path):
     ends = {"bos_token_id": 256, "eos_token_id": [255, 256], "pad_token_id": 256, "vocab_size": 257}
     config = LlamaConfig(**shape, **ends, num_key_value_heads=2, initializer_range=0.2)
     LlamaForCausalLM(config).save_pretrained(tmp_path)
-    from inference import checkpoints
-
     checkpoints.install(SIZE, str(tmp_path), tmp_path / "store")
     engine = engine_over(tmp_path / "store")
 

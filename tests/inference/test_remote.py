@@ -8,11 +8,13 @@ import threading
 import time
 from dataclasses import replace
 
+import openai
 import pytest
 
 from inference import remote
 from inference.checkpoints import CheckpointError
 from inference.contract import Hello, Sampling, Sequence, TokenLogprob
+from inference.engine import EngineAway
 from inference.remote import ServedEngine, ServerError
 from inference.wire import seed_of
 from tests.inference.servers import KEY, SIZE, StandIn, fault, real_server
@@ -137,7 +139,7 @@ def worker_of(site, served, log):
     environment = {"REDIS_URL": site.url, "WORKER_KEY": site.key, "SIZES": SIZE, "WORKER_NAME": "anna"}
     environment |= {"SERVER_URL": served.server_url, "SERVER_KEY": KEY, "PATH": os.environ["PATH"]}
     environment |= {"SERVER_MODELS": f"{SIZE}={served.server_models[SIZE]}"}
-    options = ["--pool", "threads", "--concurrency", "8", "--loglevel", "DEBUG"]
+    options = ["--pool", "threads", "--loglevel", "DEBUG"]
     command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
     with log.open("w") as opened:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=opened, stderr=opened)
@@ -330,12 +332,42 @@ def test_let_another_worker_try_after_an_error_of_the_server(server, monkeypatch
         texts_of(server.engine(), some_sequences(1))
 
 
-def test_let_another_worker_try_where_no_server_answers(server, monkeypatch):
+def test_hand_the_order_back_where_no_server_answers(server, monkeypatch):
     monkeypatch.setattr(remote, "RETRIES", 1)
     server.stop()
 
-    with pytest.raises(ServerError, match=r"cannot be reached from worker anna: .*connect"):
+    with pytest.raises(EngineAway, match=r"cannot be reached from worker anna: .*connect"):
         texts_of(server.engine(), some_sequences(3))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_hand_the_order_back_where_the_server_takes_nothing(server, monkeypatch, status):
+    monkeypatch.setattr(remote, "RETRIES", 1)
+    server.answers.extend([fault(status, "Not now.")] * 2)
+
+    with pytest.raises(EngineAway, match=f"answers {status} to worker anna"):
+        texts_of(server.engine(), some_sequences(1))
+
+
+def test_let_another_worker_try_where_the_server_falls_silent(server, monkeypatch):
+    monkeypatch.setattr(remote, "RETRIES", 0)
+    monkeypatch.setattr(remote, "SILENCE", openai.Timeout(0.2, connect=5))
+    server.answers.append("silence")
+
+    with pytest.raises(ServerError, match="did not answer worker anna in time"):
+        texts_of(server.engine(), some_sequences(1))
+
+
+def test_take_no_orders_while_the_server_is_away(server):
+    engine = server.engine()
+    assert engine.sizes() == (SIZE,)
+
+    server.stop()
+    engine.loaded()
+    wait_until(lambda: engine.sizes() == (), 5)
+    server.start()
+    engine.loaded()
+    wait_until(lambda: engine.sizes() == (SIZE,), 5)
 
 
 def test_begin_a_text_again_that_the_server_broke_off(server):

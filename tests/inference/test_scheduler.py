@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.contract import Sampling, Sequence
-from inference.scheduler import CHUNK, PATIENCE, URGENT_FILL, Row, Scheduler
+from inference.scheduler import CHUNK, KEPT_OF, PATIENCE, URGENT_FILL, Row, Scheduler
 
 
 def row(prompt=(1, 2, 3), owner="a", tokens=4, urgent=False):
@@ -205,6 +205,18 @@ def test_let_others_have_every_fourth_slot_beside_urgent_owners():
     assert Counter(owners) == {"people": 30, "batch": 3}
 
 
+def test_keep_a_slot_in_nine_for_urgent_rows():
+    scheduler = Scheduler(18)
+    scheduler.add([row([1], "batch", 50) for _ in range(40)])
+    assert len(scheduler.next().rows) == 16
+
+    scheduler.add([row([1], "person", 50, urgent=True) for _ in range(5)])
+
+    scheduler.next()
+
+    assert Counter(one.owner for one in scheduler.seated) == {"batch": 16, "person": 2}
+
+
 def test_refuse_a_batch_without_slots():
     with pytest.raises(ValueError, match="given 0 and 2048"):
         Scheduler(0)
@@ -218,27 +230,35 @@ ROWS = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(slots=st.integers(1, 9), arrivals=ROWS, gone=st.sets(st.integers(0, 40)))
+@given(slots=st.integers(1, 20), arrivals=ROWS, gone=st.sets(st.integers(0, 40)))
 def test_every_row_gets_its_tokens_once_and_no_slot_leaks(slots, arrivals, gone):
     scheduler = Scheduler(slots)
     rows = [(at, row(range(length), (owner, urgent), tokens, urgent)) for owner, length, tokens, urgent, at in arrivals]
     given_to, filled, sat_out = Counter(), Counter(), Counter()
+    seated, dropped_rows = set(), set()
     passes = 0
     while passes < 40 or not scheduler.is_idle:
         scheduler.add(one for at, one in rows if at == passes)
         if passes in gone:
             dropped = rows[passes % len(rows)][1]
             scheduler.drop(lambda one, dropped=dropped: one is dropped)
+            dropped_rows.add(dropped)
         plan = scheduler.next()
         if plan:
             seats = [one.slot for one in scheduler.seated]
             assert seats == list(range(len(seats)))
             assert len(seats) <= slots
+            assert sum(not one.urgent for one in scheduler.seated) <= slots - slots // KEPT_OF
             assert all(one.cached == len(one.prompt) + len(one.tokens) for one in plan.rows)
             for span in plan.spans:
                 assert span.start % CHUNK == 0
                 assert scheduler.seated[span.row.slot] is span.row
                 filled[span.row] += span.length
+            seated.update(scheduler.seated)
+            for owner in {one.owner for one in scheduler.seated}:
+                own = [one for at in range(passes + 1) for when, one in rows if when == at and one.owner == owner]
+                begun = [one in seated for one in own if one not in dropped_rows]
+                assert begun == sorted(begun, reverse=True), "a later row of an order was begun before an earlier one"
             sat_out.update({one: sum(span.length for span in plan.spans) for one in scheduler.seated if one.tokens})
             assert all(tokens <= PATIENCE for tokens in sat_out.values())
             for one in plan.rows:

@@ -112,7 +112,7 @@ def site(tmp_path_factory):
 def worker(site, weights, tmp_path):
     environment = {"REDIS_URL": site.url, "WORKER_KEY": site.key, "WEIGHTS_ROOT": str(weights), "SIZES": SIZE}
     environment |= {"WORKER_NAME": "anna", "DEVICE": "cpu", "PATH": os.environ["PATH"]}
-    options = ["--pool", "threads", "--concurrency", "8", "--loglevel", "INFO"]
+    options = ["--pool", "threads", "--loglevel", "INFO"]
     command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -6,6 +6,7 @@ from django.utils import timezone
 from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.actions import revoke_grant
+from release_portal.access.models import Grant
 from release_portal.audit.models import Event
 from release_portal.jobs import actions
 from release_portal.jobs.models import WORKER_SILENCE, Job, Worker, WorkOrder
@@ -146,11 +147,15 @@ def test_dispatch_packs_texts_of_several_organisations_into_one_order(submit, so
     assert [order.completions.filter(job=job).count() for job in (mine, theirs)] == [30, 30]
 
 
-def test_dispatch_lets_one_who_comes_late_wait_two_orders_at_the_most(submit, southbank_grant, cleo, worker, settings):
+@pytest.mark.parametrize("few", [10, 20])
+def test_dispatch_lets_one_who_comes_late_wait_two_orders_at_the_most(
+    submit, grant, southbank_grant, cleo, worker, settings, few
+):
     settings.ORDER_SEQUENCES = 16
-    submit(1_000)
+    Grant.objects.filter(pk=grant.pk).update(token_quota=10**9)
+    submit(1_000, samples=100)
     assert actions.dispatch(by=None) == settings.ORDERS_PER_WORKER
-    late = submit(20, by=cleo, partner=southbank_grant.partner)
+    late = submit(few, by=cleo, partner=southbank_grant.partner)
     for order in WorkOrder.objects.out():
         end(order)
         actions.dispatch(by=None)

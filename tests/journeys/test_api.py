@@ -1,6 +1,7 @@
 """A program's way through the portal: a token, a job, its texts, over HTTP alone."""
 
 import http.client
+from contextlib import suppress
 
 import pytest
 import requests
@@ -80,5 +81,23 @@ def test_answer_upload_over_the_limit_before_reading_it(portal):
     connection.endheaders()
     answer = connection.getresponse()
     assert answer.status == 413
-    assert "300 MB; the portal takes at most 50 MB" in answer.read().decode()
+    assert "has 300 MB; the portal takes at most 50 MB" in answer.read().decode()
+    connection.close()
+
+
+def test_answer_upload_of_unknown_length_as_soon_as_it_is_over_the_limit(portal):
+    sent = []
+
+    def endless():
+        for _ in range(300):
+            sent.append(b"x" * 1024 * 1024)
+            yield sent[-1]
+
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=30)
+    with suppress(ConnectionError):  # it is closed while we still send
+        connection.request("POST", "/api/v1/jobs/from-file", endless())
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert "has at least 50 MB; the portal takes at most 50 MB" in answer.read().decode()
+    assert len(sent) < 100
     connection.close()
