@@ -315,6 +315,11 @@ def _hand_out_again(cast):
     return lambda: jobs.receive_report(by=None, report=told)
 
 
+def _take_back(cast):
+    at = cast.order.leased_until + timedelta(minutes=1)
+    return lambda: jobs.dispatch(by=None, at=at)
+
+
 def _stop(cast):
     job, grant = cast.job, cast.grant
     return lambda: jobs.keep_to_the_rule(by=None, at=grant.ends_at) and job
@@ -381,6 +386,7 @@ VERBS = {
     "job.stopped": _stop,
     "order.handed_back": _hand_back,
     "order.handed_out_again": _hand_out_again,
+    "order.taken_back": _take_back,
     "worker.joined": _hello,
     "size.unserved": _size_unserved,
     "size.served": _size_served,
