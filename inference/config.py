@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +12,9 @@ MOST_MEMORY = 0.7
 """The part of a device's memory that a worker takes where nothing else is said."""
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how many bytes a container may use, by the second and the first version of its control groups."""
-REQUIRED = ("REDIS_URL", "WORKER_KEY", "SIZES")
+REQUIRED = ("REDIS_URL", "WORKER_NAME", "WORKER_KEY", "SIZES")
+WORKER_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
+"""What a worker may be called: its name is a part of the names of its queues."""
 
 
 class ConfigError(Exception):
@@ -98,7 +99,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         worker_key=environ["WORKER_KEY"],
         weights_root=Path(environ.get("WEIGHTS_ROOT", "")),
         sizes=sizes,
-        worker=environ.get("WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        worker=_worker_name(environ["WORKER_NAME"]),
         device=environ.get("DEVICE", ""),
         dtype=environ.get("DTYPE", ""),
         batch_rows=int(environ.get("BATCH_ROWS") or Config.batch_rows),
@@ -108,6 +109,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         server_key=_server_key(environ.get("SERVER_KEY", "")),
         server_models=_server_models(environ.get("SERVER_MODELS", ""), sizes),
     )
+
+
+def _worker_name(given: str) -> str:
+    if not WORKER_NAME.fullmatch(given):
+        raise ConfigError(
+            "WORKER_NAME is at most 63 letters, digits, dots, dashes and underscores, the first a letter or a digit;"
+            f" this one is {given[:80]!r}."
+        )
+    return given
 
 
 def _server_url(given: str) -> str:

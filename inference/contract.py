@@ -5,20 +5,18 @@ default, so the two sides can be upgraded in either order. A message may arrive 
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 GENERATE = "inference.generate"
-"""Task, site to worker: carry out one sealed `WorkOrder`."""
-STOP = "stop_order"
-"""Remote-control command, site to workers: at the next token, stop the order with this id and fencing token, or, where
-a `group` is told, only its sequences of that group."""
-REPORT = "jobs.report"
-"""Task, worker to site: one sealed `Report`."""
-HELLO = "jobs.hello"
-"""Task, worker to site: one sealed `Hello`, sent at start and every few seconds."""
-SITE_QUEUE = "site"
+"""Task, site to worker, in the queue of the worker's orders: carry out one sealed `WorkOrder`."""
+REPORTS = "reports"
+"""The list in Redis that workers push to, each message behind the name of the worker whose key seals it."""
+MESSAGE_SECONDS = 600
+"""A message that is older is refused; one that is not is read once."""
 
 REPORT_SECONDS = 1.0
 """How often a worker reports on each order of which there is news: the pace of progress."""
@@ -31,9 +29,19 @@ HELLO_SECONDS = 3.0
 BROKER_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 5}
 
 
-def queue_of(size: str) -> str:
-    """The queue of one size: `gpt2/124M` is served from `generate.gpt2.124M`."""
-    return "generate." + size.replace("/", ".")
+def keys_of(worker: str) -> str:
+    """What begins the name of everything in Redis that is of one worker."""
+    return f"worker:{worker}:"  # a name has no colon, so no worker's keys begin another's
+
+
+def orders_of(worker: str) -> str:
+    """The queue of the orders for one worker."""
+    return keys_of(worker) + "orders"
+
+
+def notices_of(worker: str) -> str:
+    """The list of what one worker is to know at once: each a sealed `Stop` or `Revoked`."""
+    return keys_of(worker) + "notices"
 
 
 def broker_url(redis_url: str) -> str:
@@ -106,6 +114,23 @@ class WorkOrder:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Site to worker: at the next token, stop the hand-out of an order that has this fencing token, or, where a `group`
+    is named, only its sequences of that group."""
+
+    order: str
+    token: int
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """Site to worker: the key of this worker was revoked. It stops all that it has in hand, and ends."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
 class TokenLogprob:
     """A token of a text with its natural log-probability, and the likeliest tokens at its place with theirs."""
 
@@ -157,7 +182,8 @@ class Report:
 class Hello:
     """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none).
 
-    `loaded` are the sizes in memory; `tokens` counts all that it has generated since it started.
+    `loaded` are the sizes in memory; `tokens` counts all that it has generated since it started, `dropped` the messages
+    that it could not read.
     """
 
     worker: str
@@ -169,18 +195,24 @@ class Hello:
     leaving: bool = False
     loaded: tuple[str, ...] = ()
     tokens: int = 0
+    dropped: int = 0
 
 
-Message = TypeVar("Message", Sampling, Sequence, WorkOrder, TokenLogprob, Text, Report, Hello)
+Sealed = WorkOrder | Stop | Revoked | Report | Hello
+"""What crosses the wall."""
+Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Stop, Revoked, TokenLogprob, Text, Report, Hello)
 
 
-def to_wire(message: WorkOrder | Report | Hello) -> dict[str, Any]:
+def to_wire(message: Sealed) -> dict[str, Any]:
     """The message as plain JSON values."""
     return dataclasses.asdict(message)
 
 
-def from_wire(kind: type[Message], wire: dict[str, Any]) -> Message:
-    """The message that `wire` carries; raises TypeError or KeyError where a field without a default is missing."""
+def from_wire(kind: type[Message], wire: Any) -> Message:
+    """The message that `wire` carries; raises TypeError where a field has another type, or one without a default is
+    missing."""
+    if not isinstance(wire, dict):
+        raise TypeError(f"A {kind.__name__} is an object.")
     hints = get_type_hints(kind)
     known = {name: value for name, value in wire.items() if name in hints}
     return kind(**{name: _read(hints[name], value) for name, value in known.items()})
@@ -188,10 +220,24 @@ def from_wire(kind: type[Message], wire: dict[str, Any]) -> Message:
 
 def _read(hint: Any, value: Any) -> Any:
     if get_origin(hint) is tuple:
-        first, *rest = get_args(hint)
-        if rest and rest[0] is not Ellipsis:
-            return tuple(_read(kind, item) for kind, item in zip((first, *rest), value, strict=True))
-        return tuple(_read(first, item) for item in value)
+        return _read_tuple(get_args(hint), value)
+    if get_origin(hint) is UnionType:
+        return None if value is None else _read(get_args(hint)[0], value)
     if dataclasses.is_dataclass(hint):
         return from_wire(cast(Any, hint), value)
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        raise TypeError(f"A value is no {hint.__name__}.")
     return value
+
+
+def _read_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError("A value is no list.")
+    first, *rest = kinds
+    if rest == [Ellipsis]:
+        return tuple(_read(first, item) for item in value)
+    if len(value) != len(kinds):
+        raise TypeError(f"A list has {len(value)} values, not {len(kinds)}.")
+    return tuple(_read(kind, item) for kind, item in zip(kinds, value, strict=True))

@@ -4,6 +4,8 @@
 """
 
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -11,16 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import redis
 from celery import Celery, signals
-from celery.worker.control import control_command
-from kombu import Queue
-from kombu.exceptions import OperationalError
+from kombu import Exchange, Queue
 
-from inference import checkpoints, config, contract
-from inference.contract import Hello, Report, WorkOrder
+from inference import broker, checkpoints, config, contract
+from inference.contract import Hello, Report, Revoked, Stop, WorkOrder
 from inference.desk import Desk
 from inference.engine import Engine
-from inference.seal import Seal, SealError
+from inference.seal import Once, Seal, SealError, addressed
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -29,32 +30,37 @@ logger = logging.getLogger(__name__)
 
 ORDERS_OF_A_SIZE = 4
 """So many orders of each size are in hand at once: the site hands out three, and one more may be ending."""
-TASK_OF = {Report: contract.REPORT, Hello: contract.HELLO}
+NOTICE_SECONDS = 2
+"""How long it waits for a notice before it waits anew; less than the broker's time limit."""
 
 settings = config.from_environment()
-seal = Seal(settings.worker_key)
+seal, once = Seal(settings.worker_key), Once()
+orders, keys = contract.orders_of(settings.worker), contract.keys_of(settings.worker)
 app = Celery("inference", broker=contract.broker_url(settings.redis_url), set_as_current=False)
 app.conf.update(
-    task_queues=[Queue(contract.queue_of(size)) for size in settings.sizes],
-    task_default_queue=contract.queue_of(settings.sizes[0]),
+    # Named and never declared: a worker's account on the broker reaches the keys of its worker, and no exchange.
+    task_queues=[Queue(orders, Exchange(""), routing_key=orders, no_declare=True)],
+    task_default_queue=orders,
     accept_content=["json"],
     task_serializer="json",
     task_ignore_result=True,
     worker_pool="threads",
     worker_concurrency=ORDERS_OF_A_SIZE * len(settings.sizes),
     worker_prefetch_multiplier=1,
-    worker_enable_remote_control=True,
+    worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options=contract.BROKER_OPTIONS,
+    broker_transport_options=contract.BROKER_OPTIONS
+    | {"unacked_key": keys + "unacked", "unacked_index_key": keys + "unacked_index"},
 )
+client = redis.Redis.from_url(settings.redis_url, **contract.BROKER_OPTIONS)
 
 
 def send(message: Report | Hello) -> bool:
     """Give a message to the broker; returns whether the broker took it."""
     try:
-        app.send_task(TASK_OF[type(message)], [seal.close(message)], queue=contract.SITE_QUEUE, retry=False)
-    except OperationalError as error:
+        client.lpush(contract.REPORTS, addressed(settings.worker, seal.close(message)))
+    except redis.RedisError as error:
         logger.warning("The broker did not take a %s: %s", type(message).__name__, error)
         return False
     return True
@@ -69,6 +75,17 @@ def chosen_engine() -> "Engine | ServedEngine":
     return ServedEngine(settings)
 
 
+dropped = 0
+"""Messages that could not be read, since the start."""
+
+
+@broker.on_drop
+def count_drop(_reason: str) -> None:
+    """Have the next hello say so."""
+    global dropped
+    dropped += 1
+
+
 engine = chosen_engine()
 desk = Desk(engine, settings.worker, send)
 leaving = threading.Event()
@@ -78,17 +95,45 @@ leaving = threading.Event()
 def generate(sealed: str) -> None:
     """Carry out one sealed work order."""
     try:
-        order = seal.open(WorkOrder, sealed)
+        opened = seal.open(sealed)
+        once.check(opened)
+        order = opened.read(WorkOrder)
     except SealError as error:
-        logger.error("%s", error)
+        broker.drop(error)
         return
     desk.carry_out(order)
 
 
-@control_command(name=contract.STOP, args=[("order", str), ("token", int), ("group", str)])
-def stop_order(_state: Any, order: str, token: int, group: str = "") -> dict[str, bool]:
-    """Stop one hand-out of an order, or one group of its sequences, at its next token."""
-    return {"stopped": desk.stop(order, token, group)}
+def keep_listening() -> None:
+    """Take notices until the worker leaves."""
+    while not leaving.is_set():
+        try:
+            if notice := client.brpop([contract.notices_of(settings.worker)], NOTICE_SECONDS):
+                take_notice(notice[1])
+        except redis.RedisError:
+            leaving.wait(NOTICE_SECONDS)
+        except Exception:
+            logger.exception("A notice failed.")
+
+
+def take_notice(sealed: bytes) -> None:
+    """Stop what the site says is to stop; end where it says that this worker's key was revoked."""
+    try:
+        opened = seal.open(sealed)
+        if opened.kind == Revoked.__name__:
+            end_revoked(opened.read(Revoked))
+        else:
+            stop = opened.read(Stop)
+            desk.stop(stop.order, stop.token, stop.group)
+    except SealError as error:
+        broker.drop(error)
+
+
+def end_revoked(notice: Revoked) -> None:
+    """Stop at the next token, and end as at a signal."""
+    logger.error("The key of worker %s was revoked. It ends.", notice.worker)
+    desk.close()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def hello() -> Hello:
@@ -103,6 +148,7 @@ def hello() -> Hello:
         checkpoints=("",) * len(sizes),
         loaded=loaded,
         tokens=desk.tokens,
+        dropped=dropped,
     )
     if settings.server_url:
         return here
@@ -128,12 +174,6 @@ def keep_telling() -> None:
         leaving.wait(contract.REPORT_SECONDS)
 
 
-@signals.celeryd_init.connect
-def take_name(instance: Any, **_: Any) -> None:
-    """Answer remote control under the name that reports and hellos give, so that the site can address a stop."""
-    instance.hostname = settings.worker
-
-
 @signals.celeryd_after_setup.connect
 def choose_dtype(**_: Any) -> None:
     """Measure before the first order comes: transformers fails where two threads import it for the first time."""
@@ -143,18 +183,20 @@ def choose_dtype(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def start_telling(**_: Any) -> None:
-    """Start the thread that reports and says hello."""
+    """Start the threads that report and say hello, and that take notices."""
     threading.Thread(target=keep_telling, name="telling", daemon=True).start()
+    threading.Thread(target=keep_listening, name="listening", daemon=True).start()
 
 
 @signals.worker_shutting_down.connect
 def stop_all_orders(**_: Any) -> None:
-    """Let every order in hand end at its next token."""
+    """Say that this worker takes no more orders, and let every order in hand end at its next token."""
+    threading.Thread(target=say_goodbye, name="goodbye").start()  # a signal is no place for the broker's locks
     desk.close()
 
 
 @signals.worker_shutdown.connect
 def say_goodbye(**_: Any) -> None:
-    """Tell the site that this worker takes no more orders."""
+    """Tell the site that this worker takes no more orders; again at the end, since orders may have come meanwhile."""
     leaving.set()
     send(replace(hello(), leaving=True))

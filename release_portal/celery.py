@@ -2,19 +2,18 @@
 
 import os
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings
 from django.db import close_old_connections, connections
-from kombu import Producer
-from kombu.pools import ProducerPool
 
-from inference.contract import BROKER_OPTIONS, SITE_QUEUE, broker_url
+from inference.contract import BROKER_OPTIONS, broker_url
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
 
+SITE_QUEUE = "site"
 CONNECTION_SECONDS = 600
 """How long a thread of the site's worker keeps its connection to the database: what is planned once stays planned."""
 
@@ -31,11 +30,13 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     CELERY_DB_REUSE_MAX=sys.maxsize,  # or Celery would connect anew for every task
-    worker_enable_remote_control=False,  # commands are for generation workers, which share the broker
+    worker_enable_remote_control=False,  # its commands are not sealed, and shut workers down
     # The clock: what a lost message would have started is found again here. A tick that waited too long is dropped.
     beat_schedule={
         "dispatch": {"task": "jobs.dispatch", "schedule": 1.0, "options": {"expires": 2}},
         "watch": {"task": "jobs.watch_fleet", "schedule": 5.0, "options": {"expires": 10}},
+        "accounts": {"task": "jobs.keep_accounts", "schedule": 5.0, "options": {"expires": 10}},
+        "forget": {"task": "jobs.forget_seen", "schedule": 600.0, "options": {"expires": 1200}},
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
         "digests": {"task": "partners.send_digests", "schedule": crontab(hour=7, minute=0)},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
@@ -45,19 +46,6 @@ app.conf.update(
 )
 
 
-class OnceMore(Producer):
-    """Sends a remote-control command again on a new connection, once. Celery would go on, and whoever stops a job would
-    wait, for as long as the broker is away."""
-
-    POLICY: ClassVar = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-
-    def publish(self, *args: Any, **options: Any) -> Any:
-        """Hand a message to the broker; raises kombu's OperationalError where it cannot be reached."""
-        return super().publish(*args, **options | {"retry_policy": self.POLICY})
-
-
-commands = ProducerPool(app.pool, Producer=OnceMore, limit=app.pool.limit)  # type: ignore[arg-type]
-app.control.mailbox.producer_pool = commands  # type: ignore[attr-defined]
 app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])
 
 

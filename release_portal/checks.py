@@ -2,19 +2,8 @@
 
 from typing import Any
 
-from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
-
-
-@register(Tags.security)
-def worker_key_is_a_key(**kwargs: Any) -> list[CheckMessage]:
-    try:
-        Fernet(settings.WORKER_KEY)
-    except ValueError:
-        hint = 'Make one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-        return [Error("WORKER_KEY is not a Fernet key.", hint=hint, id="portal.E001")]
-    return []
+from django.core.checks import CheckMessage, Tags, Warning, register
 
 
 @register(Tags.security, deploy=True)

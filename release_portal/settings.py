@@ -15,13 +15,14 @@ PORTAL_HOME = Path(env("PORTAL_HOME", default=str(BASE_DIR / ".portal")))
 
 # --- required
 SECRET_KEY = env("SECRET_KEY")
-WORKER_KEY = env("WORKER_KEY")  # a Fernet key that the site shares with its workers and nobody else
 REDIS_URL = env("REDIS_URL")  # redis://, rediss:// or unix:// with a path
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DATABASES = {
     "default": env.db("DATABASE_URL"),
-    # Migrations run as the owner of the tables: `manage.py migrate --database owner`. The site never does.
-    "owner": env.db("DATABASE_OWNER_URL", default=env("DATABASE_URL")),
 }
+if "DATABASE_OWNER_URL" in env.ENVIRON:
+    # Only `manage.py migrate --database owner` has it: the processes of the site never do.
+    DATABASES["owner"] = env.db("DATABASE_OWNER_URL")
 
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)
@@ -36,6 +37,10 @@ if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- generation
+# The broker as workers' machines reach it; each worker signs in there with an account of its own that the site makes.
+# A broker that lets the site make none has one account for all workers, which is then written into this address.
+WORKER_ACCOUNTS = env.bool("WORKER_ACCOUNTS", default=True)
+WORKER_REDIS_URL = env("WORKER_REDIS_URL", default=REDIS_URL) if WORKER_ACCOUNTS else env("WORKER_REDIS_URL")
 WEIGHTS_ROOT = Path(env("WEIGHTS_ROOT", default=str(PORTAL_HOME / "weights")))
 LEASE_SECONDS = env.float(
     "LEASE_SECONDS", default=20.0
@@ -179,7 +184,12 @@ NINJA_PAGINATION_PER_PAGE = 50
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "plain": {"()": "release_portal.lib.logs.Discreet", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "uvicorn": {"handlers": ["console"], "level": "INFO", "propagate": False}
+    },  # its own would quote errors
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
 }

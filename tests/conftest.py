@@ -19,12 +19,12 @@ from django.utils import timezone
 
 from agreements import actions as agreements
 from inference import contract
+from inference.seal import Opened
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, Right
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job, Worker, WorkOrder
 from release_portal.lib import wake
-from release_portal.lib.sealed import unseal
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Partner, User
@@ -308,7 +308,7 @@ def no_other_grants(db) -> None:
 @pytest.fixture
 def worker(quiet) -> Worker:
     """A worker that serves 124M and has just said so."""
-    return jobs.receive_hello(by=None, hello=factories.hello())
+    return factories.say_hello()
 
 
 @pytest.fixture
@@ -324,13 +324,13 @@ class Wire:
 
     def __init__(self, capture: Callable) -> None:
         self.tasks: list[tuple[str, tuple, str | None]] = []
-        self.commands: list[tuple[str, dict]] = []
+        self.pushed: list[tuple[str, str]] = []
         self._capture = capture
         self._open = ExitStack()
 
     def __enter__(self) -> "Wire":
         self.tasks.clear()
-        self.commands.clear()
+        self.pushed.clear()
         self._open.enter_context(self._capture(execute=True))
         return self
 
@@ -344,15 +344,25 @@ class Wire:
     @property
     def orders(self) -> list[contract.WorkOrder]:
         """The work orders sent, unsealed."""
-        sealed = [args[0] for name, args, _ in self.tasks if name == contract.GENERATE]
-        return [contract.from_wire(contract.WorkOrder, unseal(text)) for text in sealed]
+        sent = [(queue, args[0]) for name, args, queue in self.tasks if name == contract.GENERATE]
+        return [unsealed(queue, sealed).read(contract.WorkOrder) for queue, sealed in sent]
+
+    @property
+    def stops(self) -> list[contract.Stop]:
+        """The notices sent to workers, each a stop, unsealed."""
+        return [unsealed(key, sealed).read(contract.Stop) for key, sealed in self.pushed]
+
+
+def unsealed(key: str, sealed: str) -> Opened:
+    """What was sent to the worker whose queue or list it is."""
+    return Worker.objects.get(name=key.split(":")[1]).seal.open(sealed)
 
 
 @pytest.fixture
 def wire(monkeypatch, django_capture_on_commit_callbacks) -> Wire:
     wire = Wire(django_capture_on_commit_callbacks)
     monkeypatch.setattr("release_portal.lib.wake._send", lambda *sent: wire.tasks.append(sent))
-    monkeypatch.setattr("release_portal.lib.wake._broadcast", lambda *sent: wire.commands.append(sent))
+    monkeypatch.setattr("release_portal.lib.wake._push", lambda *sent: wire.pushed.append(sent))
     return wire
 
 
@@ -374,7 +384,7 @@ def letters() -> Callable[[User | str], list[str]]:
 def committed(django_db_setup, django_db_blocker, monkeypatch):
     """Rows that stay, for threads that race. Whoever uses it names everything anew; only the mail is thrown away."""
     monkeypatch.setattr(wake, "_send", lambda *sent: None)
-    monkeypatch.setattr(wake, "_broadcast", lambda *sent: None)
+    monkeypatch.setattr(wake, "_push", lambda *sent: None)
     with django_db_blocker.unblock():
         began = timezone.now() - timedelta(seconds=1)
         yield

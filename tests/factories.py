@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import factory
@@ -20,7 +20,8 @@ from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
 from release_portal.access.terms import terms_asked
 from release_portal.audit.models import Event
-from release_portal.jobs.models import Completion, Job, Prompt, WorkOrder
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Completion, Job, Prompt, Worker, WorkOrder
 from release_portal.partners.models import Letter, Membership, Partner, User
 from release_portal.releases.models import Family, ModelSize
 
@@ -298,7 +299,15 @@ def finished_texts(job: Job, count: int) -> list[Completion]:
 
 
 def hello(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contract.Hello:
-    return contract.Hello(worker, "host", "cpu", "float32", (size,), **fields)
+    about = {"host": "host", "device": "cpu", "dtype": "float32", "sizes": (size,)} | fields
+    return contract.Hello(worker, **about)
+
+
+def say_hello(worker: str = "worker-1", at: datetime | None = None, **fields) -> Worker:
+    """What a worker says of itself arrives; one that is not enrolled is enrolled first."""
+    if not Worker.objects.enrolled().filter(name=worker).exists():
+        jobs.enroll_worker(by=None, name=worker, at=at)
+    return jobs.receive_hello(by=None, hello=hello(worker, **fields), at=at)
 
 
 def orders_of(job: Job) -> QuerySet[WorkOrder]:
@@ -311,5 +320,10 @@ def report_on(order: WorkOrder, *, texts: int | None = None, tokens_each: int = 
     order.refresh_from_db()
     unfinished = order.completions.order_by("index")[:texts]
     written = tuple(contract.Text(str(text.pk), f" text {text.index}", 2, tokens_each, "length") for text in unfinished)
-    told = {"token": order.token, "worker": "worker-1", "texts": written, "tokens": tokens_each * len(written)} | fields
+    told = {
+        "token": order.token,
+        "worker": order.worker_id or "worker-1",
+        "texts": written,
+        "tokens": tokens_each * len(written),
+    } | fields
     return contract.Report(order=str(order.pk), **told)

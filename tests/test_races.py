@@ -312,7 +312,7 @@ def test_two_watches_at_once_tell_of_an_outage_once(race, grant, size):
         at = timezone.now() + timedelta(minutes=late)
         race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
         assert Outage.objects.going_on().filter(size=size).count() == 1
-        jobs.receive_hello(by=None, hello=factories.hello("races-worker", size=size.path), at=at)
+        factories.say_hello("races-worker", size=size.path, at=at)
         race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
         assert not Outage.objects.going_on().filter(size=size).exists()
         Worker.objects.filter(name="races-worker").update(seen_at=at - timedelta(days=2))
@@ -324,7 +324,7 @@ def test_two_watches_at_once_tell_of_an_outage_once(race, grant, size):
 def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant, size, settings):
     settings.ORDER_SEQUENCES = 4
     Grant.objects.filter(pk=grant.pk).update(token_quota=1_000)
-    jobs.receive_hello(by=None, hello=factories.hello("races-worker", size=size.path))
+    factories.say_hello("races-worker", size=size.path)
     told = {"partner": grant.partner, "size": size, "max_new_tokens": 1, "seed": 1}
     for _ in range(TIMES):
         job = jobs.submit(by=grant.partner.applied_by, prompts=[f"Prompt {number}" for number in range(40)], **told)

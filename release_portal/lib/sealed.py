@@ -1,24 +1,27 @@
-"""Sealing what crosses the broker: encrypted and authenticated, so that Redis never holds a text."""
+"""Sealing what is kept in the database and would open doors: keys are never there as they are."""
 
-import json
-from typing import Any
+import base64
+import hashlib
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 
 
-class BrokenSeal(Exception):
-    """The message was not sealed with this portal's worker key."""
+def seal(secret: str) -> str:
+    """Encrypt and sign a secret under a key that follows from SECRET_KEY."""
+    return _fernet().encrypt(secret.encode()).decode()
 
 
-def seal(message: dict[str, Any]) -> str:
-    return Fernet(settings.WORKER_KEY).encrypt(json.dumps(message).encode()).decode()
+def unseal(sealed: str) -> str:
+    """The secret as it was sealed, under SECRET_KEY or one of SECRET_KEY_FALLBACKS; raises
+    `cryptography.fernet.InvalidToken`."""
+    return _fernet().decrypt(sealed).decode()
 
 
-def unseal(sealed: str) -> dict[str, Any]:
-    """The message as it was sealed. Raises BrokenSeal."""
-    try:
-        opened: dict[str, Any] = json.loads(Fernet(settings.WORKER_KEY).decrypt(sealed.encode()))
-    except InvalidToken as error:
-        raise BrokenSeal("A message on the site's queue was not sealed with WORKER_KEY.") from error
-    return opened
+def _fernet() -> MultiFernet:
+    return MultiFernet([Fernet(_key_from(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+
+
+def _key_from(secret_key: str) -> bytes:
+    digest = hashlib.sha256(b"release-portal sealed values " + secret_key.encode()).digest()
+    return base64.urlsafe_b64encode(digest)

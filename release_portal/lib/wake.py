@@ -1,12 +1,18 @@
 """Waking another process. The database is the truth: a lost wake-up only means waiting for the clock."""
 
 import logging
+from functools import cache
 from typing import Any
 
+import redis
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from inference.contract import BROKER_OPTIONS
 from release_portal.celery import app
+
+FORGOTTEN_SECONDS = 60
 
 logger = logging.getLogger(__name__)
 
@@ -16,9 +22,10 @@ def wake(task: str, *args: Any, queue: str | None = None) -> None:
     transaction.on_commit(lambda: _send(task, args, queue))
 
 
-def broadcast(command: str, **arguments: Any) -> None:
-    """Send a remote-control command to every generation worker once the running transaction has committed."""
-    transaction.on_commit(lambda: _broadcast(command, arguments))
+def push(key: str, message: str) -> None:
+    """Put a message into a list of Redis once the running transaction has committed. One that nobody takes is forgotten
+    after a minute."""
+    transaction.on_commit(lambda: _push(key, message))
 
 
 def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
@@ -28,8 +35,15 @@ def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
         logger.warning("%s was not sent, the clock will send it again: %s", task, error)
 
 
-def _broadcast(command: str, arguments: dict[str, Any]) -> None:
+def _push(key: str, message: str) -> None:
     try:
-        app.control.broadcast(command, arguments=arguments)
-    except OperationalError as error:
-        logger.warning("%s was not sent, the next report will bring it again: %s", command, error)
+        with broker().pipeline() as pipe:
+            pipe.lpush(key, message).expire(key, FORGOTTEN_SECONDS).execute()
+    except redis.RedisError as error:
+        logger.warning("A message to %s was not sent, the next report will bring it again: %s", key, error)
+
+
+@cache
+def broker() -> redis.Redis:
+    """A client of Redis, for all threads."""
+    return redis.Redis.from_url(settings.REDIS_URL, **BROKER_OPTIONS)

@@ -13,6 +13,7 @@ class Permission(models.TextChoices):
     REQUEST_OVERSEE = "request.oversee", "Is told of requests past their promise"
     SIZE_OPEN = "size.open", "Open components of sizes"
     FLEET_SEE = "fleet.see", "See the workers, and is told when a size has none"
+    WORKER_ENROLL = "worker.enroll", "Enrol workers and revoke their keys"
     SHARE_SET = "share.set", "Set the weight of an organisation at a size"
     BOOK_READ = "book.read", "Read the book"
     # in an organisation

@@ -127,7 +127,7 @@ def test_suspend_holds_a_running_job_and_lifting_lets_it_go_on(order, job, rita,
         jobs.dispatch(by=None)
     job = Job.objects.get(pk=job.pk)
     assert job.status == "held"
-    assert wire.commands == [(contract.STOP, {"order": str(order.pk), "token": order.token})]
+    assert wire.stops == [contract.Stop(str(order.pk), order.token)]
     assert wire.orders == []
     assert job.grant.tokens_reserved == job.tokens_reserved
     with wire:

@@ -333,7 +333,7 @@ def _size_unserved(cast):
 def _size_served(cast):
     at = cast.job.submitted_at + timedelta(minutes=1)
     jobs.watch_fleet(by=None, at=at)
-    jobs.receive_hello(by=None, hello=factories.hello(), at=at)
+    factories.say_hello(at=at)
     return lambda: jobs.watch_fleet(by=None, at=at)
 
 
@@ -344,7 +344,7 @@ def _set_weight(cast):
 
 
 def _hello(cast):
-    return lambda: jobs.receive_hello(by=None, hello=factories.hello("worker-new"))
+    return lambda: factories.say_hello("worker-new")
 
 
 VERBS = {

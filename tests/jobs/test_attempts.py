@@ -55,7 +55,7 @@ def test_only_what_brings_workers_down_is_given_up(submit, wire, seed):
     at = timezone.now()
     while Job.objects.live().exists():
         at += timedelta(seconds=settings.LEASE_SECONDS + 1)
-        actions.receive_hello(by=None, hello=factories.hello(), at=at)
+        factories.say_hello(at=at)
         with wire:
             actions.dispatch(by=None, at=at)
         work_until_it_dies(chance.sample(wire.orders, len(wire.orders)), at, chance)

@@ -55,11 +55,11 @@ def test_dispatch_without_a_worker_hands_nothing_out(job, wire):
     assert job.status == "queued"
 
 
-def test_dispatch_sends_a_sealed_order_to_the_queue_of_the_size(job, worker, wire):
+def test_dispatch_sends_a_sealed_order_to_the_queue_of_a_worker(job, worker, wire):
     with wire:
         assert actions.dispatch(by=None) == 1
     ((name, args, queue),) = wire.tasks
-    assert (name, queue) == ("inference.generate", "generate.gpt2.124M")
+    assert (name, queue) == ("inference.generate", "worker:worker-1:orders")
     assert "Prompt 0" not in args[0]
     order = factories.orders_of(job).get()
     (sent,) = wire.orders
@@ -89,13 +89,13 @@ def test_dispatch_twice_hands_nothing_out_twice(order):
     ],
 )
 def test_dispatch_to_a_worker_of_another_size_or_one_that_leaves_does_nothing(job, told):
-    actions.receive_hello(by=None, hello=factories.hello(**told))
+    factories.say_hello(**told)
     assert actions.dispatch(by=None) == 0
 
 
 def test_dispatch_to_a_worker_that_went_silent_does_nothing(job, worker):
     assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 0
-    actions.receive_hello(by=None, hello=factories.hello(), at=worker.seen_at + WORKER_SILENCE)
+    factories.say_hello(at=worker.seen_at + WORKER_SILENCE)
     assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 1
 
 
@@ -103,7 +103,7 @@ def test_dispatch_to_a_worker_that_went_silent_does_nothing(job, worker):
 def test_dispatch_keeps_a_couple_of_orders_out_per_live_worker(submit, small_orders, quiet, workers, orders):
     job = submit(20)
     for number in range(workers):
-        actions.receive_hello(by=None, hello=factories.hello(f"worker-{number}"))
+        factories.say_hello(f"worker-{number}")
     assert actions.dispatch(by=None) == orders
     assert actions.dispatch(by=None) == 0
     assert job.completions.waiting().count() == 20 - 2 * orders
@@ -130,7 +130,7 @@ def test_dispatch_lets_two_organisations_take_turns(submit, southbank_grant, cle
     served, at = [], timezone.now()
     for _ in range(9):
         at += timedelta(seconds=1)
-        actions.receive_hello(by=None, hello=factories.hello(), at=at)
+        factories.say_hello(at=at)
         actions.dispatch(by=None, at=at)
         order = WorkOrder.objects.out().get()
         served.append(order.completions.get().job.name)
@@ -186,7 +186,7 @@ def test_dispatch_takes_five_queries_more_for_a_job_more(submit, worker, setting
 def test_lease_that_runs_out_hands_the_rest_out_again_in_another_order(order, job, wire):
     actions.receive_report(by=None, report=factories.report_on(order, texts=1))
     at = after_the_lease(order)
-    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
+    factories.say_hello("worker-2", at=at)
     with wire:
         assert actions.dispatch(by=None, at=at) == 1
     order.refresh_from_db()
@@ -209,7 +209,7 @@ def test_lease_is_renewed_by_every_report(order, job):
 
 def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
     for token in range(2, 8):
-        actions.receive_hello(by=None, hello=factories.hello(), at=after_the_lease(order))
+        factories.say_hello(at=after_the_lease(order))
         with wire:
             assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
         order.refresh_from_db()
@@ -222,7 +222,7 @@ def test_order_that_only_waited_in_a_workers_hand_was_not_tried(order, job, wire
     hear(order, waiting=True)
     assert actions.dispatch(by=None, at=after_the_lease(order) - timedelta(seconds=2)) == 0
     at = after_the_lease(order)
-    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
+    factories.say_hello("worker-2", at=at)
     actions.dispatch(by=None, at=at)
     order.refresh_from_db()
     assert (order.status, order.token) == ("out", 2)
@@ -237,7 +237,7 @@ def test_order_that_nobody_began_waits_for_a_worker_where_none_is_there(order, j
     assert wire.orders == []
     assert job.completions.waiting().filter(attempts=0).count() == 2
     at += timedelta(hours=9)
-    actions.receive_hello(by=None, hello=factories.hello(), at=at)
+    factories.say_hello(at=at)
     with wire:
         assert actions.dispatch(by=None, at=at) == 1
     assert [len(sent.sequences) for sent in wire.orders] == [2]
@@ -256,14 +256,14 @@ def test_order_that_waited_and_was_begun_was_tried(order, job):
 def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
     stale = factories.report_on(order)
     at = after_the_lease(order)
-    actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=at)
+    factories.say_hello("worker-2", at=at)
     actions.dispatch(by=None, at=at)  # it was never heard of, and goes out again
     with wire:
         actions.receive_report(by=None, report=stale)
     job.refresh_from_db()
     order.refresh_from_db()
     assert (job.texts_done, order.token, order.begun_at) == (0, 2, None)
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
     end(order, worker="worker-2")
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("finished", 2)
@@ -277,14 +277,14 @@ def test_report_on_an_order_that_was_given_up_changes_nothing(order, job, wire):
         actions.receive_report(by=None, report=late)
     job.refresh_from_db()
     assert job.texts_done == 0
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
 
 
 def begun_and_lost():
     """Every order that is out is begun by a worker, which then is heard of no more."""
     for order in WorkOrder.objects.out():
         hear(order)
-        actions.receive_hello(by=None, hello=factories.hello("worker-2"), at=after_the_lease(order))
+        factories.say_hello("worker-2", at=after_the_lease(order))
         actions.dispatch(by=None, at=after_the_lease(order))
 
 
@@ -333,7 +333,7 @@ def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, w
     job = submit(4, max_new_tokens=10)
     at = timezone.now()
     for _ in range(20):
-        actions.receive_hello(by=None, hello=factories.hello(), at=at)
+        factories.say_hello(at=at)
         actions.dispatch(by=None, at=at)
         for order in WorkOrder.objects.out():
             if order.completions.unfinished().filter(index=2).exists():
@@ -407,7 +407,7 @@ def test_revoked_grant_stops_queued_and_running_jobs(submit, order, job, grant, 
         assert "A key was shared." in stopped.end_reason
     order.refresh_from_db()
     assert order.status == "stopped"
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
     assert wire.orders == []
     assert ledger(grant) == (0, 0)
 
@@ -434,7 +434,7 @@ def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mar
         actions.receive_report(by=None, report=told)
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("stopped", 0)
-    assert [command for command, _ in wire.commands] == ["stop_order"]
+    assert len(wire.stops) == 1
 
 
 def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order, job, grant, mara, wire):
@@ -442,7 +442,7 @@ def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order
     revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
         actions.receive_report(by=None, report=told)
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
 
 
 def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant, ben, wire):
@@ -453,7 +453,7 @@ def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("cancelled", 0)
     assert ledger(grant) == (0, 0)
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
 
 
 def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
@@ -461,7 +461,7 @@ def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
     actions.cancel(by=ben, job=job)
     with wire:
         actions.receive_report(by=None, report=told)
-    assert wire.commands == wire.tasks == []
+    assert wire.pushed == wire.tasks == []
 
 
 def test_job_under_an_ended_grant_does_not_go_on_under_a_new_one(order, job, grant, ada, rita, asking):
@@ -480,7 +480,7 @@ def test_cancel_stops_the_order_and_keeps_finished_texts(order, job, grant, ben,
     job.refresh_from_db()
     assert (job.status, job.ended_by, job.texts_done) == ("cancelled", ben, 1)
     assert job.completions.finished().count() == 1
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1)]
     assert actions.dispatch(by=None, at=after_the_lease(order)) == 0
 
 
@@ -492,10 +492,10 @@ def test_stop_of_one_job_that_was_lost_is_repeated_while_the_worker_goes_on_with
     groups = (str(job.pk), str(other.pk))
     with wire:
         hear(order, groups=groups)
-    assert wire.commands == [("stop_order", {"order": str(order.pk), "token": 1, "group": str(job.pk)})]
+    assert wire.stops == [contract.Stop(str(order.pk), 1, group=str(job.pk))]
     with wire:
         hear(order, groups=groups[1:])
-    assert wire.commands == []
+    assert wire.pushed == []
 
 
 def test_cancel_twice_is_refused(job, ben):
@@ -549,33 +549,33 @@ def test_quota_is_given_back_by_a_queued_job_that_is_cancelled(submit, grant, be
 
 def test_hello_notes_the_worker_and_its_weights_once(gpt2, size_124m, quiet):
     for _ in range(2):
-        actions.receive_hello(by=None, hello=factories.hello("worker-9", checkpoints=("ab" * 32,)))
+        factories.say_hello("worker-9", checkpoints=("ab" * 32,))
     worker = Worker.objects.get(name="worker-9")
     assert (worker.host, worker.device, worker.sizes) == ("host", "cpu", ["gpt2/124M"])
     assert size_124m.artefacts.filter(manifest_sha256="ab" * 32).count() == 1
-    assert Event.objects.about(worker).count() == 1
+    assert [event.kind for event in Event.objects.about(worker).order_by("id")] == ["worker.enrolled", "worker.joined"]
 
 
 def test_hello_without_weights_or_of_an_unknown_size_notes_none(size_124m, quiet):
     before = size_124m.artefacts.count()
-    actions.receive_hello(by=None, hello=factories.hello(checkpoints=("",)))
-    actions.receive_hello(by=None, hello=factories.hello(size="other/1B", checkpoints=("ab" * 32,)))
+    factories.say_hello(checkpoints=("",))
+    factories.say_hello(size="other/1B", checkpoints=("ab" * 32,))
     assert size_124m.artefacts.count() == before
 
 
-def test_hello_has_work_handed_out_and_leaving_does_not(quiet, wire):
+def test_hello_has_work_handed_out_and_leaving_has_it_taken_back(quiet, wire):
     with wire:
-        actions.receive_hello(by=None, hello=factories.hello())
+        factories.say_hello()
     assert wire.names == ["jobs.fill"]
     with wire:
-        worker = actions.receive_hello(by=None, hello=factories.hello(leaving=True))
-    assert wire.names == []
+        worker = factories.say_hello(leaving=True)
+    assert wire.names == ["jobs.dispatch"], "what it has not begun goes to others"
     assert not Worker.objects.alive(at=timezone.now()).contains(worker)
 
 
 def test_worker_that_comes_back_is_alive_again(quiet):
-    actions.receive_hello(by=None, hello=factories.hello(leaving=True))
-    worker = actions.receive_hello(by=None, hello=factories.hello())
+    factories.say_hello(leaving=True)
+    worker = factories.say_hello()
     assert Worker.objects.alive(at=timezone.now()).contains(worker)
 
 

@@ -23,7 +23,7 @@ def watch(job, seconds):
 
 
 def say_hello(job, seconds, **told):
-    actions.receive_hello(by=None, hello=factories.hello(**told), at=job.submitted_at + timedelta(seconds=seconds))
+    factories.say_hello(**told, at=job.submitted_at + timedelta(seconds=seconds))
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_fleet_counts_texts_that_wait_and_texts_with_workers(submit, worker, set
 
 def test_fleet_tells_what_each_worker_has_in_hand(order, worker):
     actions.receive_report(by=None, report=factories.report_on(order, texts=0))
-    actions.receive_hello(by=None, hello=factories.hello("worker-2", leaving=True))
+    factories.say_hello("worker-2", leaving=True)
     fleet = fleet_of(at=order.handed_out_at)
     assert [(hand.worker.name, hand.orders) for hand in fleet.live] == [("worker-1", 1)]
     assert [(hand.worker.name, hand.orders) for hand in fleet.gone] == [("worker-2", 0)]

@@ -48,7 +48,7 @@ def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia
 
 
 def test_see_fleet_after_a_worker_left_tells_so(client_of, nadia):
-    jobs.receive_hello(by=None, hello=factories.hello("worker-9", leaving=True))
+    factories.say_hello("worker-9", leaving=True)
     page = body(client_of(nadia).get(PAGE))
     assert "Gone in the last day" in page
     assert "it left" in page
@@ -123,8 +123,8 @@ def test_fleet_asks_the_database_no_more_for_more_of_everything(client_of, mara,
     def add(number: int) -> None:
         """A worker, a size with a job and an outage, and an organisation at work with it."""
         size = factories.SizeFactory(family=job.size.family, name=f"{number}X")
-        jobs.receive_hello(by=None, hello=factories.hello(f"worker-{number}", size=size.path))
-        jobs.receive_hello(by=None, hello=factories.hello(f"gone-{number}", size=size.path, leaving=True))
+        factories.say_hello(f"worker-{number}", size=size.path)
+        factories.say_hello(f"gone-{number}", size=size.path, leaving=True)
         partner = factories.PartnerFactory()
         Share.objects.create(size=size, partner=partner)
         (other,) = factories.jobs_of(job.grant, ben, 1)

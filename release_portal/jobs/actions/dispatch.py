@@ -1,6 +1,6 @@
 """Handing work out: what went silent is taken back, what is allowed is packed for the workers that are alive."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
@@ -18,7 +18,7 @@ from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Share, Worker, WorkOrder
 from .end import at_odds, keep_to_the_rule, locked_all
-from .orders import give_up, hand_out, take_back
+from .orders import give_up, hand_out, hand_out_again
 
 TURN_TEXTS = 8
 """Texts that an organisation puts into an order before it is another one's turn."""
@@ -34,7 +34,7 @@ def dispatch(*, by: User | None, at: datetime | None = None) -> int:
     """
     at = at or timezone.now()
     keep_to_the_rule(by=by, at=at)
-    handed_out = sum(_take_back(order, at, by=by) for order in WorkOrder.objects.silent(at=at))
+    handed_out = sum(_take_back(order, at, by=by) for order in WorkOrder.objects.abandoned(at=at))
     return handed_out + fill(by=by, at=at)
 
 
@@ -42,55 +42,52 @@ def fill(*, by: User | None, at: datetime | None = None) -> int:
     """Hand out what waits and is allowed to the workers that have room; returns how many orders were handed out."""
     at = at or timezone.now()
     packed = 0
-    for size, urgent, most in _lanes(at):
-        while _pack(size, urgent, most, at, by=by):
+    for size, urgent in _lanes(at):
+        while _pack(size, urgent, at, by=by):
             packed += 1
     return packed
 
 
 @transaction.atomic
-def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
-    """Returns how many orders went out again by it."""
-    jobs = locked_all(Job.objects.with_texts_in(order))
-    silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
-    if silent is None:
-        return 0
-    if silent.begun_at is not None:
-        give_up(silent, jobs, f"worker {silent.worker} went silent.", at, by=by)
-        return 0
-    if not Worker.objects.alive(at=at).serving(silent.size).exists():
-        take_back(silent, jobs, "no worker is there that could begin it.", at, by=by)
-        return 0
-    sentence = f"The texts of {silent} are handed out again: no worker had begun it."
-    record("order.handed_out_again", sentence, silent, *jobs, by=by)
-    hand_out(silent, at)
-    return 1
+def _take_back(found: WorkOrder, at: datetime, *, by: User | None) -> bool:
+    """Returns whether it went out again."""
+    jobs = locked_all(Job.objects.with_texts_in(found))
+    abandoned = WorkOrder.objects.abandoned(at=at).select_for_update(of=("self",), skip_locked=True)
+    order = abandoned.select_related("worker", "size__family").filter(pk=found.pk).first()
+    if order is None:
+        return False
+    if order.worker and order.worker.revoked_at:
+        return hand_out_again(order, jobs, f"the key of worker {order.worker} was revoked.", at, by=by)
+    if order.begun_at is None:
+        return hand_out_again(order, jobs, "no worker had begun it.", at, by=by)
+    give_up(order, jobs, f"worker {order.worker} went silent.", at, by=by)
+    return False
 
 
 def _sizes_with_work() -> list[ModelSize]:
     return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
-def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool, int]]:
-    """Sizes with work, whether urgent, and how many orders may be out: a couple for each live worker of the size, and
-    one of what people wait for."""
+def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool]]:
+    """Sizes with work that a live worker serves, and whether of what people wait for."""
     sizes = _sizes_with_work()
     workers = Worker.objects.alive(at=at).values_list("sizes", flat=True) if sizes else ()
-    served = Counter(path for paths in workers for path in paths)
+    served = {path for paths in workers for path in paths}
     for size in sizes:
-        if number := served[size.path]:
-            yield size, True, number * settings.URGENT_ORDERS_PER_WORKER
-            yield size, False, number * settings.ORDERS_PER_WORKER
+        if size.path in served:
+            yield size, True
+            yield size, False
 
 
 @transaction.atomic
-def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | None) -> bool:
-    """Make one order of texts that wait; False where none wait, `most` are out, or another round is packing."""
+def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bool:
+    """Make one order of texts that wait; False where none wait, no worker has room, or another round is packing."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
         if not cursor.fetchone()[0]:
             return False
-    if WorkOrder.objects.out().filter(size=size, urgent=urgent).count() >= most:
+    worker = Worker.objects.alive(at=at).with_room(size, urgent=urgent).first()
+    if worker is None:
         return False
     chosen = _next_texts(size, urgent)
     if not chosen:
@@ -104,7 +101,7 @@ def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | 
     order = WorkOrder(size=size, urgent=urgent, attempts=chosen[0].attempts)
     Completion.objects.filter(pk__in=[text.pk for text in chosen]).update(order_id=order.pk)
     _serve(allowed.values(), chosen, at, by=by)
-    hand_out(order, at)
+    hand_out(order, worker, at)
     return True
 
 

@@ -13,20 +13,19 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from inference import contract
 from release_portal.access.actions import settle
 from release_portal.access.models import Grant
 from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
 from release_portal.lib.prepared import AnyOf, Prepared
 from release_portal.lib.states import move
-from release_portal.lib.wake import broadcast
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
 from ..models import FinishReason, Job, Share, WorkOrder
+from ..window import send_stop
 
 
 def locked(job: Job) -> Job:
@@ -168,12 +167,11 @@ def take_from_workers(job: Job) -> None:
     taken = held.update(order=None)
     Share.objects.charge(job, handed_out=-taken * job.max_new_tokens)
     for order in orders:
-        stop = {"order": str(order.pk), "token": order.token}
         if order.completions.unfinished().exists():
-            broadcast(contract.STOP, **stop, group=str(job.pk))
+            send_stop(order.worker_id, str(order.pk), order.token, group=str(job.pk))
         else:
             move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
-            broadcast(contract.STOP, **stop)
+            send_stop(order.worker_id, str(order.pk), order.token)
 
 
 _ENDS = {

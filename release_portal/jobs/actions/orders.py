@@ -7,26 +7,38 @@ from django.db.models import F
 
 from inference import contract
 from release_portal.audit.actions import record
-from release_portal.lib.sealed import seal
 from release_portal.lib.states import move
 from release_portal.lib.wake import wake
 from release_portal.partners.models import User
 
-from ..models import Completion, FinishReason, Job, Share, WorkOrder
+from ..models import Completion, FinishReason, Job, Share, Worker, WorkOrder
+from ..window import send_order
 from .end import end_if_complete
 from .store import store
 
 MOST_ATTEMPTS = 3
 
 
-def hand_out(order: WorkOrder, at: datetime) -> None:
-    """Send what is unfinished of the order to the queue of its size, under a new fencing token and a new lease."""
+def hand_out(order: WorkOrder, worker: Worker, at: datetime) -> None:
+    """Send what is unfinished of the order to a worker, under a new fencing token and a new lease."""
     order.token += 1
-    order.begun_at, order.worker, order.tokens = None, "", 0
+    order.begun_at, order.worker, order.tokens = None, worker, 0
     order.handed_out_at = at
     order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
     order.save()
-    wake(contract.GENERATE, seal(contract.to_wire(_message(order))), queue=contract.queue_of(order.size.path))
+    send_order(worker, _message(order))
+
+
+def hand_out_again(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> bool:
+    """Nobody tried the order: another worker gets it, or, where none is there, its texts wait for one. Its rows are
+    locked. Returns whether it went out."""
+    worker = Worker.objects.alive(at=at).with_room(order.size, urgent=order.urgent, but=order.pk).first()
+    if worker is None:
+        take_back(order, jobs, why, at, by=by)
+        return False
+    record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
+    hand_out(order, worker, at)
+    return True
 
 
 def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
@@ -53,7 +65,7 @@ def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: Us
 
 
 def take_back(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
-    """No worker began the order and none is there to: its texts wait for one. Its rows are locked."""
+    """No worker tried the order and none has room for it: its texts wait. Its rows are locked."""
     move(order, WorkOrder.Status.LOST, ended_at=at)
     record("order.taken_back", f"The texts of {order} wait again: {why}", order, *jobs, by=by)
     for job in jobs:

@@ -1,10 +1,13 @@
-"""What workers tell: each text is stored and charged once, however often told, and never under an old token."""
+"""What workers say: each text is stored and charged once, however often it is reported, never under an old token, and
+never where it cannot be so."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -12,36 +15,41 @@ from django.utils import timezone
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.lib.states import move
-from release_portal.lib.wake import broadcast, wake
+from release_portal.lib.wake import wake
 from release_portal.partners.models import User
-from release_portal.releases.actions import note_weights
-from release_portal.releases.models import ModelSize
 
-from ..models import Completion, Job, Worker, WorkOrder
+from ..flaws import flaw_of_report, flaw_of_text
+from ..models import Completion, FinishReason, Job, WorkOrder
+from ..window import send_stop
 from .end import at_odds, end, end_if_complete, judge, locked_all
-from .orders import give_up, hand_out
+from .orders import give_up, hand_out_again
 from .store import store
+from .workers import flag
 
 
 @transaction.atomic
 def receive_report(*, by: User | None, report: contract.Report, at: datetime | None = None) -> None:
-    """Take a worker's report on an order: store its texts, renew its lease, end or hand out again what ended."""
+    """Take a worker's report on an order: store its texts, renew its lease, end or hand out again what ended.
+
+    It counts only where it comes from the worker that holds the order, under the order's token.
+    """
     at = at or timezone.now()
     order = _fenced(report).first()
     if order is None:
         if not report.ended:
-            broadcast(contract.STOP, order=report.order, token=report.token)
+            send_stop(report.worker, report.order, report.token)
         return
     jobs = {job.pk: job for job in locked_all(Job.objects.with_texts_in(order))}
+    report = _without_flaws(report, at)
     for group in set(report.groups) - {str(key) for key in jobs}:  # it was taken from the order; the stop was lost
-        broadcast(contract.STOP, order=report.order, token=report.token, group=group)
+        send_stop(report.worker, report.order, report.token, group=group)
     for job in at_odds(at=at, among=jobs):
         if judge(job, at, by=by):
             del jobs[job.pk]
     order = _fenced(report).select_for_update(of=("self",)).first()
     if order is None:
         return
-    order.worker, order.tokens = report.worker, report.tokens
+    order.tokens = report.tokens
     if not report.waiting:
         order.begun_at = order.begun_at or at
     order.checkpoint = report.checkpoint or order.checkpoint
@@ -51,60 +59,45 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
     _end(order, jobs, report, at, by=by)
 
 
-@transaction.atomic
-def receive_hello(*, by: User | None, hello: contract.Hello, at: datetime | None = None) -> Worker:
-    """A worker says that it is alive and what it holds, or that it leaves."""
-    at = at or timezone.now()
-    earlier = Worker.objects.filter(name=hello.worker).first()
-    rate = _rate(earlier, hello, at) if earlier and not hello.leaving else 0
-    worker, _ = Worker.objects.update_or_create(
-        name=hello.worker,
-        defaults={
-            "host": hello.host,
-            "device": hello.device,
-            "dtype": hello.dtype,
-            "sizes": list(hello.sizes),
-            "loaded": [] if hello.leaving else list(hello.loaded),
-            "tokens": hello.tokens,
-            "tokens_per_s": rate,
-            "seen_at": at,
-            "left_at": at if hello.leaving else None,
-        },
-    )
-    if earlier is None:
-        record("worker.joined", f"Worker {worker} joined", worker, by=by)
-    for path, manifest in zip(hello.sizes, hello.checkpoints, strict=False):
-        size = ModelSize.objects.named(path).first()
-        if size and manifest:
-            note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
-    if not hello.leaving:
-        wake("jobs.fill")
-    return worker
-
-
-def _rate(earlier: Worker, hello: contract.Hello, at: datetime) -> float:
-    """Tokens per second since the worker's last hello; one that started anew counts from 0."""
-    since = earlier.tokens if hello.tokens >= earlier.tokens else 0
-    return (hello.tokens - since) / max(1.0, (at - earlier.seen_at).total_seconds())
-
-
 def _fenced(report: contract.Report) -> QuerySet[WorkOrder]:
-    """The order, where it is still out under the report's token."""
-    return WorkOrder.objects.out().filter(pk=report.order, token=report.token).select_related("size__family")
+    """The order, where it is still out with this worker under the report's token."""
+    out = WorkOrder.objects.out().select_related("size__family")
+    try:
+        return out.filter(pk=report.order, token=report.token, worker=report.worker)
+    except ValidationError:  # it names no order
+        return out.none()
+
+
+def _without_flaws(report: contract.Report, at: datetime) -> contract.Report:
+    """The report without what cannot be so in it, for which its worker is flagged; its texts are looked at one by
+    one."""
+    flaw = flaw_of_report(report)
+    if not flaw:
+        return report
+    flag(by=None, name=report.worker, flaw=f"a report with {flaw}", at=at)
+    error = f"Worker {report.worker} gave a reason that cannot be shown." if report.error else ""
+    return replace(report, tokens=0, checkpoint="", error=error, groups=())
 
 
 def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[contract.Text], at: datetime) -> None:
-    told = {int(text.key): text for text in texts}
+    reported = {text.key: text for text in texts}
+    keys = [int(key) for key in reported if key.isascii() and key.isdigit() and len(key) < 19]
     finished: dict[UUID, list[Completion]] = {}
-    for completion in order.completions.unfinished().filter(pk__in=told).order_by("job", "index"):
-        text = told[completion.pk]
-        completion.text = text.text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-        completion.error, completion.finish_reason = text.error, text.finish_reason
-        completion.prompt_tokens = text.prompt_tokens
-        completion.tokens = min(text.tokens, jobs[completion.job_id].max_new_tokens)
+    for completion in order.completions.unfinished().filter(pk__in=keys).order_by("job", "index"):
+        _fill_in(completion, reported[str(completion.pk)], order, jobs[completion.job_id], at)
         finished.setdefault(completion.job_id, []).append(completion)
     for key, completions in finished.items():
         store(jobs[key], completions, at)
+
+
+def _fill_in(completion: Completion, text: contract.Text, order: WorkOrder, job: Job, at: datetime) -> None:
+    """What the worker says of one text; where that cannot be so the text fails, and no other does."""
+    if flaw := flaw_of_text(text, job.max_new_tokens):
+        flag(by=None, name=str(order.worker_id), flaw=f"a text with {flaw}", at=at)
+        error = f"Worker {order.worker_id} reported {flaw} for it, which cannot be. The operator was informed."
+        text = contract.Text(text.key, "", 0, 0, FinishReason.FAILED, error)
+    completion.text, completion.error, completion.finish_reason = text.text, text.error, text.finish_reason
+    completion.prompt_tokens, completion.tokens = text.prompt_tokens, text.tokens
 
 
 def _end(order: WorkOrder, jobs: Mapping[UUID, Job], report: contract.Report, at: datetime, *, by: User | None) -> None:
@@ -117,7 +110,7 @@ def _end(order: WorkOrder, jobs: Mapping[UUID, Job], report: contract.Report, at
         wake("jobs.fill")
     elif report.ended and report.stopped:  # the worker is shutting down; that is nobody's failure
         record("order.handed_back", f"Worker {report.worker} handed back {order}", order, *left, by=by)
-        hand_out(order, at)
+        hand_out_again(order, left, f"worker {report.worker} handed it back.", at, by=by)
     elif report.error and not report.retry:
         for job in left:
             end(by=by, job=job, status=Job.Status.FAILED, reason=report.error)

@@ -4,18 +4,20 @@ from .completion import NOT_DELIVERED, Completion, FinishReason
 from .job import INTERACTIVE_SEQUENCES, Job, JobQuerySet, Prompt
 from .order import WorkOrder
 from .share import Share
-from .worker import WORKER_SILENCE, Outage, Worker
+from .worker import WORKER_SILENCE, Drop, Outage, SeenMessage, Worker
 
 __all__ = [
     "INTERACTIVE_SEQUENCES",
     "NOT_DELIVERED",
     "WORKER_SILENCE",
     "Completion",
+    "Drop",
     "FinishReason",
     "Job",
     "JobQuerySet",
     "Outage",
     "Prompt",
+    "SeenMessage",
     "Share",
     "WorkOrder",
     "Worker",

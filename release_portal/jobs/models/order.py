@@ -14,9 +14,10 @@ class WorkOrderQuerySet(models.QuerySet["WorkOrder"]):
     def out(self) -> "WorkOrderQuerySet":
         return self.filter(status=WorkOrder.Status.OUT)
 
-    def silent(self, *, at: datetime) -> "WorkOrderQuerySet":
-        """Those whose lease has run out."""
-        return self.out().filter(leased_until__lt=at)
+    def abandoned(self, *, at: datetime) -> "WorkOrderQuerySet":
+        """Those whose lease has run out, whose worker left before it began them, or has no key any more."""
+        left = Q(worker__left_at__isnull=False, begun_at__isnull=True)
+        return self.out().filter(Q(leased_until__lt=at) | left | Q(worker__revoked_at__isnull=False))
 
 
 class WorkOrder(Stateful):
@@ -43,7 +44,15 @@ class WorkOrder(Stateful):
     leased_until = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often its texts were tried before")
     begun_at = models.DateTimeField(null=True, help_text="when a worker told that it began it under this token")
-    worker = models.CharField(max_length=200, blank=True)
+    worker = models.ForeignKey(
+        "jobs.Worker",
+        on_delete=models.PROTECT,
+        null=True,
+        to_field="name",
+        db_column="worker",
+        related_name="orders",
+        help_text="whose it is under this token",
+    )
     tokens = models.PositiveIntegerField(default=0, help_text="as last reported, unfinished texts included")
     checkpoint = models.CharField(max_length=64, blank=True)
     ended_at = models.DateTimeField(null=True)

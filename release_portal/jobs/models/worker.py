@@ -1,12 +1,16 @@
 """Worker, and the Outage of a size that none serves."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import ExpressionWrapper, Q
+from django.db.models import Count, ExpressionWrapper, Q
 
 from inference import contract
+from inference.seal import Seal
+from release_portal.lib.sealed import unseal
 from release_portal.releases.models import ModelSize
 
 WORKER_SILENCE = timedelta(seconds=5 * contract.HELLO_SECONDS)
@@ -15,41 +19,108 @@ WORKER_GONE = timedelta(days=1)
 
 
 def _alive(at: datetime) -> Q:
-    return Q(left_at__isnull=True, seen_at__gt=at - WORKER_SILENCE)
+    return Q(left_at__isnull=True, revoked_at__isnull=True, seen_at__gt=at - WORKER_SILENCE)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
+    def enrolled(self) -> "WorkerQuerySet":
+        """Those whose key holds."""
+        return self.filter(revoked_at__isnull=True)
+
     def alive(self, *, at: datetime) -> "WorkerQuerySet":
         return self.filter(_alive(at))
 
     def lately(self, *, at: datetime) -> "WorkerQuerySet":
-        """Those heard of in the last day, each with `is_alive`, by name."""
+        """Those enrolled or revoked or heard of in the last day, each with `is_alive`, by name."""
         alive = ExpressionWrapper(_alive(at), output_field=models.BooleanField())
-        return self.filter(seen_at__gt=at - WORKER_GONE).annotate(is_alive=alive).order_by("name")  # type: ignore[no-redef]
+        since = at - WORKER_GONE
+        lately = Q(seen_at__gt=since) | Q(enrolled_at__gt=since) | Q(revoked_at__gt=since)
+        return self.filter(lately).annotate(is_alive=alive).order_by("name")  # type: ignore[no-redef]
 
     def serving(self, size: ModelSize) -> "WorkerQuerySet":
         return self.filter(sizes__contains=[size.path])
 
+    def with_room(self, size: ModelSize, *, urgent: bool, but: UUID | None = None) -> "WorkerQuerySet":
+        """Those that serve the size and have few orders of this lane of it, the fewest first; the order with the key
+        `but` does not count."""
+        most = settings.URGENT_ORDERS_PER_WORKER if urgent else settings.ORDERS_PER_WORKER
+        lane = Q(orders__status="out", orders__size=size, orders__urgent=urgent) & ~Q(orders__pk=but)
+        return self.serving(size).annotate(out=Count("orders", lane)).filter(out__lt=most).order_by("out", "name")
+
 
 class Worker(models.Model):
-    """A process that generates, as it last introduced itself."""
+    """A process that generates: enrolled under a name, with a key of its own, and as it last introduced itself."""
 
-    name = models.CharField(max_length=200, unique=True)
-    host = models.CharField(max_length=200)
-    device = models.CharField(max_length=80)
-    dtype = models.CharField(max_length=20)
-    sizes = ArrayField(models.CharField(max_length=100))
+    name = models.CharField(max_length=63, unique=True)
+    sealed_key = models.TextField(help_text="what seals its messages, itself sealed under SECRET_KEY")
+    enrolled_at = models.DateTimeField()
+    enrolled_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    revoke_reason = models.TextField(blank=True)
+
+    host = models.CharField(max_length=200, blank=True)
+    device = models.CharField(max_length=80, blank=True)
+    dtype = models.CharField(max_length=20, blank=True)
+    sizes = ArrayField(models.CharField(max_length=100), default=list)
     loaded = ArrayField(models.CharField(max_length=100), default=list, help_text="the sizes in its memory")
     tokens = models.BigIntegerField(default=0, help_text="generated since it started")
     tokens_per_s = models.FloatField(default=0, help_text="between its last two introductions")
-    seen_at = models.DateTimeField()
+    dropped = models.BigIntegerField(default=0, help_text="messages that it could not read since it started")
+    seen_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
+
+    flaws = models.PositiveIntegerField(default=0, help_text="things it said that cannot be so")
+    last_flaw = models.CharField(max_length=300, blank=True)
+    flawed_at = models.DateTimeField(null=True)
     is_alive: bool  # of `lately`
 
     objects = WorkerQuerySet.as_manager()
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=False) | Q(revoked_by__isnull=True), name="revoked_worker_says_when"
+            ),
+            models.CheckConstraint(condition=Q(flaws=0) | Q(flawed_at__isnull=False), name="flawed_worker_says_when"),
+        ]
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def key(self) -> str:
+        """The Fernet key that the site shares with this worker alone."""
+        return unseal(self.sealed_key)
+
+    @property
+    def seal(self) -> Seal:
+        return Seal(self.key)
+
+
+class SeenMessage(models.Model):
+    """A worker's message that was read, kept until it is too old to be sent again."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    seen_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest[:16]
+
+
+class Drop(models.Model):
+    """How many messages of a day were not read, for one reason."""
+
+    day = models.DateField()
+    reason = models.CharField(max_length=80)
+    number = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "reason"], name="one_count_of_drops_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.number} dropped: {self.reason}"
 
 
 class OutageQuerySet(models.QuerySet["Outage"]):

@@ -1,0 +1,87 @@
+"""The accounts that workers have on the broker: each reaches the keys of its own worker, adds to the list of reports,
+and reaches nothing of the site's (Redis ACL, https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/).
+"""
+
+import hashlib
+import hmac
+import logging
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import redis
+from django.conf import settings
+
+from inference import contract
+from release_portal.lib.wake import broker
+
+from .models import Worker
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "worker-"
+COMMANDS = frozenset(
+    "ping select client|setname client|setinfo brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split()  # noqa: SIM905
+)
+"""What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took."""
+
+
+def address_for(worker: Worker) -> str:
+    """REDIS_URL as this worker's environment has it."""
+    url = urlsplit(settings.WORKER_REDIS_URL)
+    if not settings.WORKER_ACCOUNTS:
+        return url.geturl()
+    host = url.netloc.rpartition("@")[2]
+    return url._replace(netloc=f"{PREFIX}{worker.name}:{password_of(worker)}@{host}").geturl()
+
+
+def password_of(worker: Worker) -> str:
+    """It follows from the worker's key, so that an account can be made again on a broker that forgot it."""
+    return hmac.new(worker.key.encode(), b"account on the broker", hashlib.sha256).hexdigest()
+
+
+def set_account(worker: Worker) -> None:
+    """Make a worker's account, or set it right. Where the broker is away, `keep_accounts` does it later."""
+    if not settings.WORKER_ACCOUNTS:
+        return
+    try:
+        _set(worker)
+    except redis.RedisError as error:
+        logger.warning("The broker has no account for worker %s yet: %s", worker, error)
+
+
+def keep_accounts() -> int:
+    """Make the accounts that are missing and remove those of workers whose key does not hold; returns how many."""
+    if not settings.WORKER_ACCOUNTS:
+        return 0
+    enrolled = {PREFIX + worker.name: worker for worker in Worker.objects.enrolled()}
+    there = {name for name in map(_text, broker().acl_users()) if name.startswith(PREFIX)}
+    for name in sorted(there - enrolled.keys()):
+        broker().acl_deluser(name)
+        _write_down()
+    for name in sorted(enrolled.keys() - there):
+        _set(enrolled[name])
+    return len(there ^ enrolled.keys())
+
+
+def _set(worker: Worker) -> None:
+    rules = ["reset", "on", f">{password_of(worker)}", f"~{contract.keys_of(worker.name)}*", "-@all"]
+    rules += [f"+{command}" for command in sorted(COMMANDS)]
+    try:
+        _set_rules(worker, [*rules, f"%W~{contract.REPORTS}"])
+    except redis.ResponseError:  # Redis before 7 knows no keys that may only be written
+        _set_rules(worker, [*rules, f"~{contract.REPORTS}"])
+
+
+def _set_rules(worker: Worker, rules: list[str]) -> None:
+    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, *rules)
+    _write_down()
+
+
+def _write_down() -> None:
+    """A broker that keeps its accounts in a file has them again after a restart."""
+    with suppress(redis.ResponseError):  # this one keeps them elsewhere
+        broker().acl_save()
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

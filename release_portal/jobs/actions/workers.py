@@ -1,0 +1,140 @@
+"""Workers: enrolled under a key of their own, heard of, flagged for what cannot be so, revoked."""
+
+import re
+from datetime import datetime
+
+from cryptography.fernet import Fernet
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from inference import contract
+from release_portal.audit.actions import record
+from release_portal.lib.sealed import seal
+from release_portal.lib.states import Refused
+from release_portal.lib.wake import wake
+from release_portal.partners.actions import write_letter
+from release_portal.partners.guards import people_who, require
+from release_portal.partners.models import Letter, User
+from release_portal.partners.permissions import Permission
+from release_portal.releases.actions import note_weights
+from release_portal.releases.models import ModelSize
+
+from ..accounts import set_account
+from ..flaws import flaw_of_hello
+from ..models import Worker
+from ..window import send_notice
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
+
+
+@transaction.atomic
+def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> Worker:
+    """Give a worker of this name a key of its own. A name whose key was revoked may be enrolled again."""
+    if by:
+        require(by, Permission.WORKER_ENROLL)
+    if not NAME.fullmatch(name):
+        raise Refused(
+            "A worker's name has at most 63 letters without accents, digits, dots, dashes and underscores, and begins "
+            f"with a letter or digit; you gave “{name[:80]}”.",
+            field="name",
+            limit=63,
+            given=name[:80],
+        )
+    enrolled = {
+        "sealed_key": seal(Fernet.generate_key().decode()),
+        "enrolled_at": at or timezone.now(),
+        "enrolled_by": by,
+        "revoked_at": None,
+        "revoked_by": None,
+        "revoke_reason": "",
+    }
+    worker, made = Worker.objects.get_or_create(name=name, defaults=enrolled)
+    if not made and not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, seen_at=None):
+        raise Refused(
+            f"A worker named {name} is enrolled already. Revoke it first, or choose another name.", field="name"
+        )
+    worker.refresh_from_db()
+    transaction.on_commit(lambda: set_account(worker))
+    record("worker.enrolled", f"Worker {worker} was enrolled", worker, by=by)
+    return worker
+
+
+@transaction.atomic
+def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
+    """End a worker's key at once: it stops, nothing that it says counts any more, and its orders go to others."""
+    if by:
+        require(by, Permission.WORKER_ENROLL)
+    if not reason.strip():
+        raise Refused("Say why, for those who look after the workers: a reason is needed to revoke.", field="reason")
+    now = timezone.now()
+    revoked = {"revoked_at": now, "revoked_by": by, "revoke_reason": reason.strip()}
+    if not Worker.objects.enrolled().filter(pk=worker.pk).update(**revoked):
+        raise Refused(f"The key of worker {worker} is revoked already.")
+    send_notice(worker, contract.Revoked(worker.name))
+    worker.refresh_from_db()
+    record("worker.revoked", f"The key of worker {worker} was revoked: {reason.strip()}", worker, by=by)
+    wake("jobs.dispatch")
+    wake("jobs.watch_fleet")
+
+
+@transaction.atomic
+def receive_hello(*, by: User | None, hello: contract.Hello, at: datetime | None = None) -> Worker:
+    """An enrolled worker says that it is alive and what it holds, or that it leaves.
+
+    What cannot be so flags it, and changes nothing else.
+    """
+    at = at or timezone.now()
+    worker = Worker.objects.enrolled().select_for_update(no_key=True).filter(name=hello.worker).first()
+    if worker is None:
+        raise Refused(f"No worker named {hello.worker[:80]} is enrolled.")
+    if flaw := flaw_of_hello(hello):
+        flag(by=by, name=worker.name, flaw=f"an introduction with {flaw}", at=at)
+        return worker
+    if worker.seen_at is None:
+        record("worker.joined", f"Worker {worker} joined", worker, by=by)
+    _introduce(worker, hello, at)
+    for path, manifest in zip(hello.sizes, hello.checkpoints, strict=False):
+        size = ModelSize.objects.named(path).first()
+        if size and manifest:
+            note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
+    wake("jobs.dispatch" if hello.leaving else "jobs.fill")
+    return worker
+
+
+@transaction.atomic
+def flag(*, by: User | None, name: str, flaw: str, at: datetime) -> None:
+    """Note that a worker said what cannot be so; the operator reads of the first time by mail."""
+    flagged = {"flaws": F("flaws") + 1, "last_flaw": flaw[:300], "flawed_at": at}
+    if not Worker.objects.filter(name=name, flaws=0).update(**flagged):
+        Worker.objects.filter(name=name).update(**flagged)
+        return
+    worker = Worker.objects.get(name=name)
+    record("worker.flagged", f"Worker {worker} reported {flaw}, which cannot be", worker, by=by)
+    write_letter(
+        to=people_who(Permission.WORKER_ENROLL),
+        subject=f"Worker {worker} reports what cannot be",
+        text=f"Worker {worker} reported {flaw}. Such a text fails and is not charged. Look after the worker; if you do "
+        "not trust its machine, revoke its key.",
+        path=reverse("review:fleet"),
+        action="See the fleet",
+        by=by,
+        urgency=Letter.Urgency.URGENT,
+    )
+
+
+def _introduce(worker: Worker, hello: contract.Hello, at: datetime) -> None:
+    rate = 0 if hello.leaving or worker.seen_at is None else _rate(worker, worker.seen_at, hello, at)
+    worker.host, worker.device, worker.dtype = hello.host, hello.device, hello.dtype
+    worker.sizes = list(hello.sizes)
+    worker.loaded = [] if hello.leaving else list(hello.loaded)
+    worker.tokens, worker.tokens_per_s, worker.dropped = hello.tokens, rate, hello.dropped
+    worker.seen_at, worker.left_at = at, at if hello.leaving else None
+    worker.save()
+
+
+def _rate(earlier: Worker, seen_at: datetime, hello: contract.Hello, at: datetime) -> float:
+    """Tokens per second since the worker's last hello; one that started again counts from 0."""
+    since = earlier.tokens if hello.tokens >= earlier.tokens else 0
+    return (hello.tokens - since) / max(1.0, (at - seen_at).total_seconds())

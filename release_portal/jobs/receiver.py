@@ -1,0 +1,97 @@
+"""Reads what workers push to the broker: the process `receive` of the Procfile.
+
+What is not sealed by a worker whose key holds is dropped and counted. While the database is away nothing more is taken
+from the broker.
+"""
+
+import logging
+import threading
+from datetime import datetime
+
+import redis
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from inference.contract import REPORTS, Hello, Report
+from inference.seal import SealError
+from release_portal.lib.states import Refused
+from release_portal.lib.wake import broker
+
+from . import actions
+from .window import note_drop, receive
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4
+TAKE_SECONDS = 2
+"""How long a thread waits for a message before it looks whether it is to end; less than the broker's time limit."""
+AWAY_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5)
+"""The pauses between tries while the database or the broker is away; the last one repeats."""
+
+
+class Receiver:
+    """A few threads that take messages from the broker until `stop`."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._threads = [threading.Thread(target=self._keep_taking, name=f"receive-{n}") for n in range(THREADS)]
+
+    def run(self) -> None:
+        """Take messages until `stop` is set; what was taken is finished."""
+        for thread in self._threads:
+            thread.start()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep_taking(self) -> None:
+        away = 0
+        while not self.stop.is_set():
+            try:
+                taken = broker().brpop([REPORTS], TAKE_SECONDS)
+            except redis.RedisError as error:
+                logger.warning("The broker cannot be read: %s", error)
+                away = self._pause(away)
+            else:
+                away = 0
+                if taken:
+                    self.handle(taken[1])
+        connection.close()
+
+    def handle(self, sent: bytes) -> None:
+        """Read one message, and again while the database is away or has broken up a deadlock; never raises."""
+        away = 0
+        while not self.stop.is_set():
+            try:
+                take(sent, at=timezone.now())
+                break
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("A message waits for the database: %s", type(error).__name__)
+                connection.close()
+                away = self._pause(away)
+
+    def _pause(self, away: int) -> int:
+        self.stop.wait(AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)])
+        return away + 1
+
+
+def take(sent: bytes, *, at: datetime) -> None:
+    """Act on one message, or drop and count it. Raises only where the database is away."""
+    try:
+        receive(sent, at=at, act=act)
+    except (SealError, Refused) as refused:
+        reason = refused.reason if isinstance(refused, SealError) else "its worker is not enrolled"
+        logger.warning("A message of %d bytes was dropped: %s.", len(sent), reason)
+        note_drop(reason, at=at)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("A message of %d bytes failed.", len(sent))
+        note_drop(f"it failed with {type(error).__name__}", at=at)
+
+
+def act(message: Report | Hello, at: datetime) -> None:
+    """The verb of a message."""
+    if isinstance(message, Report):
+        actions.receive_report(by=None, report=message, at=at)
+    else:
+        actions.receive_hello(by=None, hello=message, at=at)

@@ -1,0 +1,48 @@
+"""Lines of the log without what people wrote: PostgreSQL's errors quote the row that was refused."""
+
+import logging
+from collections.abc import Iterator
+
+import django.db
+import psycopg2
+
+
+class Discreet(logging.Formatter):
+    """Says of a database error only its type, its SQLSTATE and the constraint, wherever the line would quote it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with its traceback."""
+        line = super().format(record)
+        errors = [*_database_errors(_error_of(record)), *_database_errors(record.args)]
+        for error in errors:
+            for words in (str(error), repr(error), repr(str(error))[1:-1]):
+                line = line.replace(words, _summary(error)) if words else line
+        return line
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
+
+
+def _database_errors(found: object) -> Iterator[BaseException]:
+    """Those among an error and what caused it, or among the arguments of a line."""
+    if isinstance(found, tuple):
+        for each in found:
+            yield from _database_errors(each)
+    elif isinstance(found, dict):
+        for each in found.values():
+            yield from _database_errors(each)
+    seen: set[int] = set()
+    while isinstance(found, BaseException) and id(found) not in seen:
+        seen.add(id(found))
+        if isinstance(found, django.db.Error | psycopg2.Error):
+            yield found
+        found = found.__cause__ or found.__context__
+
+
+def _summary(error: BaseException) -> str:
+    of_driver = error if isinstance(error, psycopg2.Error) else error.__cause__
+    code = getattr(of_driver, "pgcode", None) or "no SQLSTATE"
+    diagnosis = getattr(of_driver, "diag", None)
+    constraint = getattr(diagnosis, "constraint_name", None)
+    return f"{type(error).__name__} ({code}{f', {constraint}' if constraint else ''}; its words may quote a row)"

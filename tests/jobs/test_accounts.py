@@ -1,0 +1,119 @@
+"""Each worker has an account of its own on the broker, which reaches its own keys and nothing of the site's."""
+
+import pytest
+import redis
+from django.conf import settings
+from redis.exceptions import NoPermissionError
+
+from release_portal.jobs import actions
+from release_portal.jobs.accounts import address_for, keep_accounts, set_account
+from release_portal.jobs.models import Worker
+from release_portal.lib.wake import broker
+
+
+@pytest.fixture
+def anna(quiet):
+    Worker.objects.all().delete()
+    worker = actions.enroll_worker(by=None, name="anna")
+    set_account(worker)
+    yield worker
+    for name in broker().acl_users():
+        if name.startswith("worker-"):
+            broker().acl_deluser(name)
+    broker().delete("worker:anna:orders", "worker:anna:notices", "worker:anna:b:orders", "reports", "site", "secret")
+
+
+def client_of(worker):
+    return redis.Redis.from_url(address_for(worker))
+
+
+def test_account_does_what_a_worker_needs(anna):
+    broker().lpush("worker:anna:orders", "an order")
+    client = client_of(anna)
+    assert client.brpop(["worker:anna:orders"], 1) == (b"worker:anna:orders", b"an order")
+    assert client.lpush("reports", "a report") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "LPUSH site garbage",
+        "BRPOP site 1",
+        "BRPOP worker:anna-2:orders 1",
+        "LPUSH worker:bert:orders x",
+        "GET secret",
+        "SET secret x",
+        "HGETALL unacked",
+        "KEYS *",
+        "SCAN 0",
+        "RANDOMKEY",
+        "DBSIZE",
+        "FLUSHALL",
+        "FLUSHDB",
+        "CONFIG GET *",
+        "ACL LIST",
+        "ACL WHOAMI",
+        "CLIENT LIST",
+        "CLIENT KILL TYPE normal",
+        "CLIENT PAUSE 1000",
+        "MONITOR",
+        "DEBUG SLEEP 0",
+        "SHUTDOWN",
+        "SAVE",
+        "INFO",
+        "PUBLISH /0.celery.pidbox x",
+        "SUBSCRIBE /0.celery.pidbox",
+        "EVAL return(1) 0",
+        "SCRIPT LOAD return(1)",
+        "SORT reports BY secret",
+        "MIGRATE h 1 k 0 1",
+        "REPLICAOF h 1",
+        "MODULE LIST",
+        "LRANGE reports 0 -1",
+        "DEL reports",
+    ],
+)
+def test_account_reaches_nothing_else(anna, command):
+    with pytest.raises(NoPermissionError):
+        client_of(anna).execute_command(*command.split())
+
+
+def test_account_of_one_name_reaches_no_longer_name(anna):
+    actions.enroll_worker(by=None, name="anna.b")
+    with pytest.raises(NoPermissionError):
+        client_of(anna).brpop(["worker:anna.b:orders"], 1)
+
+
+def test_nobody_without_an_account_is_let_in():
+    path = settings.REDIS_URL.rpartition("@")[2]
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(f"unix://{path}").ping()
+
+
+def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_revoked_workers(anna):
+    assert keep_accounts() == 0
+    broker().acl_deluser("worker-anna")
+    assert keep_accounts() == 1
+    assert client_of(anna).ping()
+    actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    held = client_of(anna)
+    held.ping()
+    assert keep_accounts() == 1
+    with pytest.raises(redis.ConnectionError):
+        held.ping()
+
+
+def test_enroll_again_changes_the_password(anna):
+    old = address_for(anna)
+    actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    again = actions.enroll_worker(by=None, name="anna")
+    set_account(again)
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(old).ping()
+    assert client_of(again).ping()
+
+
+def test_broker_that_lets_the_site_make_none_keeps_the_address_of_the_environment(anna, settings):
+    settings.WORKER_ACCOUNTS, settings.WORKER_REDIS_URL = False, "rediss://workers:word@broker.example:6379/0"
+    assert address_for(anna) == "rediss://workers:word@broker.example:6379/0"
+    assert keep_accounts() == 0

@@ -1,0 +1,149 @@
+"""Workers are enrolled under a key of their own; a key that is revoked ends all that its worker does."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from inference import contract
+from release_portal.audit.models import Event
+from release_portal.jobs import actions
+from release_portal.jobs.models import Worker, WorkOrder
+from release_portal.lib.states import Forbidden, Refused
+
+from .. import factories
+
+
+def revoke(worker, by=None):
+    actions.revoke_worker(by=by, worker=worker, reason="Its machine was stolen.")
+
+
+def test_enroll_gives_each_worker_a_key_of_its_own(quiet, mara):
+    anna, bert = (actions.enroll_worker(by=mara, name=name) for name in ("anna", "bert"))
+    assert anna.key != bert.key
+    assert (anna.enrolled_by, anna.seen_at) == (mara, None)
+    assert Event.objects.about(anna).get().kind == "worker.enrolled"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a*", "-a", "é", "a\0", "a\n", "x" * 64, "../x"])
+def test_enroll_refuses_a_name_that_could_not_be_one(quiet, name):
+    with pytest.raises(Refused, match="at most 63 letters"):
+        actions.enroll_worker(by=None, name=name)
+
+
+def test_enroll_twice_is_refused_until_the_key_is_revoked(worker):
+    with pytest.raises(Refused, match="enrolled already"):
+        actions.enroll_worker(by=None, name=worker.name)
+    revoke(worker)
+    again = actions.enroll_worker(by=None, name=worker.name)
+    assert (again.pk, again.revoked_at, again.revoke_reason, again.seen_at) == (worker.pk, None, "", None)
+    assert again.key != worker.key
+
+
+@pytest.mark.parametrize("who", ["rita", "otto", "ada"])
+def test_enroll_and_revoke_without_the_right_are_forbidden(worker, who, request):
+    person = request.getfixturevalue(who)
+    with pytest.raises(Forbidden):
+        actions.enroll_worker(by=person, name="bert")
+    with pytest.raises(Forbidden):
+        revoke(worker, by=person)
+
+
+def test_revoke_sends_the_worker_a_notice_and_says_why(worker, mara, wire):
+    with wire:
+        revoke(worker, by=mara)
+    [(key, sealed)] = wire.pushed
+    assert key == "worker:worker-1:notices"
+    assert worker.seal.open(sealed).read(contract.Revoked) == contract.Revoked("worker-1")
+    worker.refresh_from_db()
+    assert (worker.revoked_by, worker.revoke_reason) == (mara, "Its machine was stolen.")
+    assert "Its machine was stolen." in Event.objects.about(worker).get(kind="worker.revoked").sentence
+
+
+def test_revoke_twice_or_without_a_reason_is_refused(worker):
+    with pytest.raises(Refused, match="a reason is needed"):
+        actions.revoke_worker(by=None, worker=worker, reason=" ")
+    revoke(worker)
+    with pytest.raises(Refused, match="is revoked already"):
+        revoke(worker)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_orders_of_a_revoked_worker_go_to_another_and_are_not_an_attempt(order, job, worker, wire, begun):
+    if begun:
+        actions.receive_report(by=None, report=factories.report_on(order, texts=0))
+    other = factories.say_hello("worker-2")
+    revoke(worker)
+    with wire:
+        assert actions.dispatch(by=None) == 1
+    order.refresh_from_db()
+    assert (order.worker, order.token, order.status) == (other, 2, "out")
+    assert [queue for _, _, queue in wire.tasks] == ["worker:worker-2:orders"]
+    assert not job.completions.filter(attempts__gt=0).exists()
+
+
+def test_orders_of_a_revoked_worker_wait_where_there_is_no_other(order, job, worker):
+    revoke(worker)
+    assert actions.dispatch(by=None) == 0
+    assert job.completions.waiting().count() == 2
+    assert WorkOrder.objects.out().count() == 0
+
+
+def test_orders_that_a_leaving_worker_has_not_begun_go_to_another_at_once(order, worker):
+    other = factories.say_hello("worker-2")
+    factories.say_hello(leaving=True)
+    assert actions.dispatch(by=None) == 1
+    order.refresh_from_db()
+    assert (order.worker, order.token) == (other, 2)
+
+
+def test_orders_that_a_leaving_worker_has_begun_are_its_own_until_it_reports(order, worker):
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0))
+    factories.say_hello("worker-2")
+    factories.say_hello(leaving=True)
+    assert actions.dispatch(by=None) == 0
+    order.refresh_from_db()
+    assert (order.worker, order.token) == (worker, 1)
+
+
+def test_orders_go_to_the_worker_that_has_the_fewest(submit, quiet, settings):
+    settings.ORDER_SEQUENCES = 2
+    for name in ("worker-1", "worker-2"):
+        factories.say_hello(name)
+    submit(20)
+    actions.dispatch(by=None)
+    handed = sorted(order.worker.name for order in WorkOrder.objects.out())
+    assert handed == ["worker-1", "worker-1", "worker-2", "worker-2"]
+
+
+def test_worker_that_is_not_enrolled_is_not_heard(quiet):
+    with pytest.raises(Refused, match="No worker named worker-9 is enrolled"):
+        actions.receive_hello(by=None, hello=factories.hello("worker-9"))
+
+
+def test_revoked_worker_is_not_alive(worker):
+    revoke(worker)
+    assert not Worker.objects.alive(at=timezone.now()).exists()
+    assert [one.is_alive for one in Worker.objects.lately(at=timezone.now() + timedelta(hours=1))] == [False]
+
+
+def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, tmp_path):
+    path = tmp_path / "anna.env"
+    call_command("enroll_worker", "anna", file=path)
+    worker = Worker.objects.get(name="anna")
+    told = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    assert (told["WORKER_NAME"], told["WORKER_KEY"]) == ("anna", worker.key)
+    assert "://worker-anna:" in told["REDIS_URL"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(CommandError, match="enrolled already"):
+        call_command("enroll_worker", "anna", file=path)
+    call_command("enroll_worker", "anna", file=path, again=True)
+    assert Worker.objects.get(name="anna").key != worker.key
+
+
+def test_revoke_command_revokes(worker):
+    call_command("revoke_worker", worker.name, reason="Its machine was stolen.")
+    assert not Worker.objects.enrolled().exists()
+    with pytest.raises(CommandError, match="No worker is named bert"):
+        call_command("revoke_worker", "bert", reason="x")
