@@ -145,6 +145,10 @@ review:reports_csv                  GET     in   404  404  404  200  200  200
 review:intake                       GET     in   404  404  404  403  200  403
 review:intake                       POST    in   404  404  404  403  302  403
 review:fleet                        GET     in   404  404  404  403  200  403
+review:enroll_worker                GET     in   404  404  404  403  200  403
+review:enroll_worker                POST    in   404  404  404  403  200  403
+review:revoke_worker                GET     in   404  404  404  403  200  403
+review:revoke_worker                POST    in   404  404  404  403  302  403
 review:share                        GET     in   404  404  404  403  200  403
 review:share                        POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
@@ -230,6 +234,8 @@ api-1:set_rule                      POST    401  404  404  404  403  201  403
 api-1:review_findings               GET     401  404  404  404  200  200  403
 api-1:accept_finding                POST    401  404  404  404  200  200  403
 api-1:fleet                         GET     401  404  404  404  403  200  403
+api-1:enroll_worker                 POST    401  404  404  404  403  201  403
+api-1:revoke_worker                 POST    401  404  404  404  403  204  403
 api-1:set_weight                    POST    401  404  404  404  403  200  403
 """
 
@@ -333,6 +339,8 @@ def world(
             "api-1:accept_finding": {"pk": finding.pk},
             "review:finding": {"pk": finding.pk},
             "review:batch": {"pk": batch.pk},
+            "review:revoke_worker": {"pk": factories.say_hello("route-worker").pk},
+            "api-1:revoke_worker": {"name": "route-worker"},
             "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
@@ -392,6 +400,10 @@ def world(
             "review:bulk": {"verb": "grant", "request": f"{request.pk}:{request.revision}"},
             "review:batch": {"apply": "1"},
             "review:share": {"weight": "2"},
+            "review:enroll_worker": {"name": "anna"},
+            "review:revoke_worker": {"reason": "Its machine was stolen."},
+            "api-1:enroll_worker": {"name": "anna"},
+            "api-1:revoke_worker": {"reason": "Its machine was stolen."},
             "api-1:set_weight": body | {"weight": 2},
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},

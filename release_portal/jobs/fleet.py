@@ -14,13 +14,14 @@ from django.utils.timesince import timesince
 
 from release_portal.releases.models import ModelSize
 
-from .models import Completion, Job, Outage, Share, Worker, WorkOrder
+from .models import Completion, Drop, Job, Outage, Share, Worker, WorkOrder
 
 PORTION_OF = timedelta(hours=1)
 """How far back an organisation's part of the tokens is counted."""
 GIVEN_UP_FOR = timedelta(days=7)
 MOST_GIVEN_UP = 20
-MOST_GONE = 20
+MOST_GONE = 100
+DROPPED_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Fleet:
     queues: list[Queue]
     parts: list[Part]
     given_up: list[Completion]
+    drops: list[Drop]
 
     @property
     def tokens_per_s(self) -> float:
@@ -99,13 +101,17 @@ def fleet_of(*, at: datetime) -> Fleet:
         at=at,
         gaps=_gaps(sizes, queues, at),
         live=[hand for hand in hands if hand.worker.is_alive],
-        gone=sorted(
-            (hand for hand in hands if not hand.worker.is_alive), key=lambda hand: hand.worker.seen_at, reverse=True
-        )[:MOST_GONE],
+        gone=sorted((hand for hand in hands if not hand.worker.is_alive), key=_last_heard, reverse=True)[:MOST_GONE],
         queues=queues,
         parts=_parts(sizes, at),
         given_up=list(Completion.objects.given_up(since=at - GIVEN_UP_FOR)[:MOST_GIVEN_UP]),
+        drops=list(Drop.objects.filter(day__gt=(at - DROPPED_FOR).date()).order_by("-day", "reason")),
     )
+
+
+def _last_heard(hand: Hand) -> datetime:
+    """One that was never heard of is as old as its key."""
+    return hand.worker.seen_at or hand.worker.enrolled_at
 
 
 def sizes_without_worker(*, at: datetime) -> dict[ModelSize, datetime]:
@@ -116,8 +122,28 @@ def sizes_without_worker(*, at: datetime) -> dict[ModelSize, datetime]:
     for size in ModelSize.objects.smallest_first().filter(pk__in=oldest):
         serving = [worker for worker in workers if size.path in worker.sizes]
         if not any(worker.is_alive for worker in serving):
-            without[size] = max([oldest[size.pk], *(worker.seen_at for worker in serving)])
+            without[size] = max([oldest[size.pk], *(worker.seen_at for worker in serving if worker.seen_at)])
     return without
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What ends with a worker's key: orders that go to others, and sizes that no other live worker serves."""
+
+    orders: int
+    texts: int
+    unserved: list[str]
+
+
+def effect_of_revoking(worker: Worker, *, at: datetime) -> Effect:
+    orders = WorkOrder.objects.out().filter(worker=worker)
+    others = Worker.objects.alive(at=at).exclude(pk=worker.pk).values_list("sizes", flat=True)
+    served = {path for paths in others for path in paths}
+    return Effect(
+        orders=orders.count(),
+        texts=Completion.objects.unfinished().filter(order__in=orders).count(),
+        unserved=[path for path in worker.sizes if path not in served],
+    )
 
 
 def in_words(span: timedelta) -> str:

@@ -31,6 +31,16 @@ class LimitField(forms.Field):
             raise forms.ValidationError(refused.sentence) from refused
 
 
+class WorkerForm(PlainWords, forms.Form):
+    """Whom to give a key."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=63,
+        help_text="Such as the name of its machine: letters, digits, dots, dashes and underscores.",
+    )
+
+
 class GrantChoice(forms.ModelChoiceField[Grant]):
     def label_from_instance(self, grant: Grant) -> str:
         return f"{grant.size}: {grant.tokens_left:,} tokens left, until {grant.last_day:%-d %b %Y} ({grant.partner})"

@@ -25,14 +25,17 @@ from urllib.parse import parse_qs, urlparse
 import psycopg2
 import redis
 
+SECRETS = ("SECRET_KEY", "REDIS_PASSWORD")
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, PostgreSQL adds its own file name
 
 ROLES = """
 CREATE ROLE portal_owner LOGIN CREATEDB;
 CREATE ROLE portal_app LOGIN;
 """
-# What PostgreSQL logs of a statement that fails would hold texts and prompts: the statement, and the row in the detail.
+# What PostgreSQL logs of a statement that fails would hold texts and prompts: the statement, the row in the detail, a
+# value in the error itself. The site logs each such error without them (`logs.py`).
 SILENT = (
+    "log_min_messages = 'fatal'",
     "log_min_error_statement = 'panic'",
     "log_error_verbosity = 'terse'",
     "log_parameter_max_length_on_error = 0",
@@ -154,14 +157,14 @@ def start_redis(folder: Path, socket: Path, password: str) -> subprocess.Popen[b
 
 
 def _secrets(home: Path) -> dict[str, str]:
-    """Keys of this checkout, made once and kept readable for its owner only."""
+    """Keys of this checkout, each made once and kept readable for its owner only."""
     path = home / "secrets.json"
-    if not path.exists():
-        made = {"SECRET_KEY": secrets.token_urlsafe(50), "REDIS_PASSWORD": secrets.token_urlsafe(32)}
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    if missing := [name for name in SECRETS if name not in kept]:
+        kept |= {name: secrets.token_urlsafe(50) for name in missing}
         path.touch(mode=0o600)
-        path.write_text(json.dumps(made))
-    kept: dict[str, str] = json.loads(path.read_text())
-    return kept
+        path.write_text(json.dumps(kept))
+    return {name: kept[name] for name in SECRETS}
 
 
 def run(command: list[str], environment: Mapping[str, str]) -> int:

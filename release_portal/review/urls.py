@@ -28,5 +28,7 @@ urlpatterns = [
     path("review/intake/", views.intake, name="intake"),
     path("review/fleet/", views.fleet, name="fleet"),
     path("review/fleet/shares/<int:pk>/", views.share, name="share"),
+    path("review/fleet/workers/", views.enroll_worker, name="enroll_worker"),
+    path("review/fleet/workers/<int:pk>/revoke/", views.revoke_worker, name="revoke_worker"),
     path("review/book/", views.book, name="book"),
 ]

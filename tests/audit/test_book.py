@@ -344,7 +344,20 @@ def _set_weight(cast):
 
 
 def _hello(cast):
+    jobs.enroll_worker(by=None, name="worker-new")
     return lambda: factories.say_hello("worker-new")
+
+
+def _enroll(cast):
+    return lambda by=cast.mara: jobs.enroll_worker(by=by, name="worker-new")
+
+
+def _revoke_worker(cast):
+    return lambda it=cast.worker, by=cast.mara: jobs.revoke_worker(by=by, worker=it, reason="Its machine was stolen.")
+
+
+def _flag(cast):
+    return lambda it=cast.worker: jobs.flag(by=None, name=it.name, flaw="a text with -1 tokens", at=timezone.now())
 
 
 VERBS = {
@@ -388,6 +401,9 @@ VERBS = {
     "order.handed_out_again": _hand_out_again,
     "order.taken_back": _take_back,
     "worker.joined": _hello,
+    "worker.enrolled": _enroll,
+    "worker.revoked": _revoke_worker,
+    "worker.flagged": _flag,
     "size.unserved": _size_unserved,
     "size.served": _size_served,
     "share.set": _set_weight,
@@ -399,7 +415,7 @@ REFUSED_TWICE = {
     "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
-    "suspension.lifted", "batch.applied", "batch.dropped",
+    "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked",
 }  # fmt: skip
 AS_OFTEN_AS_ASKED = {
     "member.invited",

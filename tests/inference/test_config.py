@@ -13,6 +13,7 @@ from inference.contract import broker_url
 
 COMPLETE = {
     "REDIS_URL": "redis://broker:6379/0",
+    "WORKER_NAME": "anna",
     "WORKER_KEY": "secret",
     "WEIGHTS_ROOT": "/weights",
     "SIZES": "gpt2/124M, gpt2/355M",

@@ -44,5 +44,30 @@ def test_refuse_a_message_without_a_required_field():
         contract.from_wire(Report, {"order": "order-1", "worker": "worker-1"})
 
 
-def test_name_the_queue_of_a_size():
-    assert contract.queue_of("gpt2/1558M") == "generate.gpt2.1558M"
+def test_no_workers_keys_begin_anothers():
+    assert contract.orders_of("anna") == "worker:anna:orders"
+    assert not contract.notices_of("anna.b").startswith(contract.keys_of("anna"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wire"),
+    [
+        (Text, {"key": "a", "text": "b", "prompt_tokens": 1, "tokens": float("nan"), "finish_reason": "stop"}),
+        (Text, {"key": "a", "text": "b", "prompt_tokens": 1, "tokens": True, "finish_reason": "stop"}),
+        (Text, {"key": "a", "text": None, "prompt_tokens": 1, "tokens": 1, "finish_reason": "stop"}),
+        (Text, {"key": 3, "text": "b", "prompt_tokens": 1, "tokens": 1, "finish_reason": "stop"}),
+        (Sampling, {"max_new_tokens": 8, "temperature": float("inf")}),
+        (Sampling, {"max_new_tokens": 8, "temperature": "1"}),
+        (Sampling, {"max_new_tokens": 8, "stop": "abc"}),
+        (Sampling, {"max_new_tokens": 8, "logprobs": "1"}),
+        (Hello, []),
+        (Hello, None),
+    ],
+)
+def test_refuse_a_field_of_another_type(kind, wire):
+    with pytest.raises(TypeError):
+        contract.from_wire(kind, wire)
+
+
+def test_take_a_whole_number_for_a_float_and_nothing_for_what_may_be_none():
+    assert contract.from_wire(Sampling, {"max_new_tokens": 8, "temperature": 1, "logprobs": None}) == Sampling(8)

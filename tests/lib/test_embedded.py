@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -16,7 +17,7 @@ from release_portal.lib import embedded
 @pytest.fixture
 def elsewhere(monkeypatch):
     """The environment names no server."""
-    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "WORKER_KEY", "PORTAL_HOME"):
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORTAL_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -33,11 +34,11 @@ def test_services_use_the_servers_that_the_environment_names(tmp_path, monkeypat
 def test_services_tell_a_process_all_that_settings_require(tmp_path, elsewhere, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
     with embedded.services(tmp_path) as environment:
-        assert {"PORTAL_HOME", "SECRET_KEY", "WORKER_KEY", "DATABASE_URL", "REDIS_URL"} <= set(environment)
+        assert {"PORTAL_HOME", "SECRET_KEY", "DATABASE_URL", "REDIS_URL"} <= set(environment)
         assert environment["PORTAL_HOME"] == str(tmp_path)
         with redis.Redis.from_url(environment["REDIS_URL"]) as client:
             assert client.ping()
-        socket = Path(environment["REDIS_URL"].removeprefix("unix://"))
+        socket = Path(urlsplit(environment["REDIS_URL"]).path)
     assert not socket.exists(), "Redis was left running"
 
 
@@ -46,17 +47,16 @@ def test_secrets_are_made_once_and_kept_for_their_owner(tmp_path, elsewhere, mon
     monkeypatch.setenv("REDIS_URL", "redis://somewhere:6379")
     with embedded.services(tmp_path) as first, embedded.services(tmp_path) as second:
         assert first["SECRET_KEY"] == second["SECRET_KEY"]
-        assert first["WORKER_KEY"] == second["WORKER_KEY"]
     path = tmp_path / "secrets.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert set(json.loads(path.read_text())) == {"SECRET_KEY", "WORKER_KEY"}
+    assert set(json.loads(path.read_text())) == {"SECRET_KEY", "REDIS_PASSWORD"}
 
 
 def test_redis_starts_below_a_folder_too_deep_for_a_socket(tmp_path, elsewhere, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
     deep = tmp_path / ("a" * 60) / ("b" * 60)
     with embedded.services(deep) as environment, redis.Redis.from_url(environment["REDIS_URL"]) as client:
-        assert len(environment["REDIS_URL"].removeprefix("unix://")) <= embedded.SOCKET_PATH_LIMIT
+        assert len(urlsplit(environment["REDIS_URL"]).path) <= embedded.SOCKET_PATH_LIMIT
         client.set("kept", "below the folder")
     assert (deep / "redis").is_dir()
 
@@ -79,6 +79,7 @@ def test_command_line_ends_with_the_status_of_its_command(tmp_path):
 RESTART = """
 import sys, time
 from pathlib import Path
+from urllib.parse import urlsplit
 from tests.faults.nemeses import restart_postgres
 
 running = Path(sys.argv[1])

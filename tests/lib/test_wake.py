@@ -12,23 +12,23 @@ from django.db import transaction
 from release_portal.lib import wake
 
 transaction.on_commit = lambda call: call()
-wake.broadcast("stop_order", order="one", token=1)
+wake.push("worker:anna:notices", "a notice")
 os.kill(int(sys.argv[1]), signal.SIGKILL)
-wake.broadcast("stop_order", order="one", token=1)
+wake.push("worker:anna:notices", "a notice")
 wake.wake("jobs.fill")
 """
 
 
 def test_nobody_waits_for_a_broker_that_is_away(tmp_path):
     socket = tmp_path / "redis.sock"
-    server = start_redis(tmp_path, socket)
+    server = start_redis(tmp_path, socket, "word")
     command = [sys.executable, "-c", WHILE_REDIS_IS_AWAY, str(server.pid)]
-    environment = os.environ | {"REDIS_URL": f"unix://{socket}"}
+    environment = os.environ | {"REDIS_URL": f"unix://:word@{socket}"}
     try:
         ended = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True, text=True)
     finally:
         server.kill()
         server.wait()
     assert ended.returncode == 0, ended.stderr
-    assert "stop_order was not sent, the next report will bring it again" in ended.stderr
+    assert "A message to worker:anna:notices was not sent, the next report will bring it again" in ended.stderr
     assert "jobs.fill was not sent, the clock will send it again" in ended.stderr

@@ -8,7 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from release_portal.jobs import actions as jobs
+from release_portal.jobs.accounts import address_for
 from release_portal.jobs.models import Outage, Share, Worker
+from release_portal.jobs.window import note_drop
 
 from .. import factories
 
@@ -33,24 +35,23 @@ def nadia(db):
 def test_see_fleet_with_nothing_there_says_how_to_start_a_worker(client_of, mara):
     page = body(client_of(mara).get(PAGE))
     assert "0 workers, 0 tokens/s. No size has work." in page
-    assert "honcho start generate" in page
+    assert "Enrol one" in page
     assert "Nothing waits." in page
 
 
 def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia, gpt2):
-    told = factories.hello("worker-9", loaded=("gpt2/124M",))
-    jobs.receive_hello(by=None, hello=told)
+    factories.say_hello("worker-9", loaded=("gpt2/124M",))
     page = body(client_of(nadia).get(PAGE))
     assert "1 worker, 0 tokens/s." in page
     for words in ("worker-9", "float32", "GPT-2 124M (in memory)"):
         assert words in page
-    assert "Gone in the last day" not in page
+    assert "Not there now" not in page
 
 
 def test_see_fleet_after_a_worker_left_tells_so(client_of, nadia):
     factories.say_hello("worker-9", leaving=True)
     page = body(client_of(nadia).get(PAGE))
-    assert "Gone in the last day" in page
+    assert "Not there now" in page
     assert "it left" in page
 
 
@@ -140,3 +141,58 @@ def test_fleet_asks_the_database_no_more_for_more_of_everything(client_of, mara,
     for number in range(2, 21):
         add(number)
     assert counted() == before
+
+
+def test_enroll_shows_the_environment_once_and_keeps_it_out_of_caches(client_of, nadia):
+    answer = client_of(nadia).post("/review/fleet/workers/", {"name": "anna"})
+    anna = Worker.objects.get(name="anna")
+    for words in ("WORKER_NAME=anna", f"WORKER_KEY={anna.key}", "REDIS_URL=unix://worker-anna:"):
+        assert words in body(answer)
+    assert answer["cache-control"] == "no-store"
+    assert anna.key not in body(client_of(nadia).get("/review/fleet/workers/"))
+    assert anna.key not in body(client_of(nadia).get(PAGE))
+
+
+def test_enroll_under_a_name_that_is_taken_keeps_what_was_typed(client_of, nadia):
+    factories.say_hello("anna")
+    page = body(client_of(nadia).post("/review/fleet/workers/", {"name": "anna"}))
+    assert "A worker named anna is enrolled already. Revoke it first, or choose another name." in page
+    assert 'value="anna"' in page
+
+
+def test_revoke_says_first_what_it_does(client_of, nadia, order):
+    page = body(client_of(nadia).get(f"/review/fleet/workers/{order.worker.pk}/revoke/"))
+    assert "1, with 2 texts: another worker gets them, and this is no attempt" in page
+    assert "gpt2/124M" in page
+
+
+def test_revoke_needs_a_reason_and_then_the_fleet_says_so(client_of, nadia, worker):
+    address = f"/review/fleet/workers/{worker.pk}/revoke/"
+    assert "a reason is needed to revoke" in body(client_of(nadia).post(address, {"reason": ""}))
+    page = body(client_of(nadia).post(address, {"reason": "Its machine was stolen."}, follow=True))
+    assert "The key of worker worker-1 is revoked. It stops now." in page
+    assert "its key was revoked" in page
+
+
+def test_fleet_says_what_a_worker_reported_that_cannot_be_and_what_was_dropped(client_of, nadia, worker):
+    now = timezone.now()
+    jobs.flag(by=None, name=worker.name, flaw="a text with 11 tokens; 10 were asked for", at=now)
+    note_drop("it was read before", at=now)
+    page = body(client_of(nadia).get(PAGE))
+    assert "reported 1 time what cannot be, the last: a text with 11 tokens; 10 were asked for" in page
+    assert "It was read before" in page
+
+
+def test_enroll_and_revoke_through_the_api(api_of, nadia):
+    client = api_of(nadia)
+    answer = client.post("/api/v1/fleet/workers", {"name": "anna"}, content_type="application/json")
+    anna = Worker.objects.get(name="anna")
+    assert answer.status_code == 201
+    assert answer.json() == {"name": "anna", "key": anna.key, "redis_url": address_for(anna)}
+    gone = client.post("/api/v1/fleet/workers/anna/revoke", {"reason": "Stolen."}, content_type="application/json")
+    assert gone.status_code == 204
+    anna.refresh_from_db()
+    assert anna.revoke_reason == "Stolen."
+    again = client.post("/api/v1/fleet/workers/anna/revoke", {"reason": "Stolen."}, content_type="application/json")
+    assert (again.status_code, again.json()["detail"]) == (409, "The key of worker anna is revoked already.")
+    assert client.get("/api/v1/fleet").json()["gone"][0]["revoked_at"]

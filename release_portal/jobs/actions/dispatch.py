@@ -56,12 +56,15 @@ def _take_back(found: WorkOrder, at: datetime, *, by: User | None) -> bool:
     order = abandoned.select_related("worker", "size__family").filter(pk=found.pk).first()
     if order is None:
         return False
-    if order.worker and order.worker.revoked_at:
-        return hand_out_again(order, jobs, f"the key of worker {order.worker} was revoked.", at, by=by)
-    if order.begun_at is None:
-        return hand_out_again(order, jobs, "no worker had begun it.", at, by=by)
-    give_up(order, jobs, f"worker {order.worker} went silent.", at, by=by)
-    return False
+    revoked = order.worker is not None and order.worker.revoked_at is not None
+    if order.begun_at is not None and not revoked:
+        give_up(order, jobs, f"worker {order.worker} went silent.", at, by=by)
+        return False
+    why = f"the key of worker {order.worker} was revoked." if revoked else "no worker had begun it."
+    if not hand_out_again(order, jobs, why, at, by=by):
+        return False
+    record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
+    return True
 
 
 def _sizes_with_work() -> list[ModelSize]:

@@ -36,7 +36,6 @@ def hand_out_again(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *,
     if worker is None:
         take_back(order, jobs, why, at, by=by)
         return False
-    record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
     hand_out(order, worker, at)
     return True
 

@@ -15,7 +15,7 @@ from release_portal.releases.models import ModelSize
 
 WORKER_SILENCE = timedelta(seconds=5 * contract.HELLO_SECONDS)
 WORKER_GONE = timedelta(days=1)
-"""A worker not heard of for so long is not spoken of any more."""
+"""A worker whose key was revoked so long ago is not spoken of any more."""
 
 
 def _alive(at: datetime) -> Q:
@@ -31,10 +31,9 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         return self.filter(_alive(at))
 
     def lately(self, *, at: datetime) -> "WorkerQuerySet":
-        """Those enrolled or revoked or heard of in the last day, each with `is_alive`, by name."""
+        """Those enrolled, and those revoked in the last day, each with `is_alive`, by name."""
         alive = ExpressionWrapper(_alive(at), output_field=models.BooleanField())
-        since = at - WORKER_GONE
-        lately = Q(seen_at__gt=since) | Q(enrolled_at__gt=since) | Q(revoked_at__gt=since)
+        lately = Q(revoked_at__isnull=True) | Q(revoked_at__gt=at - WORKER_GONE)
         return self.filter(lately).annotate(is_alive=alive).order_by("name")  # type: ignore[no-redef]
 
     def serving(self, size: ModelSize) -> "WorkerQuerySet":

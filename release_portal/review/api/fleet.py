@@ -1,17 +1,19 @@
 """The workers, the queues, and each organisation's part of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from release_portal.access.api.shapes import size_named
 from release_portal.jobs import actions as jobs
+from release_portal.jobs.accounts import address_for
 from release_portal.jobs.fleet import fleet_of
 from release_portal.jobs.limits import WEIGHT
+from release_portal.jobs.models import Worker
 from release_portal.lib.shapes import Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
@@ -36,8 +38,12 @@ class WorkerOut(Schema):
     sizes: list[str] = Field(alias="worker.sizes")
     loaded: list[str] = Field(alias="worker.loaded", description="the sizes in its memory")
     tokens_per_s: float = Field(alias="worker.tokens_per_s")
-    seen_at: datetime = Field(alias="worker.seen_at")
+    enrolled_at: datetime = Field(alias="worker.enrolled_at")
+    seen_at: datetime | None = Field(alias="worker.seen_at")
     left_at: datetime | None = Field(alias="worker.left_at")
+    revoked_at: datetime | None = Field(alias="worker.revoked_at")
+    flaws: int = Field(alias="worker.flaws", description="how often it reported what cannot be")
+    last_flaw: str = Field(alias="worker.last_flaw")
     orders: int = Field(description="in hand")
 
 
@@ -74,15 +80,41 @@ class GivenUpOut(Schema):
     error: str
 
 
+class DropOut(Schema):
+    day: date
+    reason: str
+    number: int
+    last_at: datetime
+
+
+class EnrolledOut(Schema):
+    name: str
+    key: str = Field(description="WORKER_KEY; it is answered this one time")
+    redis_url: str = Field(description="REDIS_URL, with the worker's own account on the broker")
+
+    @staticmethod
+    def resolve_redis_url(worker: Worker) -> str:
+        return address_for(worker)
+
+
+class WorkerIn(Schema):
+    name: Word = Field(description="at most 63 letters, digits, dots, dashes and underscores")
+
+
+class RevokeIn(Schema):
+    reason: Word = Field(description="for those who look after the workers")
+
+
 class FleetOut(Schema):
     at: datetime
     tokens_per_s: float
     outages: list[OutageOut] = Field(alias="gaps")
     workers: list[WorkerOut] = Field(alias="live")
-    gone: list[WorkerOut] = Field(description="in the last day, latest first")
+    gone: list[WorkerOut] = Field(description="enrolled and not alive, or revoked in the last day; latest first")
     queues: list[QueueOut]
     shares: list[PartOut] = Field(alias="parts", description="of the organisations at work")
     given_up: list[GivenUpOut] = Field(description="texts of the last 7 days that no worker could end, newest first")
+    drops: list[DropOut] = Field(description="messages of the last 7 days that were not read, and why")
 
 
 class WeightIn(Schema):
@@ -102,3 +134,16 @@ def fleet(request: SignedIn) -> Any:
 def set_weight(request: SignedIn, body: WeightIn) -> Any:
     partner = get_object_or_404(Partner, slug=body.organisation)
     return jobs.set_weight(by=request.user, partner=partner, size=size_named(body.size), weight=body.weight)
+
+
+@router.post("/workers", response={201: EnrolledOut}, summary="Enrol a worker; its key is answered once")
+@staff(Permission.WORKER_ENROLL)
+def enroll_worker(request: SignedIn, body: WorkerIn) -> Any:
+    return Status(201, jobs.enroll_worker(by=request.user, name=body.name))
+
+
+@router.post("/workers/{name}/revoke", response={204: None}, summary="Revoke a worker's key at once")
+@staff(Permission.WORKER_ENROLL)
+def revoke_worker(request: SignedIn, name: Word, body: RevokeIn) -> Any:
+    jobs.revoke_worker(by=request.user, worker=get_object_or_404(Worker, name=name), reason=body.reason)
+    return Status(204, None)

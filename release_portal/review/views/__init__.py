@@ -2,7 +2,7 @@
 
 from .batches import batch, bulk
 from .desk import columns, desk, saved
-from .fleet import fleet, share
+from .fleet import enroll_worker, fleet, revoke_worker, share
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -18,6 +18,7 @@ __all__ = [
     "claim",
     "columns",
     "desk",
+    "enroll_worker",
     "finding",
     "findings",
     "fleet",
@@ -27,6 +28,7 @@ __all__ = [
     "reports",
     "reports_csv",
     "revoke",
+    "revoke_worker",
     "rule",
     "rules",
     "saved",

@@ -8,10 +8,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.fleet import fleet_of
-from release_portal.jobs.forms import WeightForm
-from release_portal.jobs.models import Share
+from release_portal.jobs.accounts import address_for
+from release_portal.jobs.fleet import effect_of_revoking, fleet_of
+from release_portal.jobs.forms import WeightForm, WorkerForm
+from release_portal.jobs.models import Share, Worker
 from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.permissions import Permission
 
 from ..doors import staff
@@ -36,7 +38,36 @@ def share(request: SignedIn, pk: int) -> HttpResponse:
     return _page(request, share=chosen, form=form)
 
 
+@staff(Permission.WORKER_ENROLL)
+def enroll_worker(request: SignedIn) -> HttpResponse:
+    """The form; once sent, what the worker's environment needs, which is shown this one time."""
+    form = WorkerForm(request.POST or None)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        with refusals_on(form):
+            worker = jobs.enroll_worker(by=request.user, **form.cleaned_data)
+            context = {"worker": worker, "address": address_for(worker)}
+    response = render(request, "review/enroll_worker.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@staff(Permission.WORKER_ENROLL)
+def revoke_worker(request: SignedIn, pk: int) -> HttpResponse:
+    """What it has in hand and which sizes it alone serves, before the reason is asked."""
+    worker = get_object_or_404(Worker, pk=pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        with refusals_on(form):
+            jobs.revoke_worker(by=request.user, worker=worker, **form.cleaned_data)
+            messages.success(request, f"The key of worker {worker} is revoked. It stops now.")
+            return redirect("review:fleet")
+    context = {"worker": worker, "form": form, "effect": effect_of_revoking(worker, at=timezone.now())}
+    return render(request, "review/revoke_worker.html", context)
+
+
 def _page(request: SignedIn, **opened: Any) -> HttpResponse:
     may_set = request.user.may(Permission.SHARE_SET)
-    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, **opened}
+    may_enroll = request.user.may(Permission.WORKER_ENROLL)
+    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, "may_enroll": may_enroll, **opened}
     return render(request, "review/fleet.html", context)
