@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, Sum
 from django.utils.timesince import timesince
 
+from release_portal.audit.models import Failure
 from release_portal.releases.models import ModelSize
 
 from .models import Completion, Job, Outage, Share, Worker, WorkOrder
@@ -21,6 +22,20 @@ PORTION_OF = timedelta(hours=1)
 GIVEN_UP_FOR = timedelta(days=7)
 MOST_GIVEN_UP = 20
 MOST_GONE = 20
+MOST_FAILING = 20
+ACTS = {
+    "partners.deliver_mail": "Sending a mail",
+    "partners.send_digests": "Writing the day's digest",
+    "access.expire_grants": "Ending a grant",
+    "access.warn_of_ends": "Writing that a grant ends",
+    "access.escalate_requests": "Telling of a late request",
+    "jobs.dispatch:rule": "Holding or stopping a job",
+    "jobs.dispatch:silent": "Taking back an order",
+    "jobs.fill": "Handing out orders",
+    "jobs.watch_fleet:begins": "Noting an outage",
+    "jobs.watch_fleet:ends": "Noting the end of an outage",
+}
+"""By the task of a failure: what was to be done with each thing."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,17 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Failing:
+    """A thing that keeps failing, and at what."""
+
+    failure: Failure
+
+    @property
+    def act(self) -> str:
+        return ACTS.get(self.failure.task, self.failure.task)
+
+
+@dataclass(frozen=True)
 class Fleet:
     at: datetime
     gaps: list[Gap]
@@ -83,6 +109,8 @@ class Fleet:
     queues: list[Queue]
     parts: list[Part]
     given_up: list[Completion]
+    failing: list[Failing]
+    failing_number: int
 
     @property
     def tokens_per_s(self) -> float:
@@ -105,6 +133,8 @@ def fleet_of(*, at: datetime) -> Fleet:
         queues=queues,
         parts=_parts(sizes, at),
         given_up=list(Completion.objects.given_up(since=at - GIVEN_UP_FOR)[:MOST_GIVEN_UP]),
+        failing=[Failing(failure) for failure in Failure.objects.most_tried_first()[:MOST_FAILING]],
+        failing_number=Failure.objects.count(),
     )
 
 

@@ -28,5 +28,6 @@ urlpatterns = [
     path("review/intake/", views.intake, name="intake"),
     path("review/fleet/", views.fleet, name="fleet"),
     path("review/fleet/shares/<int:pk>/", views.share, name="share"),
+    path("review/fleet/failures/<int:pk>/try/", views.try_now, name="try_now"),
     path("review/book/", views.book, name="book"),
 ]

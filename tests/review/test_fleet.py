@@ -33,7 +33,7 @@ def nadia(db):
 def test_see_fleet_with_nothing_there_says_how_to_start_a_worker(client_of, mara):
     page = body(client_of(mara).get(PAGE))
     assert "0 workers, 0 tokens/s. No size has work." in page
-    assert "honcho start generate" in page
+    assert "release_portal.lib.processes generate" in page
     assert "Nothing waits." in page
 
 

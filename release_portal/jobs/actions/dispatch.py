@@ -4,13 +4,16 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
+from typing import TypeAlias
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
+from release_portal.audit.models import key_of
 from release_portal.lib.prepared import Prepared
 from release_portal.lib.states import move
 from release_portal.partners.models import User
@@ -25,6 +28,8 @@ TURN_TEXTS = 8
 TRIED_AGAIN_TOGETHER = {1: 16, 2: 1}
 """After so many attempts, so many texts go out together at the most."""
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
+Lane: TypeAlias = tuple[ModelSize, bool, int]
+"""A size, whether urgent, and how many orders may be out."""
 
 
 def dispatch(*, by: User | None, at: datetime | None = None) -> int:
@@ -34,27 +39,28 @@ def dispatch(*, by: User | None, at: datetime | None = None) -> int:
     """
     at = at or timezone.now()
     keep_to_the_rule(by=by, at=at)
-    handed_out = sum(_take_back(order, at, by=by) for order in WorkOrder.objects.silent(at=at))
+    silent = WorkOrder.objects.silent(at=at)
+    handed_out = each(silent, lambda order: _take_back(order, at, by=by), task="jobs.dispatch:silent", at=at)
     return handed_out + fill(by=by, at=at)
 
 
 def fill(*, by: User | None, at: datetime | None = None) -> int:
     """Hand out what waits and is allowed to the workers that have room; returns how many orders were handed out."""
     at = at or timezone.now()
-    packed = 0
-    for size, urgent, most in _lanes(at):
-        while _pack(size, urgent, most, at, by=by):
-            packed += 1
+    lanes, packed = list(_lanes(at)), 0
+    while more := each(
+        lanes, lambda lane: _pack(*lane, at, by=by), task="jobs.fill", at=at, key=_key_of_lane, name=_name_of_lane
+    ):
+        packed += more
     return packed
 
 
-@transaction.atomic
-def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int:
-    """Returns how many orders went out again by it."""
+def _take_back(order: WorkOrder, at: datetime, *, by: User | None) -> int | None:
+    """Returns how many orders went out again by it; None where another round has it in hand."""
     jobs = locked_all(Job.objects.with_texts_in(order))
     silent = WorkOrder.objects.silent(at=at).select_for_update(skip_locked=True).filter(pk=order.pk).first()
     if silent is None:
-        return 0
+        return None
     if silent.begun_at is not None:
         give_up(silent, jobs, f"worker {silent.worker} went silent.", at, by=by)
         return 0
@@ -71,7 +77,7 @@ def _sizes_with_work() -> list[ModelSize]:
     return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
-def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool, int]]:
+def _lanes(at: datetime) -> Iterator[Lane]:
     """Sizes with work, whether urgent, and how many orders may be out: a couple for each live worker of the size, and
     one of what people wait for."""
     sizes = _sizes_with_work()
@@ -83,7 +89,16 @@ def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool, int]]:
             yield size, False, number * settings.ORDERS_PER_WORKER
 
 
-@transaction.atomic
+def _key_of_lane(lane: Lane) -> str:
+    size, urgent, _ = lane
+    return f"{key_of(size)}:{'urgent' if urgent else 'ordinary'}"
+
+
+def _name_of_lane(lane: Lane) -> str:
+    size, urgent, _ = lane
+    return f"{size}, {'urgent' if urgent else 'ordinary'} orders"
+
+
 def _pack(size: ModelSize, urgent: bool, most: int, at: datetime, *, by: User | None) -> bool:
     """Make one order of texts that wait; False where none wait, `most` are out, or another round is packing."""
     with connection.cursor() as cursor:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
+from release_portal.audit.loops import alone
 from release_portal.lib.states import move
 from release_portal.lib.wake import broadcast, wake
 from release_portal.partners.models import User
@@ -74,9 +75,10 @@ def receive_hello(*, by: User | None, hello: contract.Hello, at: datetime | None
     if earlier is None:
         record("worker.joined", f"Worker {worker} joined", worker, by=by)
     for path, manifest in zip(hello.sizes, hello.checkpoints, strict=False):
-        size = ModelSize.objects.named(path).first()
-        if size and manifest:
-            note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
+        with alone(f"Noting the weights of {path} on {worker}"):
+            size = ModelSize.objects.named(path).first()
+            if size and manifest:
+                note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
     if not hello.leaving:
         wake("jobs.fill")
     return worker

@@ -9,8 +9,9 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from release_portal.access.api.shapes import size_named
+from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.fleet import fleet_of
+from release_portal.jobs.fleet import Failing, fleet_of
 from release_portal.jobs.limits import WEIGHT
 from release_portal.lib.shapes import Word
 from release_portal.partners.doors import SignedIn
@@ -74,6 +75,17 @@ class GivenUpOut(Schema):
     error: str
 
 
+class FailureOut(Schema):
+    id: int = Field(alias="failure.pk")
+    thing: str = Field(alias="failure.name")
+    act: str = Field(description="what was to be done with it")
+    first_failed_at: datetime = Field(alias="failure.first_failed_at")
+    last_failed_at: datetime = Field(alias="failure.last_failed_at")
+    next_try_at: datetime = Field(alias="failure.next_try_at")
+    attempts: int = Field(alias="failure.attempts")
+    error: str = Field(alias="failure.error", description="what went wrong, and where in the code")
+
+
 class FleetOut(Schema):
     at: datetime
     tokens_per_s: float
@@ -83,6 +95,8 @@ class FleetOut(Schema):
     queues: list[QueueOut]
     shares: list[PartOut] = Field(alias="parts", description="of the organisations at work")
     given_up: list[GivenUpOut] = Field(description="texts of the last 7 days that no worker could end, newest first")
+    failing: list[FailureOut] = Field(description="what fails each time, most tried first; at most 20")
+    failing_number: int
 
 
 class WeightIn(Schema):
@@ -102,3 +116,11 @@ def fleet(request: SignedIn) -> Any:
 def set_weight(request: SignedIn, body: WeightIn) -> Any:
     partner = get_object_or_404(Partner, slug=body.organisation)
     return jobs.set_weight(by=request.user, partner=partner, size=size_named(body.size), weight=body.weight)
+
+
+@router.post("/failures/{pk}/try", response=FailureOut, summary="Have what keeps failing tried again at once")
+@staff(Permission.FAILURE_RETRY)
+def try_now(request: SignedIn, pk: int) -> Any:
+    failure = get_object_or_404(Failure, pk=pk)
+    jobs.try_now(by=request.user, failure=failure)
+    return Failing(failure)

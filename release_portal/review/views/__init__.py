@@ -2,7 +2,7 @@
 
 from .batches import batch, bulk
 from .desk import columns, desk, saved
-from .fleet import fleet, share
+from .fleet import fleet, share, try_now
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -35,4 +35,5 @@ __all__ = [
     "suspend",
     "suspension",
     "suspensions",
+    "try_now",
 ]

@@ -6,7 +6,9 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
+from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.fleet import fleet_of
 from release_portal.jobs.forms import WeightForm
@@ -36,7 +38,18 @@ def share(request: SignedIn, pk: int) -> HttpResponse:
     return _page(request, share=chosen, form=form)
 
 
+@require_POST
+@staff(Permission.FAILURE_RETRY)
+def try_now(request: SignedIn, pk: int) -> HttpResponse:
+    """Done meanwhile is as good as tried."""
+    if failure := Failure.objects.filter(pk=pk).first():
+        jobs.try_now(by=request.user, failure=failure)
+    messages.success(request, f"{failure} is tried again now." if failure else "It was done meanwhile.")
+    return redirect("review:fleet")
+
+
 def _page(request: SignedIn, **opened: Any) -> HttpResponse:
     may_set = request.user.may(Permission.SHARE_SET)
-    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, **opened}
+    may_retry = request.user.may(Permission.FAILURE_RETRY)
+    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, "may_retry": may_retry, **opened}
     return render(request, "review/fleet.html", context)
