@@ -51,6 +51,8 @@ def tell_of_failures(*, by: User | None, at: datetime | None = None) -> int:
     Failure.objects.filter(pk__in=[failure.pk for failure in failures]).update(told_at=at)
     number = "1 thing keeps" if len(failures) == 1 else f"{len(failures):,} things keep"
     named = "\n".join(f"{failure}: {failure.error}" for failure in failures[:MOST_NAMED])
+    if len(failures) > MOST_NAMED:
+        named += f"\nand {len(failures) - MOST_NAMED:,} more"
     _tell(f"{number} failing", f"Each is tried again by itself, ever later; the others go on.\n\n{named}", by=by)
     return len(failures)
 
