@@ -27,7 +27,7 @@ demo: $(VENV)/ready ## play the main journey on a real model, then leave the sit
 	$(SERVICES) $(HOME_DIR) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
 
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
-	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && honcho start'
+	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
 test: environment ## all tests; ARGS="-k signing" chooses
 	rm -rf $(HOME_DIR)/test

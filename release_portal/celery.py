@@ -5,7 +5,6 @@ import sys
 from typing import Any
 
 from celery import Celery, signals
-from celery.schedules import crontab
 from django.conf import settings
 from django.db import close_old_connections, connections
 
@@ -17,12 +16,16 @@ SITE_QUEUE = "site"
 CONNECTION_SECONDS = 600
 """How long a thread of the site's worker keeps its connection to the database: what is planned once stays planned."""
 
+MAIL_QUEUE = "mail"
+"""Of a process of its own: a mail server that says nothing keeps nothing else waiting."""
+
 app = Celery("release_portal")
 app.conf.update(
     broker_url=broker_url(settings.REDIS_URL),
     broker_connection_retry_on_startup=True,
     broker_transport_options=BROKER_OPTIONS,
     task_default_queue=SITE_QUEUE,
+    task_routes={"partners.deliver_mail": {"queue": MAIL_QUEUE}},
     task_ignore_result=True,
     task_serializer="json",
     accept_content=["json"],
@@ -38,7 +41,7 @@ app.conf.update(
         "accounts": {"task": "jobs.keep_accounts", "schedule": 5.0, "options": {"expires": 10}},
         "forget": {"task": "jobs.forget_seen", "schedule": 600.0, "options": {"expires": 1200}},
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
-        "digests": {"task": "partners.send_digests", "schedule": crontab(hour=7, minute=0)},
+        "digests": {"task": "partners.send_digests", "schedule": 600.0, "options": {"expires": 1200}},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
         "warn": {"task": "access.warn_of_ends", "schedule": 600.0, "options": {"expires": 1200}},
         "escalate": {"task": "access.escalate_requests", "schedule": 600.0, "options": {"expires": 1200}},

@@ -24,6 +24,20 @@ if "DATABASE_OWNER_URL" in env.ENVIRON:
     # Only `manage.py migrate --database owner` has it: the processes of the site never do.
     DATABASES["owner"] = env.db("DATABASE_OWNER_URL")
 
+# A server that cannot be reached, or that vanished, is given up in seconds; so is a statement that never ends, and one
+# that waits for a lock, on the threads that all share. Migrations, as the owner, may take their time.
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+STATEMENT_SECONDS = env.int("STATEMENT_SECONDS", default=60)
+STATEMENTS = {"options": f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=20s"}
+for database, limits in (("default", PATIENCE | STATEMENTS), ("owner", PATIENCE)):
+    DATABASES[database]["OPTIONS"] = limits | DATABASES[database].get("OPTIONS", {})
+
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)
 BASE_URL = env("BASE_URL", default="http://127.0.0.1:8000")
@@ -57,6 +71,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
 EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{PORTAL_HOME}/mail")
 CARRIER_BACKEND = EMAIL.pop("EMAIL_BACKEND")
 vars().update(EMAIL)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=10)  # seconds until a mail server that says nothing is given up
 EMAIL_BACKEND = "release_portal.partners.outbox.Outbox"
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Release Portal <portal@localhost>")
 

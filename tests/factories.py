@@ -19,7 +19,7 @@ from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
 from release_portal.access.terms import terms_asked
-from release_portal.audit.models import Event
+from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job, Prompt, Worker, WorkOrder
 from release_portal.partners.models import Letter, Membership, Partner, User
@@ -193,6 +193,20 @@ class EventFactory(DjangoModelFactory):
     at = LazyFunction(timezone.now)
     by = SubFactory(UserFactory)
     about = LazyFunction(list)
+
+
+class FailureFactory(DjangoModelFactory):
+    class Meta:
+        model = Failure
+
+    task = "access.expire_grants"
+    thing = Sequence(lambda n: f"access.grant:{n}")
+    name = "GPT-2 124M for University of Northlake"
+    attempts = 3
+    first_failed_at = LazyFunction(timezone.now)
+    last_failed_at = SelfAttribute("first_failed_at")
+    next_try_at = LazyAttribute(lambda failure: failure.last_failed_at + timedelta(seconds=8))
+    error = "ValueError, in access/actions/grants.py, line 88"
 
 
 class LetterFactory(DjangoModelFactory):

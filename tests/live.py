@@ -135,7 +135,7 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
             ["python", "manage.py", "first_records"], check=True, cwd=ROOT, env=portal.environment, capture_output=True
         )
         try:
-            for name in ("web", "site", "clock", "generate"):
+            for name in ("web", "site", "mail", "clock", "generate"):
                 portal.start(name)
             until(lambda: has_worker(portal), seconds=START_SECONDS, what="the site and its worker to start")
             yield portal

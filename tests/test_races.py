@@ -4,17 +4,20 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import timedelta
 from importlib import import_module
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from agreements import actions as agreements
 from agreements.models import Agreement, Signature
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant
+from release_portal.audit.loops import each
 from release_portal.audit.models import Event
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.actions import store
@@ -319,6 +322,24 @@ def test_two_watches_at_once_tell_of_an_outage_once(race, grant, size):
     jobs.cancel(by=grant.partner.applied_by, job=job)
     after = Event.objects.about(size).filter(kind__in=["size.unserved", "size.served"]).count()
     assert after - before == Letter.objects.filter(to=watcher.email, subject__startswith=str(size)).count() == 2 * TIMES
+
+
+def test_each_row_of_a_loop_is_committed_before_the_next(committed):
+    """Reminders of thousands of grants were one transaction, and the grants locked until its end."""
+    letters = [factories.LetterFactory() for _ in range(2)]
+    seen = []
+
+    def send(letter: Letter) -> None:
+        with ThreadPoolExecutor(1) as elsewhere:
+            seen.append(elsewhere.submit(sent).result(10))
+        Letter.objects.filter(pk=letter.pk).update(sent_at=timezone.now())
+
+    def sent() -> int:
+        with closing(connection):
+            return Letter.objects.filter(pk__in=[letter.pk for letter in letters], sent_at__isnull=False).count()
+
+    each(letters, send, task="rooms.sweep", at=timezone.now())
+    assert seen == [0, 1]
 
 
 def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant, size, settings):

@@ -151,6 +151,7 @@ review:revoke_worker                GET     in   404  404  404  403  200  403
 review:revoke_worker                POST    in   404  404  404  403  302  403
 review:share                        GET     in   404  404  404  403  200  403
 review:share                        POST    in   404  404  404  403  302  403
+review:try_now                      POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
 
 account_login                       GET     200  302  302  302  302  302  302
@@ -237,6 +238,7 @@ api-1:fleet                         GET     401  404  404  404  403  200  403
 api-1:enroll_worker                 POST    401  404  404  404  403  201  403
 api-1:revoke_worker                 POST    401  404  404  404  403  204  403
 api-1:set_weight                    POST    401  404  404  404  403  200  403
+api-1:try_now                       POST    401  404  404  404  403  200  403
 """
 
 REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
@@ -303,6 +305,7 @@ def world(
     terms = {"ends_on": factories.in_days(9), "token_quota": 1_000, "purposes": ["belief"]}
     settings = {"samples": 1, "max_new_tokens": 5, "temperature": 1, "top_k": 0, "top_p": 1}
     body = {"size": "gpt2/124M", "organisation": northlake.slug}
+    failure = factories.FailureFactory()
     return {
         "address": {
             "releases:family": {"slug": "gpt2"},
@@ -343,6 +346,7 @@ def world(
             "api-1:revoke_worker": {"name": "route-worker"},
             "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
+            **{route: {"pk": failure.pk} for route in ("review:try_now", "api-1:try_now")},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
             **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
             "review:organisation": {"slug": waiting.slug},
@@ -405,6 +409,7 @@ def world(
             "api-1:enroll_worker": {"name": "anna"},
             "api-1:revoke_worker": {"reason": "Its machine was stolen."},
             "api-1:set_weight": body | {"weight": 2},
+            "api-1:try_now": {},
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},

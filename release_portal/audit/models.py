@@ -1,4 +1,6 @@
-"""Event: one line of the book."""
+"""Event: one line of the book. Failure: a row that a loop over many could not do."""
+
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -47,3 +49,48 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class FailureQuerySet(models.QuerySet["Failure"]):
+    def most_tried_first(self) -> "FailureQuerySet":
+        return self.order_by("-attempts", "id")
+
+    def untold(self) -> "FailureQuerySet":
+        """Those that failed often enough for an operator to be told, and of which none was."""
+        return self.filter(attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
+
+
+class Failure(models.Model):
+    """A row that keeps failing in a loop over many: it is tried again ever later, and is gone once it is done.
+
+    `error` says what went wrong and where, never a text, a prompt or an address.
+    """
+
+    TOLD_AFTER = 5
+    """Attempts, about a minute's worth, after which an operator is told by mail."""
+
+    task = models.CharField(max_length=60, help_text="the task that goes over the rows, and after a colon its part")
+    thing = models.CharField(max_length=120)
+    name = models.CharField(max_length=200)
+    attempts = models.PositiveIntegerField(default=0)
+    first_failed_at = models.DateTimeField()
+    last_failed_at = models.DateTimeField()
+    next_try_at = models.DateTimeField()
+    error = models.CharField(max_length=300)
+    told_at = models.DateTimeField(null=True)
+
+    objects = FailureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task", "thing"], name="one_failure_of_a_thing")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def wakes(self) -> str:
+        """The task that tries it again."""
+        return self.task.partition(":")[0]
+
+    def is_due(self, at: datetime) -> bool:
+        return self.next_try_at <= at

@@ -13,12 +13,17 @@ from typing import Any
 
 import requests
 
+from release_portal.lib import processes
+
 from .browser import StepFailed
 from .cast import CAST
 from .journey import MODEL, Journey
 
 START_SECONDS = 60
-STOP_SECONDS = 10
+STOP_SECONDS = processes.STOP_SECONDS + 5
+ENDS_AT_START = 3
+"""After so many in a row a process is not waited for any more."""
+KEEPS_ENDING = f"One of the processes ended {ENDS_AT_START} times in a row; the log says why."
 
 SET_PASSWORDS = """
 import json, sys
@@ -43,6 +48,7 @@ def set_up(home: Path) -> dict[str, str]:
     print("Schema and first records", flush=True)
     manage("migrate", "--database", "owner", "--verbosity", "0")
     manage("first_records")
+    manage("enroll_worker", "local", "--file", str(home / "worker.env"), "--again")
     for person in CAST.values():
         if person.lab_roles:
             roles = [argument for role in person.lab_roles for argument in ("--role", role)]
@@ -65,15 +71,16 @@ def start(home: Path) -> subprocess.Popen[bytes]:
     log = home / "processes.log"
     print(f"Site, workers and clock (their output: {log})", flush=True)
     with log.open("ab") as output:
-        return subprocess.Popen(["honcho", "start"], stdout=output, stderr=output, start_new_session=True)
+        command = [sys.executable, "-m", processes.__name__, "--give-up-after", str(ENDS_AT_START)]
+        return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
 
-def wait_until_up(base_url: str, processes: subprocess.Popen[bytes]) -> None:
+def wait_until_up(base_url: str, running: subprocess.Popen[bytes]) -> None:
     """Wait until the site answers and a worker has introduced itself."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if processes.poll() is not None:
-            raise StepFailed("One of the processes ended while starting; the log says why.")
+        if running.poll() is not None:
+            raise StepFailed(KEEPS_ENDING)
         try:
             if requests.get(f"{base_url}/health/", timeout=5).json()["workers"]:
                 return
@@ -101,12 +108,12 @@ def write_down(home: Path, base_url: str, passwords: dict[str, str], tokens: dic
     print(f"Logins and tokens: {path}", flush=True)
 
 
-def stop(processes: subprocess.Popen[bytes]) -> None:
-    processes.terminate()
+def stop(running: subprocess.Popen[bytes]) -> None:
+    running.terminate()
     try:
-        processes.wait(STOP_SECONDS)
+        running.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(processes.pid, signal.SIGKILL)
+        os.killpg(running.pid, signal.SIGKILL)
 
 
 def main() -> int:
@@ -117,14 +124,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     weights = install_weights()
     passwords = set_up(home)
-    processes = start(home)
+    running = start(home)
 
     def wait_for_weights() -> None:
         if weights.wait():
             raise StepFailed(f"The weights of {MODEL} were not installed; the lines above say why.")
 
     try:
-        wait_until_up(base_url, processes)
+        wait_until_up(base_url, running)
         print("The journey", flush=True)
         journey = Journey(base_url, home / "mail", passwords, say, wait_for_weights)
         text = journey.play()
@@ -132,7 +139,8 @@ def main() -> int:
         write_down(home, base_url, passwords, journey.tokens)
         if not arguments.exit:
             print(f"The site is at {base_url} until you press Ctrl-C.", flush=True)
-            processes.wait()
+            if running.wait():
+                raise StepFailed(KEEPS_ENDING)
     except StepFailed as failed:
         print(f"The journey stopped: {failed}\nThe log: {home / 'processes.log'}", file=sys.stderr)
         return 1
@@ -140,7 +148,7 @@ def main() -> int:
         print("Stopping.", flush=True)
     finally:
         weights.terminate()
-        stop(processes)
+        stop(running)
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, Sum
 from django.utils.timesince import timesince
 
+from release_portal.audit.models import Failure
 from release_portal.releases.models import ModelSize
 
 from .models import Completion, Drop, Job, Outage, Share, Worker, WorkOrder
@@ -22,6 +23,20 @@ GIVEN_UP_FOR = timedelta(days=7)
 MOST_GIVEN_UP = 20
 MOST_GONE = 100
 DROPPED_FOR = timedelta(days=7)
+MOST_FAILING = 20
+ACTS = {
+    "partners.deliver_mail": "Sending a mail",
+    "partners.send_digests": "Writing the day's digest",
+    "access.expire_grants": "Ending a grant",
+    "access.warn_of_ends": "Writing that a grant ends",
+    "access.escalate_requests": "Telling of a late request",
+    "jobs.dispatch:rule": "Holding or stopping a job",
+    "jobs.dispatch:abandoned": "Taking back an order",
+    "jobs.fill": "Handing out orders",
+    "jobs.watch_fleet:begins": "Noting an outage",
+    "jobs.watch_fleet:ends": "Noting the end of an outage",
+}
+"""By the task of a failure: what was to be done with each thing."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,17 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Failing:
+    """A thing that keeps failing, and at what."""
+
+    failure: Failure
+
+    @property
+    def act(self) -> str:
+        return ACTS.get(self.failure.task, self.failure.task)
+
+
+@dataclass(frozen=True)
 class Fleet:
     at: datetime
     gaps: list[Gap]
@@ -85,6 +111,8 @@ class Fleet:
     parts: list[Part]
     given_up: list[Completion]
     drops: list[Drop]
+    failing: list[Failing]
+    failing_number: int
 
     @property
     def tokens_per_s(self) -> float:
@@ -106,6 +134,8 @@ def fleet_of(*, at: datetime) -> Fleet:
         parts=_parts(sizes, at),
         given_up=list(Completion.objects.given_up(since=at - GIVEN_UP_FOR)[:MOST_GIVEN_UP]),
         drops=list(Drop.objects.filter(day__gt=(at - DROPPED_FOR).date()).order_by("-day", "reason")),
+        failing=[Failing(failure) for failure in Failure.objects.most_tried_first()[:MOST_FAILING]],
+        failing_number=Failure.objects.count(),
     )
 
 

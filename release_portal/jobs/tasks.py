@@ -18,7 +18,7 @@ def fill() -> int:
 
 @shared_task(name="jobs.watch_fleet")
 def watch_fleet() -> int:
-    return actions.watch_fleet(by=None)
+    return actions.watch_fleet(by=None) + actions.tell_of_failures(by=None)
 
 
 @shared_task(name="jobs.keep_accounts")

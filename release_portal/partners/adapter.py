@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
+from .addresses import deliverable
 from .models import User
 
 
@@ -18,6 +19,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         "incorrect_password": "This is not your password.",
         "invalid_password_reset": "This link to set a password was already used or is too old. Ask for a new one.",
     }
+
+    def clean_email(self, email: str) -> str:
+        return deliverable(email)
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.name = form.cleaned_data["name"]

@@ -4,7 +4,10 @@ from typing import Any
 
 from django import forms
 
+from release_portal.lib.text import one_line
+
 from .actions.service_accounts import SERVICE_ROLES
+from .addresses import deliverable
 from .doors import PlainWords
 from .models import ApiToken, Invitation, Partner, Role, User
 
@@ -13,6 +16,11 @@ class SignupForm(forms.Form):
     name = forms.CharField(
         label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
     )
+
+    def clean_name(self) -> str:
+        if not (name := one_line(self.cleaned_data["name"])):
+            raise forms.ValidationError("Full name is missing.")
+        return name
 
     def signup(self, request: object, user: object) -> None:
         """allauth calls this after saving; the adapter has already kept the name."""
@@ -49,6 +57,9 @@ class ApplicationForm(PlainWords, forms.ModelForm[Partner]):
             "intended_use": "Such as: “Two researchers use 355M and 774M to measure how well people tell texts apart.”",
         }
         widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
+
+    def clean_contact_email(self) -> str:
+        return deliverable(self.cleaned_data["contact_email"])
 
 
 class CorrectionForm(ApplicationForm):
@@ -98,6 +109,9 @@ class InvitationForm(PlainWords, forms.ModelForm[Invitation]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["roles"].label_from_instance = lambda role: f"{role.title}: {role.explanation}"  # type: ignore[attr-defined]
+
+    def clean_email(self) -> str:
+        return deliverable(self.cleaned_data["email"])
 
 
 class TokenForm(PlainWords, forms.ModelForm[ApiToken]):

@@ -6,6 +6,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 
+from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 
 from .models import Letter
@@ -24,6 +25,6 @@ def _letters(message: EmailMessage) -> list[Letter]:
     """One letter per address; a service account's address reads none, so it can never set a password."""
     parts = message.alternatives if isinstance(message, EmailMultiAlternatives) else []
     html = next((str(content) for content, kind in parts if kind == "text/html"), "")
-    subject, body, now = str(message.subject), str(message.body), timezone.now()
+    subject, body, now = one_line(str(message.subject)), str(message.body), timezone.now()
     readers = [to for to in message.to if not to.endswith(f"@{SERVICE_DOMAIN}")]
     return [Letter(to=to, subject=subject, body=body, html=html, written_at=now) for to in readers]

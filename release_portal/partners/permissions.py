@@ -15,6 +15,7 @@ class Permission(models.TextChoices):
     FLEET_SEE = "fleet.see", "See the workers, and is told when a size has none"
     WORKER_ENROLL = "worker.enroll", "Enrol workers and revoke their keys"
     SHARE_SET = "share.set", "Set the weight of an organisation at a size"
+    FAILURE_RETRY = "failure.retry", "Have what keeps failing tried again at once"
     BOOK_READ = "book.read", "Read the book"
     # in an organisation
     PARTNER_READ = "partner.read", "See the organisation"

@@ -30,5 +30,6 @@ urlpatterns = [
     path("review/fleet/shares/<int:pk>/", views.share, name="share"),
     path("review/fleet/workers/", views.enroll_worker, name="enroll_worker"),
     path("review/fleet/workers/<int:pk>/revoke/", views.revoke_worker, name="revoke_worker"),
+    path("review/fleet/failures/<int:pk>/try/", views.try_now, name="try_now"),
     path("review/book/", views.book, name="book"),
 ]

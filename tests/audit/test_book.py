@@ -343,6 +343,10 @@ def _set_weight(cast):
     )
 
 
+def _try_now(cast):
+    return lambda it=factories.FailureFactory(), by=cast.mara: jobs.try_now(by=by, failure=it)
+
+
 def _hello(cast):
     jobs.enroll_worker(by=None, name="worker-new")
     return lambda: factories.say_hello("worker-new")
@@ -407,6 +411,7 @@ VERBS = {
     "size.unserved": _size_unserved,
     "size.served": _size_served,
     "share.set": _set_weight,
+    "failure.retried": _try_now,
 }
 
 
@@ -424,6 +429,7 @@ AS_OFTEN_AS_ASKED = {
     "job.submitted",
     "mail.chosen",
     "batch.staged",
+    "failure.retried",
 }
 
 

@@ -16,7 +16,7 @@ import requests
 from tests.bench import model
 from tests.live import ROOT, START_SECONDS, Portal, free_port, has_worker, until
 
-SITE = ("web", "site", "clock")
+SITE = ("web", "site", "mail", "clock")
 LONGEST_SECONDS = 600.0
 """How long one job may take."""
 

@@ -1,10 +1,13 @@
 """Who is told when a size has work and no worker, and how large an organisation's part of a size is."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.utils import timezone
 
-from release_portal.audit.models import Event
+from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions
 from release_portal.jobs.fleet import fleet_of, in_words
 from release_portal.jobs.models import Outage, Share, Worker
@@ -170,3 +173,42 @@ def test_fleet_lists_texts_that_were_given_up(job):
 )
 def test_in_words_is_exact_where_it_is_short(seconds, words):
     assert in_words(timedelta(seconds=seconds)) == words
+
+
+# --- what keeps failing
+
+
+@pytest.fixture
+def failing(db) -> Callable[..., Failure]:
+    Failure.objects.all().delete()
+    return partial(factories.FailureFactory, attempts=Failure.TOLD_AFTER)
+
+
+def test_tell_of_failures_writes_once_of_each_and_once_an_hour(failing, nadia, letters):
+    at, hour = timezone.now(), timedelta(hours=1)
+    failing(attempts=Failure.TOLD_AFTER - 1)
+    assert actions.tell_of_failures(by=None, at=at) == 0, "a few failures pass by themselves"
+    failing()
+    failing()
+    assert actions.tell_of_failures(by=None, at=at) == 2
+    failing()
+    assert actions.tell_of_failures(by=None, at=at + hour / 2) == 0
+    assert actions.tell_of_failures(by=None, at=at + 2 * hour) == 1
+    assert actions.tell_of_failures(by=None, at=at + 4 * hour) == 0
+    assert letters(nadia) == ["2 things keep failing", "1 thing keeps failing"]
+
+
+def test_tell_of_failures_names_each_and_why(failing, nadia):
+    failure = failing()
+    actions.tell_of_failures(by=None)
+    body = Letter.objects.get(to=nadia.email).body
+    assert f"{failure.name}: {failure.error}" in body
+    assert "/review/fleet/" in body
+
+
+def test_tell_of_failures_names_no_more_than_a_mail_holds(failing, nadia):
+    for number in range(30):
+        failing(name=f"Thing {number}.")
+    actions.tell_of_failures(by=None)
+    body = Letter.objects.get(to=nadia.email).body
+    assert (body.count("Thing "), "and 10 more" in body) == (20, True)

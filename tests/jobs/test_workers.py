@@ -139,7 +139,10 @@ def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, t
     with pytest.raises(CommandError, match="enrolled already"):
         call_command("enroll_worker", "anna", file=path)
     call_command("enroll_worker", "anna", file=path, again=True)
-    assert Worker.objects.get(name="anna").key != worker.key
+    assert Worker.objects.get(name="anna").key == worker.key, "the file has it"
+    path.unlink()
+    call_command("enroll_worker", "anna", file=path, again=True)
+    assert Worker.objects.get(name="anna").key != worker.key, "it was lost"
 
 
 def test_revoke_command_revokes(worker):

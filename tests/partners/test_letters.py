@@ -1,13 +1,18 @@
-from datetime import timedelta
-from smtplib import SMTPException
+import socket
+from contextlib import suppress
+from smtplib import SMTPResponseException
+from threading import Thread
 
 import pytest
 from django.core import mail
-from django.core.mail import send_mail
+from django.core.mail import BadHeaderError, EmailMessage, send_mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 from django.utils import timezone
 
+from release_portal.audit import loops
+from release_portal.audit.models import Failure
+from release_portal.celery import app
 from release_portal.partners import actions
 from release_portal.partners.models import Letter
 
@@ -31,6 +36,7 @@ class Broken(EmailBackend):
 def carrier(settings, db):
     settings.CARRIER_BACKEND = LOCMEM
     Letter.objects.all().delete()
+    Failure.objects.all().delete()
 
 
 @pytest.fixture
@@ -75,33 +81,112 @@ def test_deliver_carries_each_letter_once_and_empties_its_text():
     ]
     assert mail.outbox[0].alternatives == [("<p>A secret link</p>", "text/html")]
     letter.refresh_from_db()
-    assert (letter.body, letter.html, letter.url, letter.attempts, letter.last_error) == ("", "", "", 1, "")
+    assert (letter.body, letter.html, letter.url) == ("", "", "")
     assert letter.sent_at
 
 
-@pytest.mark.parametrize("error", [ConnectionRefusedError("It is down."), SMTPException("It is down.")])
-def test_deliver_by_a_failing_carrier_keeps_the_letter(broken, error, monkeypatch, settings):
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "ConnectionRefusedError: Connection refused, "),
+        (SMTPResponseException(550, "broken@elsewhere.example: no such user"), "the server answered 550, "),
+    ],
+)
+def test_deliver_by_a_failing_carrier_keeps_the_letter_and_notes_why(broken, error, why, monkeypatch, settings):
     monkeypatch.setattr(Broken, "error", error)
-    assert actions.deliver_letters(by=None) == 0
+    at = timezone.now()
+    assert actions.deliver_letters(by=None, at=at) == 0
+    failure = Failure.objects.get(task="partners.deliver_mail")
+    assert (str(failure), failure.attempts) == (f"Letter {broken.pk}", 1)
+    assert why in failure.error
+    assert broken.to not in failure.error
     broken.refresh_from_db()
-    assert (broken.sent_at, broken.attempts, broken.last_error) == (None, 1, "It is down.")
+    assert broken.sent_at is None
     assert broken.body
     settings.CARRIER_BACKEND = LOCMEM
-    assert actions.deliver_letters(by=None) == 0, "it waits before it is tried again"
-    Letter.objects.filter(pk=broken.pk).update(next_try_at=timezone.now())
-    assert actions.deliver_letters(by=None) == 1
+    assert actions.deliver_letters(by=None, at=at) == 0, "it waits before it is tried again"
+    assert actions.deliver_letters(by=None, at=failure.next_try_at) == 1
     assert len(mail.outbox) == 1
+    assert not Failure.objects.exists()
 
 
-@pytest.mark.parametrize(("tries", "seconds"), [(0, 2), (4, 32), (11, 3600), (5_000, 3600)])
-def test_deliver_waits_longer_after_each_failure_and_never_gives_up(broken, tries, seconds):
-    Letter.objects.filter(pk=broken.pk).update(attempts=tries)
-    before = timezone.now()
+UNSENDABLE = f"zed@{'ü' * 60}.example"
+
+
+def test_deliver_goes_on_after_an_address_and_a_subject_that_no_mail_has():
+    factories.LetterFactory(to=UNSENDABLE)
+    factories.LetterFactory(subject="Your job “a\nb” finished")
+    after = factories.LetterFactory()
+    assert actions.deliver_letters(by=None) == 1
+    assert [message.to for message in mail.outbox] == [[after.to]]
+    assert Failure.objects.filter(task="partners.deliver_mail").count() == 2
+
+
+@pytest.mark.parametrize("write", ["write_letter", "send_mail"])
+def test_subject_is_one_line_whoever_writes_it(write):
+    subject = "Your job “a\r\nBcc: all@elsewhere.example\u2028b\t c” finished"
+    if write == "send_mail":
+        with pytest.raises(BadHeaderError):
+            EmailMessage(subject).message()
+        EmailMessage(subject, "Text", None, ["ada@northlake.example"]).send()
+    else:
+        actions.write_letter(to=["ada@northlake.example"], subject=subject, text="", path="/", action="", by=None)
+    assert actions.deliver_letters(by=None) == 1
+    assert mail.outbox[0].subject == "Your job “a Bcc: all@elsewhere.example b c” finished"
+
+
+class SilentServer:
+    """A mail server that takes connections and says nothing."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.taken: list[socket.socket] = []
+        Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.taken.append(self.listener.accept()[0])
+
+    def close(self) -> None:
+        for one in (self.listener, *self.taken):
+            one.close()
+
+
+@pytest.fixture
+def silent_server(settings):
+    server = SilentServer()
+    settings.CARRIER_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = server.listener.getsockname()
+    yield server
+    server.close()
+
+
+def test_deliver_by_a_server_that_says_nothing_gives_each_letter_up_in_time(silent_server, settings):
+    settings.EMAIL_TIMEOUT = 0.2
+    letters = [factories.LetterFactory() for _ in range(2)]
     assert actions.deliver_letters(by=None) == 0
-    broken.refresh_from_db()
-    waits = timedelta(seconds=seconds)
-    assert before + waits <= broken.next_try_at <= timezone.now() + waits
-    assert (broken.attempts, broken.sent_at) == (tries + 1, None)
+    assert {str(failure) for failure in Failure.objects.all()} == {f"Letter {letter.pk}" for letter in letters}
+    assert len(silent_server.taken) == 2
+
+
+def test_deliver_ends_its_round_in_time_and_the_next_takes_up_the_rest(silent_server, settings, monkeypatch):
+    monkeypatch.setattr(loops, "LONGEST_ROUND", 0)
+    settings.EMAIL_TIMEOUT = 0.1
+    for _ in range(2):
+        factories.LetterFactory()
+    at = timezone.now()
+    for number in (1, 2):
+        assert actions.deliver_letters(by=None, at=at) == 0
+        assert len(silent_server.taken) == Failure.objects.count() == number
+
+
+def test_mail_has_a_time_limit_and_a_queue_of_its_own(settings):
+    assert settings.EMAIL_TIMEOUT == 10
+    routed = app.amqp.router.route({}, "partners.deliver_mail")
+    assert routed["queue"].name == "mail"
+    others = [entry["task"] for entry in app.conf.beat_schedule.values() if entry["task"] != "partners.deliver_mail"]
+    assert {app.amqp.router.route({}, task)["queue"].name for task in others} == {"site"}
 
 
 def test_deliver_goes_on_after_a_letter_that_fails(broken):

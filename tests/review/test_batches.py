@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from release_portal.access import actions
+from release_portal.access.actions import batches
 from release_portal.access.models import AccessRequest, Batch, Grant
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
@@ -146,7 +147,7 @@ def test_apply_works_once(rita, three):
 
 
 def test_crash_in_the_middle_leaves_nothing_done(rita, three, monkeypatch):
-    calls = iter([None, RuntimeError("The power went.")])
+    calls = iter([None, SystemExit("The power went.")])
 
     def fail(*args, **kwargs):
         if error := next(calls):
@@ -155,10 +156,29 @@ def test_crash_in_the_middle_leaves_nothing_done(rita, three, monkeypatch):
 
     monkeypatch.setattr("release_portal.access.actions.batches.return_request", fail)
     batch = staged(rita, three, "return", **WHY)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SystemExit):
         actions.apply_batch(by=rita, batch=batch)
     batch.refresh_from_db()
     assert (batch.status, batch.results) == ("staged", [])
+
+
+def test_row_that_fails_by_an_error_leaves_the_others_done(rita, three, monkeypatch, caplog):
+    errors = iter([None, RuntimeError("A prompt that nobody may read."), None])
+    decide = batches.decide_request
+
+    def fail(**told):
+        tallies = decide(**told)
+        if error := next(errors):
+            raise error
+        return tallies
+
+    monkeypatch.setattr(batches, "decide_request", fail)
+    results = actions.apply_batch(by=rita, batch=staged(rita, three))
+    assert [result.done for result in results] == [True, False, True]
+    assert "nothing of it was done" in results[1].sentence
+    assert Grant.objects.filter(request__in=three).count() == 2
+    assert "RuntimeError" in caplog.text
+    assert "prompt" not in caplog.text
 
 
 def test_suspend_and_resume_many_keep_their_history(mara, grant, southbank, cleo, size_124m, asking, rita):

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
 from release_portal.jobs.models import Outage, Share, Worker
@@ -24,6 +25,7 @@ def body(response) -> str:
 @pytest.fixture(autouse=True)
 def _nobody_yet(quiet):
     Outage.objects.going_on().delete()
+    Failure.objects.all().delete()
     Worker.objects.all().delete()
 
 
@@ -135,6 +137,7 @@ def test_fleet_asks_the_database_no_more_for_more_of_everything(client_of, mara,
         text.finish_reason = "failed"
         text.save()
         Outage.objects.create(size=size, began_at=timezone.now())
+        factories.FailureFactory()
 
     add(1)
     before = counted()
@@ -196,3 +199,58 @@ def test_enroll_and_revoke_through_the_api(api_of, nadia):
     again = client.post("/api/v1/fleet/workers/anna/revoke", {"reason": "Stolen."}, content_type="application/json")
     assert (again.status_code, again.json()["detail"]) == (409, "The key of worker anna is revoked already.")
     assert client.get("/api/v1/fleet").json()["gone"][0]["revoked_at"]
+
+
+# --- what keeps failing
+
+
+def test_see_fleet_where_nothing_fails_says_so(client_of, nadia):
+    page = body(client_of(nadia).get(PAGE))
+    assert "Nothing: every mail, grant, request and order is done at its time." in page
+    assert "Try now" not in page
+
+
+def test_see_fleet_tells_what_fails_and_why(client_of, nadia):
+    failure = factories.FailureFactory()
+    page = body(client_of(nadia).get(PAGE))
+    assert "1 thing keeps failing</a>. The others go on." in page
+    for words in (failure.name, "Ending a grant", "Try now", failure.error, '<td class="number" data-label="Tries">3'):
+        assert words in page
+
+
+def test_see_fleet_with_many_failures_shows_the_most_tried(client_of, nadia):
+    for attempts in range(1, 26):
+        factories.FailureFactory(name=f"Thing {attempts}.", attempts=attempts)
+    page = body(client_of(nadia).get(PAGE))
+    assert "25 things, most tried first; the first 20 are shown." in page
+    assert ("Thing 25." in page, "Thing 5." in page) == (True, False)
+
+
+def test_fleet_by_api_tells_what_fails(api_of, nadia):
+    failure = factories.FailureFactory()
+    told = api_of(nadia).get("/api/v1/fleet").json()
+    (one,) = told["failing"]
+    assert (told["failing_number"], one["id"], one["thing"], one["act"], one["attempts"], one["error"]) == (
+        1, failure.pk, failure.name, "Ending a grant", 3, failure.error,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_try_now_wakes_the_task_at_once(client_of, api_of, nadia, wire, door):
+    failure = factories.FailureFactory(task="jobs.dispatch:rule")
+    with wire:
+        if door == "page":
+            answer = client_of(nadia).post(f"{PAGE}failures/{failure.pk}/try/", follow=True)
+            assert f"{failure.name} is tried again now." in body(answer)
+        else:
+            answer = api_of(nadia).post(f"/api/v1/fleet/failures/{failure.pk}/try")
+            assert answer.json()["id"] == failure.pk
+    assert wire.names == ["jobs.dispatch"]
+    before, after = failure.next_try_at, Failure.objects.get().next_try_at
+    assert after < before
+    assert Event.objects.about(failure).get().kind == "failure.retried"
+
+
+def test_try_now_of_what_was_done_meanwhile_says_so(client_of, nadia):
+    answer = client_of(nadia).post(f"{PAGE}failures/0/try/", follow=True)
+    assert "It was done meanwhile." in body(answer)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import alone
 from release_portal.lib.states import Refused, move
 from release_portal.partners.actions import one_letter_each
 from release_portal.partners.guards import require
@@ -22,6 +23,7 @@ from .reviews import Answer, checked_reason, decide_request, return_request
 from .suspensions import lift_suspension, suspend
 
 MOST_ROWS = 100
+FAILED = "An error in the portal stopped this row; nothing of it was done. The operator's log tells where."
 PERMISSIONS = {
     **dict.fromkeys(Batch.ON_REQUESTS, Permission.REQUEST_DECIDE),
     Batch.Verb.SUSPEND: Permission.ACCESS_SUSPEND,
@@ -117,12 +119,13 @@ def _result(batch: Batch, pk: int, seen: int | None, *, by: User) -> Result:
     row: Any = rows.filter(pk=pk).first()
     if row is None:
         return Result(pk, f"number {pk}", False, "It is not there.")
+    told = None
     try:
-        with transaction.atomic():
+        with alone(f"A row of batch {batch.pk}"):
             told = _on_request(batch, row, seen, by=by) if on_requests else _on_grant(batch, row, by=by)
     except Refused as refused:
         return Result(pk, str(row), False, refused.sentence)
-    return Result(pk, str(row), True, told)
+    return Result(pk, str(row), told is not None, FAILED if told is None else told)
 
 
 def _on_request(batch: Batch, request: AccessRequest, seen: int | None, *, by: User) -> str:

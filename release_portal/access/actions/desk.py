@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
@@ -18,7 +19,7 @@ MOST_SEARCHES = 20
 def save_search(*, by: User, name: str, query: str) -> SavedSearch:
     """Keep a search under a name; the same name again changes it."""
     require(by, Permission.REQUEST_DECIDE)
-    name = name.strip()
+    name = one_line(name)
     if not 1 <= len(name) <= 60:
         raise Refused(f"A name has 1 to 60 characters; this has {len(name)}.", field="name", limit=60, given=len(name))
     if len(query) > 300:

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners import actions as partners
@@ -16,6 +17,7 @@ from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
 
 from ..models import AccessRequest, Grant, RequestItem, RevokeReason
+from ..models.grants import GrantQuerySet
 from ..terms import Terms
 from ..words import room_in_words
 
@@ -82,29 +84,20 @@ def revoke_grant(*, by: User, grant: Grant, reason_code: str, reason: str) -> No
     wake("jobs.dispatch")
 
 
-@transaction.atomic
 def expire_grants(*, by: User | None, at: datetime) -> int:
     """End the grants whose time is over, with an event and a mail each; returns how many."""
-    over = list(Grant.objects.past_their_end(at=at).select_for_update(of=("self",), skip_locked=True).latest_first())
-    for grant in over:
-        _expire(grant, at, by=by)
-    return len(over)
+    over = Grant.objects.past_their_end(at=at)
+    return each(
+        over.only("pk").iterator(), lambda grant: _end(over, grant, at, by=by), task="access.expire_grants", at=at
+    )
 
 
-@transaction.atomic
 def warn_of_ends(*, by: User | None, at: datetime) -> int:
     """Write 60, 30 and 7 days before a grant ends, once each; returns how many were told of."""
-    near = Grant.objects.held().filter(ends_at__gt=at, ends_at__lte=at + timedelta(days=WARNED_DAYS[0]))
-    told = 0
-    for grant in near.select_for_update(of=("self",), skip_locked=True).latest_first():
-        days = min(step for step in WARNED_DAYS if grant.ends_at <= at + timedelta(days=step))
-        if grant.warned_days is not None and grant.warned_days <= days:
-            continue
-        Grant.objects.filter(pk=grant.pk).update(warned_days=days)
-        record("access.end_announced", f"{grant.what} ends on {grant.last_day:%-d %B %Y}", grant, grant.partner, by=by)
-        _tell_of_end(grant, at, by=by)
-        told += 1
-    return told
+    near = Grant.objects.to_be_warned_of(WARNED_DAYS, at=at)
+    return each(
+        near.only("pk").iterator(), lambda grant: _warn(near, grant, at, by=by), task="access.warn_of_ends", at=at
+    )
 
 
 @transaction.atomic
@@ -165,6 +158,23 @@ def _put_in_place(grant: Grant, old: Grant | None, at: datetime) -> None:
     grant.save()
     if old:
         Grant.objects.filter(pk=old.pk).update(replaced_by=grant)
+
+
+def _end(over: GrantQuerySet, grant: Grant, at: datetime, *, by: User | None) -> int | None:
+    if (row := over.locked(grant)) is None:
+        return None
+    _expire(row, at, by=by)
+    return 1
+
+
+def _warn(near: GrantQuerySet, grant: Grant, at: datetime, *, by: User | None) -> int | None:
+    if (row := near.locked(grant)) is None:
+        return None
+    days = min(step for step in WARNED_DAYS if row.ends_at <= at + timedelta(days=step))
+    Grant.objects.filter(pk=row.pk).update(warned_days=days)
+    record("access.end_announced", f"{row.what} ends on {row.last_day:%-d %B %Y}", row, row.partner, by=by)
+    _tell_of_end(row, at, by=by)
+    return 1
 
 
 def _tell_of_end(grant: Grant, at: datetime, *, by: User | None) -> None:

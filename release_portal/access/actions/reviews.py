@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
@@ -178,7 +179,7 @@ def decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[
 def escalate_requests(*, by: User | None, at: datetime) -> int:
     """Tell those who oversee the desk of requests past their promised day. Nothing is approved by waiting."""
     late = AccessRequest.objects.overdue(at=at).filter(escalated_at__isnull=True).select_related("partner")
-    return sum(_escalate(request, at, by=by) for request in late)
+    return each(late, lambda request: _escalate(request, at, by=by), task="access.escalate_requests", at=at)
 
 
 def checked_reason(reason: str, sentence: str, field: str = "reason") -> str:
@@ -273,7 +274,6 @@ def _decline(item: RequestItem, answer: Answer, now: datetime, *, by: User) -> N
     record("access.declined", sentence, item.request, partner, item.size, by=by, detail=detail)
 
 
-@transaction.atomic
 def _escalate(request: AccessRequest, at: datetime, *, by: User | None) -> int:
     first = AccessRequest.objects.filter(pk=request.pk, status=AccessRequest.Status.SUBMITTED, escalated_at=None)
     if not first.update(escalated_at=at):

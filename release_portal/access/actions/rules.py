@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, Partner, Role, User
@@ -68,7 +69,7 @@ def report_finding(*, by: User, partner: Partner, size: ModelSize, title: str, t
     """Tell the lab what was found with a size."""
     require(by, Permission.JOB_SUBMIT, partner)
     require_person(by)
-    title, text = title.strip(), text.strip()
+    title, text = one_line(title), text.strip()
     if not title or len(title) > 200:
         raise Refused(f"A title has 1 to 200 characters; this has {len(title)}.", field="title", limit=200)
     if not text or len(text) > LONGEST_FINDING:

@@ -1,6 +1,9 @@
 """Grant."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -39,6 +42,19 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
     def past_their_end(self, *, at: datetime) -> "GrantQuerySet":
         return self.held().filter(ends_at__lte=at)
+
+    def to_be_warned_of(self, steps: Iterable[int], *, at: datetime) -> "GrantQuerySet":
+        """Those that end within so many days, and of which no warning was written since that step was reached."""
+        unwarned = [
+            Q(ends_at__lte=at + timedelta(days=days)) & (Q(warned_days__isnull=True) | Q(warned_days__gt=days))
+            for days in steps
+        ]
+        return self.held().filter(reduce(or_, unwarned), ends_at__gt=at)
+
+    def locked(self, grant: "Grant") -> "Grant | None":
+        """The grant's row, locked; None where it is none of these any more, or in somebody's hands."""
+        rows = self.select_for_update(of=("self",), skip_locked=True).latest_first()
+        return rows.filter(pk=grant.pk).first()
 
     def latest_first(self) -> "GrantQuerySet":
         names = ("size__family", "partner", "request__partner", "granted_by", "ended_by")

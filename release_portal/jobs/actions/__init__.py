@@ -2,7 +2,7 @@
 
 from .dispatch import dispatch, fill
 from .end import cancel, end, keep_to_the_rule
-from .fleet import set_weight, watch_fleet
+from .fleet import set_weight, tell_of_failures, try_now, watch_fleet
 from .report import receive_report
 from .submit import submit
 from .workers import enroll_worker, flag, receive_hello, revoke_worker
@@ -20,5 +20,7 @@ __all__ = [
     "revoke_worker",
     "set_weight",
     "submit",
+    "tell_of_failures",
+    "try_now",
     "watch_fleet",
 ]

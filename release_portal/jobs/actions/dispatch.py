@@ -4,13 +4,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
+from typing import TypeAlias
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
+from release_portal.audit.models import key_of
 from release_portal.lib.prepared import Prepared
 from release_portal.lib.states import move
 from release_portal.partners.models import User
@@ -25,6 +28,8 @@ TURN_TEXTS = 8
 TRIED_AGAIN_TOGETHER = {1: 16, 2: 1}
 """After so many attempts, so many texts go out together at the most."""
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
+Lane: TypeAlias = tuple[ModelSize, bool]
+"""A size, and whether of what people wait for."""
 
 
 def dispatch(*, by: User | None, at: datetime | None = None) -> int:
@@ -34,45 +39,46 @@ def dispatch(*, by: User | None, at: datetime | None = None) -> int:
     """
     at = at or timezone.now()
     keep_to_the_rule(by=by, at=at)
-    handed_out = sum(_take_back(order, at, by=by) for order in WorkOrder.objects.abandoned(at=at))
+    abandoned = WorkOrder.objects.abandoned(at=at)
+    handed_out = each(abandoned, lambda order: _take_back(order, at, by=by), task="jobs.dispatch:abandoned", at=at)
     return handed_out + fill(by=by, at=at)
 
 
 def fill(*, by: User | None, at: datetime | None = None) -> int:
     """Hand out what waits and is allowed to the workers that have room; returns how many orders were handed out."""
     at = at or timezone.now()
-    packed = 0
-    for size, urgent in _lanes(at):
-        while _pack(size, urgent, at, by=by):
-            packed += 1
+    lanes, packed = list(_lanes(at)), 0
+    while more := each(
+        lanes, lambda lane: _pack(*lane, at, by=by), task="jobs.fill", at=at, key=_key_of_lane, name=_name_of_lane
+    ):
+        packed += more
     return packed
 
 
-@transaction.atomic
-def _take_back(found: WorkOrder, at: datetime, *, by: User | None) -> bool:
-    """Returns whether it went out again."""
+def _take_back(found: WorkOrder, at: datetime, *, by: User | None) -> int | None:
+    """Returns how many orders went out again by it; None where another round has it in hand."""
     jobs = locked_all(Job.objects.with_texts_in(found))
     abandoned = WorkOrder.objects.abandoned(at=at).select_for_update(of=("self",), skip_locked=True)
     order = abandoned.select_related("worker", "size__family").filter(pk=found.pk).first()
     if order is None:
-        return False
+        return None
     revoked = order.worker is not None and order.worker.revoked_at is not None
     if order.begun_at is not None and not revoked:
         give_up(order, jobs, f"worker {order.worker} went silent.", at, by=by)
-        return False
+        return 0
     why = f"the key of worker {order.worker} was revoked." if revoked else "no worker had begun it."
     if not hand_out_again(order, jobs, why, at, by=by):
-        return False
+        return 0
     record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
-    return True
+    return 1
 
 
 def _sizes_with_work() -> list[ModelSize]:
     return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
-def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool]]:
-    """Sizes with work that a live worker serves, and whether of what people wait for."""
+def _lanes(at: datetime) -> Iterator[Lane]:
+    """Those of the sizes with work that a live worker serves."""
     sizes = _sizes_with_work()
     workers = Worker.objects.alive(at=at).values_list("sizes", flat=True) if sizes else ()
     served = {path for paths in workers for path in paths}
@@ -82,7 +88,16 @@ def _lanes(at: datetime) -> Iterator[tuple[ModelSize, bool]]:
             yield size, False
 
 
-@transaction.atomic
+def _key_of_lane(lane: Lane) -> str:
+    size, urgent = lane
+    return f"{key_of(size)}:{'urgent' if urgent else 'ordinary'}"
+
+
+def _name_of_lane(lane: Lane) -> str:
+    size, urgent = lane
+    return f"{size}, {'urgent' if urgent else 'ordinary'} orders"
+
+
 def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bool:
     """Make one order of texts that wait; False where none wait, no worker has room, or another round is packing."""
     with connection.cursor() as cursor:

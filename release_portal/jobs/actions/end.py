@@ -17,6 +17,7 @@ from release_portal.access.actions import settle
 from release_portal.access.models import Grant
 from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
 from release_portal.lib.prepared import AnyOf, Prepared
 from release_portal.lib.states import move
 from release_portal.partners.actions import write_letter
@@ -99,10 +100,7 @@ def cancel(*, by: User, job: Job) -> None:
 
 def keep_to_the_rule(*, by: User | None, at: datetime) -> int:
     """Ask the access rule about every job that may be at odds with it; returns how many were changed."""
-    changed = 0
-    for job in at_odds(at=at):
-        changed += judge(job, at, by=by)
-    return changed
+    return each(at_odds(at=at), lambda job: judge(job, at, by=by), task="jobs.dispatch:rule", at=at)
 
 
 def at_odds(*, at: datetime, among: Collection[UUID] | None = None) -> list[Job]:

@@ -1,4 +1,5 @@
-"""Watching over the fleet: who is told when a size has work and no worker. And the weight of an organisation."""
+"""Watching over the fleet: who is told when a size has work and no worker, or a thing keeps failing. And the weight of
+an organisation."""
 
 from datetime import datetime, timedelta
 
@@ -8,6 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.audit.loops import each
+from release_portal.audit.models import Failure
+from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, Partner, User
@@ -20,6 +24,9 @@ from ..models import Job, Outage, Share
 
 UNSERVED_SECONDS = 30
 """A size may be without a worker for so long before anybody is told: a worker that starts anew takes less."""
+TOLD_EVERY = timedelta(hours=1)
+MOST_NAMED = 20
+"""Things that a letter about failures names."""
 
 
 def watch_fleet(*, by: User | None, at: datetime | None = None) -> int:
@@ -27,13 +34,39 @@ def watch_fleet(*, by: User | None, at: datetime | None = None) -> int:
     at = at or timezone.now()
     without = sizes_without_worker(at=at)
     late = at - timedelta(seconds=UNSERVED_SECONDS)
-    changed = sum(_begin(size, since, at, by=by) for size, since in without.items() if since < late)
-    for outage in Outage.objects.going_on().exclude(size__in=without).select_related("size__family"):
-        changed += _end(outage, at, by=by)
-    return changed
+    unserved = [size for size, since in without.items() if since < late]
+    over = Outage.objects.going_on().exclude(size__in=without).select_related("size__family")
+    begun = each(unserved, lambda size: _begin(size, without[size], at, by=by), task="jobs.watch_fleet:begins", at=at)
+    return begun + each(over, lambda outage: _end(outage, at, by=by), task="jobs.watch_fleet:ends", at=at)
 
 
 @transaction.atomic
+def tell_of_failures(*, by: User | None, at: datetime | None = None) -> int:
+    """Write to whoever watches the fleet of what has kept failing, once of each thing and at most once an hour;
+    returns of how many things."""
+    at = at or timezone.now()
+    failures = list(Failure.objects.untold().most_tried_first().select_for_update(skip_locked=True))
+    if not failures or Failure.objects.filter(told_at__gt=at - TOLD_EVERY).exists():
+        return 0
+    Failure.objects.filter(pk__in=[failure.pk for failure in failures]).update(told_at=at)
+    number = "1 thing keeps" if len(failures) == 1 else f"{len(failures):,} things keep"
+    named = "\n".join(f"{failure}: {failure.error}" for failure in failures[:MOST_NAMED])
+    if len(failures) > MOST_NAMED:
+        named += f"\nand {len(failures) - MOST_NAMED:,} more"
+    _tell(f"{number} failing", f"Each is tried again by itself, ever later; the others go on.\n\n{named}", by=by)
+    return len(failures)
+
+
+@transaction.atomic
+def try_now(*, by: User, failure: Failure) -> None:
+    """Have what keeps failing tried again at once, and not at its time."""
+    require(by, Permission.FAILURE_RETRY)
+    failure.next_try_at = timezone.now()
+    failure.save(update_fields=["next_try_at"])
+    record("failure.retried", f"{failure} is tried again at once", failure, by=by)
+    wake(failure.wakes)
+
+
 def _begin(size: ModelSize, since: datetime, at: datetime, *, by: User | None) -> bool:
     """False where the outage was there already."""
     _, begun = Outage.objects.get_or_create(size=size, ended_at=None, defaults={"began_at": since})
@@ -48,7 +81,6 @@ def _begin(size: ModelSize, since: datetime, at: datetime, *, by: User | None) -
     return True
 
 
-@transaction.atomic
 def _end(outage: Outage, at: datetime, *, by: User | None) -> bool:
     """False where another round ended it first."""
     if not Outage.objects.going_on().filter(pk=outage.pk).update(ended_at=at):

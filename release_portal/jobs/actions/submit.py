@@ -20,6 +20,7 @@ from release_portal.access.rule import decide
 from release_portal.audit.actions import record
 from release_portal.lib.copying import copy
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner, User
@@ -99,7 +100,7 @@ def submit(
     if earlier := submitted.first():
         return _same(earlier, asked)
     try:
-        return _admit(by, partner, size, asked, settings, name.strip(), purpose, key)
+        return _admit(by, partner, size, asked, settings, one_line(name), purpose, key)
     except (IntegrityError, Refused):
         # A double click: the first one may have been admitted meanwhile, and have taken the last of the quota.
         if earlier := submitted.first():

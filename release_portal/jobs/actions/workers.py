@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
+from release_portal.audit.loops import alone
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import wake
@@ -96,9 +97,10 @@ def receive_hello(*, by: User | None, hello: contract.Hello, at: datetime | None
         record("worker.joined", f"Worker {worker} joined", worker, by=by)
     _introduce(worker, hello, at)
     for path, manifest in zip(hello.sizes, hello.checkpoints, strict=False):
-        size = ModelSize.objects.named(path).first()
-        if size and manifest:
-            note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
+        with alone(f"Noting the weights of {path} on {worker}"):
+            size = ModelSize.objects.named(path).first()
+            if size and manifest:
+                note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
     wake("jobs.dispatch" if hello.leaving else "jobs.fill")
     return worker
 

@@ -8,6 +8,7 @@ from django.utils.text import slugify
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
+from release_portal.lib.text import one_line
 
 from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
@@ -38,6 +39,7 @@ def apply(
     pause = Pause.objects.now()
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
+    legal_name, contact_name = one_line(legal_name), one_line(contact_name)
     _refuse_known(legal_name)
     partner = Partner.objects.create(
         slug=_free_slug(legal_name),
@@ -74,6 +76,7 @@ def correct_application(
 ) -> None:
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
+    legal_name, contact_name = one_line(legal_name), one_line(contact_name)
     _refuse_known(legal_name, but=partner)
     told: dict[str, Any] = {
         "legal_name": legal_name,
@@ -151,6 +154,8 @@ def _tell_of_correction(partner: Partner, *, by: User) -> None:
 
 def _refuse_known(legal_name: str, *, but: Partner | None = None) -> None:
     """A legal name is free again once its holder was declined or has closed."""
+    if not legal_name:
+        raise Refused("Legal name is missing.", field="legal_name")
     over = [Partner.Status.DECLINED, Partner.Status.CLOSED]
     holder = Partner.objects.filter(legal_name__iexact=legal_name).exclude(status__in=over).first()
     if holder and holder != but:

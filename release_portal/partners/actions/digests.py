@@ -2,28 +2,46 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from operator import attrgetter
 
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from release_portal.audit.loops import alone, each
 from release_portal.lib.wake import wake
 
 from ..models import Letter, User
 from .letters import empty, gathering, is_unwanted, waits
 
+DIGEST_HOUR = 7
+"""UTC, as the page says on which a person chooses their mails."""
 RANK = [Letter.Urgency.NEWS, Letter.Urgency.DECISION, Letter.Urgency.URGENT]
 
 
 def send_digests(*, by: User | None, at: datetime) -> int:
-    """Write one letter to each address that has letters put aside; returns how many addresses got one.
+    """Write one letter to each address that has letters put aside before the last 07:00 UTC, and none since; returns
+    how many addresses got one.
 
-    Each address is a transaction of its own: whatever stops this, nobody is told twice and nothing is lost.
+    It does not depend on when it last ran: whatever stops it, nobody is told twice or twice a day, and nothing is lost.
     """
-    addresses = Letter.objects.put_aside().order_by("to").values_list("to", flat=True).distinct()
-    return sum(_send_digest(address, at) for address in list(addresses))
+    moment = last_digest(at)
+    first_letters = Letter.objects.for_the_digest_of(moment).first_of_each_address()
+    return each(
+        first_letters.only("pk", "to"),
+        lambda letter: _send_digest(letter.to, moment, at),
+        task="partners.send_digests",
+        at=at,
+        name=attrgetter("anonymous"),
+    )
+
+
+def last_digest(at: datetime) -> datetime:
+    """The moment of the day's digest, today's or yesterday's."""
+    today = at.astimezone(UTC).replace(hour=DIGEST_HOUR, minute=0, second=0, microsecond=0)
+    return today if today <= at else today - timedelta(days=1)
 
 
 @contextmanager
@@ -46,15 +64,16 @@ def one_letter_each(subject: str) -> Iterator[None]:
         for address, group in groupby(letters, key=lambda letter: letter.to):
             own = list(group)
             is_plain = any(gathered[letter.pk] for letter in own)
-            _send_gathered(None if is_plain else people.get(address), own, subject)
+            with alone(own[0].anonymous):  # what fails here is left to the digest, which tries again
+                _send_gathered(None if is_plain else people.get(address), own, subject)
     wake("partners.deliver_mail")
 
 
-@transaction.atomic
-def _send_digest(address: str, at: datetime) -> int:
-    letters = list(Letter.objects.put_aside().filter(to=address).select_for_update())
+def _send_digest(address: str, moment: datetime, at: datetime) -> int | None:
+    """None where another round has just written it."""
+    letters = list(Letter.objects.for_the_digest_of(moment).filter(to=address).select_for_update())
     if not letters:
-        return 0
+        return None
     things = "1 thing" if len(letters) == 1 else f"{len(letters)} things"
     _write_digest(letters, f"Your day on Release Portal: {things}", at)
     wake("partners.deliver_mail")

@@ -1,23 +1,21 @@
 """Writing to people, and carrying what was written. `digests.py` gathers several letters in one."""
 
-import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import datetime
+from operator import attrgetter
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.db import transaction
+from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from release_portal.audit.loops import each
+from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 
 from ..models import Letter, User
-
-LONGEST_WAIT = 3600  # seconds between two tries to carry a letter
-
-logger = logging.getLogger(__name__)
 
 # The letters that `one_letter_each` gathers just now: their keys, and whether each goes to a plain address.
 gathering: ContextVar[dict[int, bool] | None] = ContextVar("gathering", default=None)
@@ -38,7 +36,7 @@ def write_letter(
     Nobody is written to about what they did themselves, unless `by` is among `to` on purpose as a plain address.
     A person's own choice of mails is kept; whoever is named by a plain address is written to at once.
     """
-    url = settings.BASE_URL + path
+    url, subject = settings.BASE_URL + path, one_line(subject)
     context = {"text": text, "action": action, "url": url}
     body = render_to_string("partners/mail/letter.txt", context)
     html = render_to_string("partners/mail/letter.html", context | {"subject": subject})
@@ -73,30 +71,16 @@ def waits(person: User | None, urgency: str) -> bool:
     return person is not None and person.mail == User.Mail.DAILY and urgency != Letter.Urgency.URGENT
 
 
-def deliver_letters(*, by: User | None) -> int:
-    """Carry every letter that is due; returns how many went. One that fails is tried again, later each time."""
-    sent = 0
+def deliver_letters(*, by: User | None, at: datetime | None = None) -> int:
+    """Carry every letter; returns how many went. One that fails is tried again, later each time."""
     carrier = get_connection(settings.CARRIER_BACKEND)
-    for pk in Letter.objects.unsent().values_list("pk", flat=True)[:500]:
-        with transaction.atomic():
-            letter = Letter.objects.unsent().select_for_update(skip_locked=True).filter(pk=pk).first()
-            if letter is None:
-                continue
-            message = EmailMultiAlternatives(letter.subject, letter.body, None, [letter.to], connection=carrier)
-            if letter.html:
-                message.attach_alternative(letter.html, "text/html")
-            letter.attempts += 1
-            try:
-                message.send()
-            except OSError as error:
-                logger.error("Letter %s could not be carried: %s", letter.pk, error)
-                letter.last_error = str(error)[:300]
-                letter.next_try_at = timezone.now() + _wait(letter.attempts)
-                letter.save()
-            else:
-                empty(letter, at=timezone.now())
-                sent += 1
-    return sent
+    return each(
+        Letter.objects.unsent().only("pk").iterator(),
+        lambda letter: _carry(letter, carrier),
+        task="partners.deliver_mail",
+        at=at or timezone.now(),
+        name=attrgetter("anonymous"),
+    )
 
 
 def empty(letter: Letter, *, at: datetime) -> None:
@@ -116,5 +100,13 @@ def _readers(to: Iterable[User | str], by: User | None) -> dict[str, User | None
     return dict(sorted(readers.items()))
 
 
-def _wait(attempts: int) -> timedelta:
-    return timedelta(seconds=min(2 ** min(attempts, 12), LONGEST_WAIT))
+def _carry(unsent: Letter, carrier: BaseEmailBackend) -> int | None:
+    letter = Letter.objects.unsent().select_for_update(skip_locked=True).filter(pk=unsent.pk).first()
+    if letter is None:
+        return None
+    message = EmailMultiAlternatives(letter.subject, letter.body, None, [letter.to], connection=carrier)
+    if letter.html:
+        message.attach_alternative(letter.html, "text/html")
+    message.send()
+    empty(letter, at=timezone.now())
+    return 1

@@ -9,6 +9,7 @@ from django.utils.text import slugify
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 
 from ..guards import require, require_going
 from ..models import ApiToken, Membership, Partner, Role, User
@@ -23,7 +24,7 @@ def create_service_account(*, by: User, partner: Partner, name: str, roles: Coll
     """Make an account that acts by tokens alone: it has no password and gets no mail."""
     require(by, Permission.MEMBER_INVITE, partner)
     require_going(partner)
-    name = name.strip()
+    name = one_line(name)
     if not name:
         raise Refused("Name the service account, such as “nightly study”.", field="name")
     check_service_roles(roles)

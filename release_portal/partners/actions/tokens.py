@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Forbidden, Refused
+from release_portal.lib.text import one_line
 
 from ..guards import require
 from ..models import ApiToken, User
@@ -43,7 +44,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
             limit=LONGEST_DAYS,
             given=days,
         )
-    key_id, secret = _random(12), _random(43)
+    name, key_id, secret = one_line(name), _random(12), _random(43)
     now = timezone.now()
     token = ApiToken.objects.create(
         user=user,

@@ -1,19 +1,27 @@
 """Letter: a mail, from its writing to its sending."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
 
 class LetterQuerySet(models.QuerySet["Letter"]):
     def unsent(self) -> "LetterQuerySet":
-        """Those to be carried now: not put aside for a digest, and not waiting after a failed try."""
-        due = Q(next_try_at__isnull=True) | Q(next_try_at__lte=timezone.now())
-        return self.filter(due, sent_at__isnull=True, digest=False).order_by("id")
+        """Those to be carried: not put aside for a digest."""
+        return self.filter(sent_at__isnull=True, digest=False).order_by("id")
 
     def put_aside(self) -> "LetterQuerySet":
         """Those that wait for a digest."""
         return self.filter(sent_at__isnull=True, digest=True).order_by("id")
+
+    def for_the_digest_of(self, moment: datetime) -> "LetterQuerySet":
+        """Those put aside before that moment, to addresses that have had no digest since."""
+        had_one = Letter.objects.filter(digest=True, sent_at__gte=moment)
+        return self.put_aside().filter(written_at__lt=moment).exclude(to__in=had_one.values("to"))
+
+    def first_of_each_address(self) -> "LetterQuerySet":
+        return self.order_by("to", "id").distinct("to")
 
 
 class Letter(models.Model):
@@ -36,14 +44,19 @@ class Letter(models.Model):
     digest = models.BooleanField(default=False, help_text="waits for the day's digest")
     written_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
-    attempts = models.PositiveIntegerField(default=0)
-    next_try_at = models.DateTimeField(null=True)
-    last_error = models.CharField(max_length=300, blank=True)
 
     objects = LetterQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="unsent_letters")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(sent_at__isnull=True), name="unsent_letters"),
+            models.Index(fields=["sent_at"], condition=Q(digest=True), name="letters_in_digests"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} to {self.to}"
+
+    @property
+    def anonymous(self) -> str:
+        """Its name for those who may not know whom it is to."""
+        return f"Letter {self.pk}"

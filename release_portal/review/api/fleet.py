@@ -9,9 +9,10 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 
 from release_portal.access.api.shapes import size_named
+from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
-from release_portal.jobs.fleet import fleet_of
+from release_portal.jobs.fleet import Failing, fleet_of
 from release_portal.jobs.limits import WEIGHT
 from release_portal.jobs.models import Worker
 from release_portal.lib.shapes import Word
@@ -105,6 +106,17 @@ class RevokeIn(Schema):
     reason: Word = Field(description="for those who look after the workers")
 
 
+class FailureOut(Schema):
+    id: int = Field(alias="failure.pk")
+    thing: str = Field(alias="failure.name")
+    act: str = Field(description="what was to be done with it")
+    first_failed_at: datetime = Field(alias="failure.first_failed_at")
+    last_failed_at: datetime = Field(alias="failure.last_failed_at")
+    next_try_at: datetime = Field(alias="failure.next_try_at")
+    attempts: int = Field(alias="failure.attempts")
+    error: str = Field(alias="failure.error", description="what went wrong, and where in the code")
+
+
 class FleetOut(Schema):
     at: datetime
     tokens_per_s: float
@@ -115,6 +127,8 @@ class FleetOut(Schema):
     shares: list[PartOut] = Field(alias="parts", description="of the organisations at work")
     given_up: list[GivenUpOut] = Field(description="texts of the last 7 days that no worker could end, newest first")
     drops: list[DropOut] = Field(description="messages of the last 7 days that were not read, and why")
+    failing: list[FailureOut] = Field(description="what fails each time, most tried first; at most 20")
+    failing_number: int
 
 
 class WeightIn(Schema):
@@ -147,3 +161,11 @@ def enroll_worker(request: SignedIn, body: WorkerIn) -> Any:
 def revoke_worker(request: SignedIn, name: Word, body: RevokeIn) -> Any:
     jobs.revoke_worker(by=request.user, worker=get_object_or_404(Worker, name=name), reason=body.reason)
     return Status(204, None)
+
+
+@router.post("/failures/{pk}/try", response=FailureOut, summary="Have what keeps failing tried again at once")
+@staff(Permission.FAILURE_RETRY)
+def try_now(request: SignedIn, pk: int) -> Any:
+    failure = get_object_or_404(Failure, pk=pk)
+    jobs.try_now(by=request.user, failure=failure)
+    return Failing(failure)

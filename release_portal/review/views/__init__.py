@@ -2,7 +2,7 @@
 
 from .batches import batch, bulk
 from .desk import columns, desk, saved
-from .fleet import enroll_worker, fleet, revoke_worker, share
+from .fleet import enroll_worker, fleet, revoke_worker, share, try_now
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -37,4 +37,5 @@ __all__ = [
     "suspend",
     "suspension",
     "suspensions",
+    "try_now",
 ]

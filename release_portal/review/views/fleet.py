@@ -6,7 +6,9 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
+from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
 from release_portal.jobs.fleet import effect_of_revoking, fleet_of
@@ -66,8 +68,25 @@ def revoke_worker(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "review/revoke_worker.html", context)
 
 
+@require_POST
+@staff(Permission.FAILURE_RETRY)
+def try_now(request: SignedIn, pk: int) -> HttpResponse:
+    """Done meanwhile is as good as tried."""
+    if failure := Failure.objects.filter(pk=pk).first():
+        jobs.try_now(by=request.user, failure=failure)
+    messages.success(request, f"{failure} is tried again now." if failure else "It was done meanwhile.")
+    return redirect("review:fleet")
+
+
 def _page(request: SignedIn, **opened: Any) -> HttpResponse:
     may_set = request.user.may(Permission.SHARE_SET)
     may_enroll = request.user.may(Permission.WORKER_ENROLL)
-    context = {"fleet": fleet_of(at=timezone.now()), "may_set": may_set, "may_enroll": may_enroll, **opened}
+    may_retry = request.user.may(Permission.FAILURE_RETRY)
+    context = {
+        "fleet": fleet_of(at=timezone.now()),
+        "may_set": may_set,
+        "may_enroll": may_enroll,
+        "may_retry": may_retry,
+        **opened,
+    }
     return render(request, "review/fleet.html", context)

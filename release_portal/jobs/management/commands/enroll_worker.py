@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from release_portal.jobs import actions
-from release_portal.jobs.accounts import address_for
+from release_portal.jobs.accounts import address_for, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.states import Refused
 
@@ -17,21 +17,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--file", type=Path, required=True, help="readable for its owner alone; printed nowhere")
-        parser.add_argument("--again", action="store_true", help="a worker of this name loses the key that it has")
+        parser.add_argument("--again", action="store_true", help="keep the key that the file has, or replace a lost one")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        held = Worker.objects.enrolled().filter(name=options["name"]).first() if options["again"] else None
         try:
-            worker = self._enroll(options["name"], again=options["again"])
+            if held and not self._is_in(held, path):
+                actions.revoke_worker(by=None, worker=held, reason="It is enrolled again.")
+                held = None
+            worker = held or actions.enroll_worker(by=None, name=options["name"])
         except Refused as refused:
             raise CommandError(refused.sentence) from refused
-        path: Path = options["file"]
+        set_account(worker)
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(f"WORKER_NAME={worker.name}\nWORKER_KEY={worker.key}\nREDIS_URL={address_for(worker)}\n")
         self.stdout.write(f"Worker {worker} is enrolled; its environment is {path}.")
 
-    def _enroll(self, name: str, *, again: bool) -> Worker:
-        held = Worker.objects.enrolled().filter(name=name).first() if again else None
-        if held:
-            actions.revoke_worker(by=None, worker=held, reason="It is enrolled again.")
-        return actions.enroll_worker(by=None, name=name)
+    def _is_in(self, worker: Worker, path: Path) -> bool:
+        return path.is_file() and f"WORKER_KEY={worker.key}\n" in path.read_text()

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Run once by PostgreSQL's image, on an empty data folder: the owner of the tables, and the role of the site.
+set -eu
+psql -v ON_ERROR_STOP=1 -v owner_password="$OWNER_PASSWORD" -v app_password="$APP_PASSWORD" -U "$POSTGRES_USER" <<'SQL'
+CREATE ROLE portal_owner LOGIN PASSWORD :'owner_password';
+CREATE ROLE portal_app LOGIN PASSWORD :'app_password';
+CREATE DATABASE portal OWNER portal_owner;
+\connect portal
+ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO portal_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO portal_app;
+GRANT CREATE ON SCHEMA public TO portal_owner;
+SQL

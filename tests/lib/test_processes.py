@@ -1,0 +1,176 @@
+"""The processes of the Procfile: one that dies comes back alone, and none is left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from release_portal.lib import processes
+from release_portal.lib.processes import Kept, commands, environment_of, words_of
+
+# Beside its own, each starts a process that would stay behind.
+STAYS = "sh -c 'sleep 300 & echo I am here; sleep 300'"
+RUN = """
+import os, sys
+from release_portal.lib import processes
+processes.FIRST_WAIT, processes.STOP_SECONDS = 0.05, 1
+kept = [processes.Kept(*one, os.environ) for one in zip(("one", "other"), sys.argv[2:])]
+sys.exit(processes.Processes(kept, give_up_after=int(sys.argv[1]) or None).run())
+"""
+
+
+class Running:
+    """Two processes under one that keeps them, and what it wrote."""
+
+    def __init__(self, folder: Path, *lines: str, give_up_after: int = 0) -> None:
+        self.log = folder / "log"
+        command = [sys.executable, "-c", RUN, str(give_up_after), *lines]
+        with self.log.open("wb") as log:
+            self.keeper = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def pids(self, name: str) -> list[int]:
+        """Of each start of the process, the last one last."""
+        return [int(pid) for pid in re.findall(rf"{name} +\| It started as process (\d+)", self.log.read_text())]
+
+    def until(self, holds: Callable[[], object]) -> None:
+        for _ in range(500):
+            if self.keeper.poll() not in (None, 0, 1) or "Traceback" in self.log.read_text():
+                break
+            if holds():
+                return
+            time.sleep(0.02)
+        pytest.fail(f"In vain:\n{self.log.read_text()}")
+
+
+def is_there(pid: int) -> bool:
+    """Whether the process, or one that it started, runs; what is dead and not yet reaped does not."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+            if int(group) == pid and state != "Z":
+                return True
+    return False
+
+
+@pytest.fixture
+def running(tmp_path):
+    started: list[Running] = []
+
+    def run(*lines: str, **told) -> Running:
+        started.append(Running(tmp_path, *lines, **told))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.keeper.kill()
+        one.keeper.wait()
+        for name in ("one", "other"):
+            for pid in one.pids(name):
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+
+def test_process_that_is_killed_comes_back_alone(running):
+    both = running(STAYS, STAYS)
+    both.until(lambda: both.pids("one") and both.pids("other"))
+    (one,), (other,) = both.pids("one"), both.pids("other")
+    os.kill(one, signal.SIGKILL)
+    both.until(lambda: len(both.pids("one")) == 2)
+    assert is_there(both.pids("one")[1])
+    assert not is_there(one), "what it had started was left behind"
+    assert both.pids("other") == [other]
+    assert is_there(other)
+    assert "one      | It was ended by SIGKILL; it is started again in" in both.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_end_leaves_nothing_behind(running, number):
+    both = running(STAYS, STAYS)
+    both.until(lambda: both.pids("one") and both.pids("other"))
+    both.keeper.send_signal(number)
+    assert both.keeper.wait(30) == 0
+    assert not any(is_there(pid) for name in ("one", "other") for pid in both.pids(name))
+
+
+def test_process_that_does_not_want_to_end_is_killed(running):
+    deaf = running("sh -c 'trap : TERM; echo ready; while true; do sleep 0.1; done'", STAYS)
+    deaf.until(lambda: "ready" in deaf.log.read_text())
+    deaf.keeper.send_signal(signal.SIGTERM)
+    assert deaf.keeper.wait(30) == 0
+    assert not is_there(deaf.pids("one")[0])
+
+
+def test_output_of_each_is_shown_under_its_name(running):
+    both = running("sh -c 'echo hello; printf half; exit 3'", STAYS)
+    both.until(lambda: len(both.pids("one")) == 2)
+    told = both.log.read_text()
+    for line in ("one      | hello", "one      | half", "one      | It ended with status 3; ", "other    | I am"):
+        assert line in told
+
+
+def test_process_that_keeps_ending_at_its_start_is_given_up_with_all_others(running):
+    both = running("false", STAYS, give_up_after=3)
+    assert both.keeper.wait(30) == 1
+    assert len(both.pids("one")) == 3
+    assert "one      | It ended 3 times in a row, so all are stopped." in both.log.read_text()
+    assert not is_there(both.pids("other")[0])
+
+
+def test_process_that_keeps_ending_is_started_ever_later(monkeypatch):
+    now = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    kept, waits = Kept("one", "true", {}), []
+    for _ in range(9):
+        kept.look()
+        kept._process.wait()
+        kept.look()
+        waits.append(kept._due - now[0])
+        now[0] = kept._due
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    kept.look()
+    now[0] += processes.STEADY_SECONDS
+    kept._process.wait()
+    kept.look()
+    assert kept._due - now[0] == 1, "it was well for a while"
+
+
+def test_no_process_sees_what_it_does_not_need():
+    whole = dict.fromkeys(["DATABASE_OWNER_URL", "DATABASE_URL", "SECRET_KEY", "EMAIL_URL", "WORKER_KEY"], "x")
+    assert set(processes.HIDDEN_FROM) == set(commands())
+    seen = {name: set(environment_of(name, whole)) - {"PATH"} for name in commands()}
+    assert not [name for name in seen if "DATABASE_OWNER_URL" in seen[name]]
+    assert seen["generate"] == {"WORKER_KEY"}
+    assert [name for name in seen if "EMAIL_URL" in seen[name]] == ["mail"]
+
+
+def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
+    """For systemd and containers: what they start, signal and wait for is the process itself."""
+    program = tmp_path / "uvicorn"
+    program.write_text("#!/bin/sh\necho $$ $DATABASE_OWNER_URL $DATABASE_URL $*\n")
+    program.chmod(0o755)
+    whole = os.environ | {"DATABASE_OWNER_URL": "owner", "DATABASE_URL": "app", "PORT": "8123"}
+    script = (
+        "import os, sys; sys.executable = sys.argv.pop(1); from release_portal.lib import processes; processes.main()"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "python"), "web"], env=whole, stdout=subprocess.PIPE, text=True
+    )
+    told, _ = started.communicate(timeout=30)
+    assert told.split() == [
+        str(started.pid),
+        "app",
+        "release_portal.asgi:application",
+        *["--port", "8123", "--no-access-log"],
+    ]
+
+
+def test_port_has_a_default():
+    assert words_of("uvicorn --port $PORT", {}) == ["uvicorn", "--port", "8000"]
+    assert words_of("uvicorn --port $PORT", {"PORT": "9"}) == ["uvicorn", "--port", "9"]

@@ -1,0 +1,111 @@
+"""An address that no mail server could take is refused where it is typed; names are one line whoever sends them."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from release_portal.access import actions as access
+from release_portal.jobs import actions as jobs
+from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
+from release_portal.partners import actions
+from release_portal.partners.actions import write_letter
+from release_portal.partners.addresses import deliverable
+from release_portal.partners.models import Invitation, Letter, Role, User
+
+UNSENDABLE = f"zed@{'ü' * 60}.example"
+SENTENCE = "No mail server can be called"
+BROKEN = "a\nb\r\n\tc\x07\u2028d"
+FOLDED = "a b c d"
+
+
+@pytest.mark.parametrize("address", ["ada@northlake.example", "ada@münchen.example", f"a@{'b' * 63}.example"])
+def test_address_that_a_server_can_take_stays_as_it_is(address):
+    assert deliverable(address) == address
+
+
+@pytest.mark.parametrize("address", [UNSENDABLE, "a@b..example", f"a@{'.'.join(['ü' * 50] * 5)}.example"])
+def test_address_that_no_server_can_take_is_refused(address):
+    with pytest.raises(ValidationError):
+        deliverable(address)
+
+
+def test_sign_up_with_an_address_that_no_server_can_take_is_refused(db):
+    password = "a long way through the snow"
+    told = {"name": "Zed", "email": UNSENDABLE, "password1": password, "password2": password}
+    page = Client().post("/accounts/signup/", told).content.decode()
+    assert SENTENCE in page
+    assert not User.objects.filter(name="Zed").exists()
+
+
+def test_invitation_of_an_address_that_no_server_can_take_is_refused(northlake, ada, client_of, api_of):
+    told = {"email": UNSENDABLE, "roles": ["viewer"]}
+    assert SENTENCE in client_of(ada).post(f"/organisations/{northlake.slug}/members/", told).content.decode()
+    path = f"/api/v1/organisations/{northlake.slug}/invitations"
+    answer = api_of(ada).post(path, told, content_type="application/json")
+    assert (answer.status_code, answer.json()["field"]) == (422, "email")
+    assert SENTENCE in answer.json()["detail"]
+    assert not Invitation.objects.filter(partner=northlake).exists()
+
+
+def test_application_with_a_contact_that_no_server_can_take_is_refused(ada, client_of, application):
+    told = application(contact_email=UNSENDABLE)
+    assert SENTENCE in client_of(ada).post("/organisations/apply/", told).content.decode()
+
+
+def test_one_line_has_no_breaks_and_single_spaces():
+    assert one_line(f"  {BROKEN}  ") == FOLDED
+    assert one_line("Zoë  Ó Ñandú") == "Zoë Ó Ñandú"
+
+
+def _application(request) -> str:
+    about = request.getfixturevalue("application")(legal_name=BROKEN, contact_name=BROKEN)
+    partner = actions.apply(by=request.getfixturevalue("ada"), **about)
+    assert partner.contact_name == FOLDED
+    return partner.legal_name
+
+
+def _job(request) -> str:
+    return request.getfixturevalue("submit")(name=BROKEN).name
+
+
+def _service_account(request) -> str:
+    ada, northlake = request.getfixturevalue("ada"), request.getfixturevalue("northlake")
+    roles = list(Role.objects.filter(code="viewer"))
+    return actions.create_service_account(by=ada, partner=northlake, name=BROKEN, roles=roles).name
+
+
+def _token(request) -> str:
+    return actions.create_token(by=request.getfixturevalue("ada"), name=BROKEN)[0].name
+
+
+def _finding(request) -> str:
+    grant, ben = request.getfixturevalue("grant"), request.getfixturevalue("ben")
+    return access.report_finding(by=ben, partner=grant.partner, size=grant.size, title=BROKEN, text="It is so.").title
+
+
+def _search(request) -> str:
+    return access.save_search(by=request.getfixturevalue("rita"), name=BROKEN, query="").name
+
+
+def _subject(request) -> str:
+    write_letter(to=["ada@northlake.example"], subject=BROKEN, text="", path="/", action="", by=None)
+    return Letter.objects.latest("id").subject
+
+
+@pytest.mark.parametrize("write", [_application, _job, _service_account, _token, _finding, _search, _subject])
+def test_name_with_breaks_is_kept_as_one_line(write, request):
+    request.getfixturevalue("db")
+    assert write(request) == FOLDED
+
+
+def test_application_under_nothing_but_breaks_is_refused(ada, application):
+    with pytest.raises(Refused, match="Legal name is missing"):
+        actions.apply(by=ada, **application(legal_name="\n\x07"))
+
+
+def test_mail_about_a_job_of_a_name_with_breaks_goes(submit, ben, settings):
+    settings.CARRIER_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    Letter.objects.all().delete()
+    jobs.end(by=None, job=submit(name="a\nb"), status="failed")
+    assert actions.deliver_letters(by=None) == 1
