@@ -15,10 +15,11 @@ from inference.scheduler import Plan, Row, Scheduler
 
 @dataclass(frozen=True)
 class Token:
-    """What one step gave one row; `chosen` is None where the model's output for it held something not a number."""
+    """What one step gave one row; with an `error` the row has left the batch, and the others go on."""
 
     row: Row
     chosen: Chosen | None
+    error: Exception | None = None
 
 
 class Batch:
@@ -36,6 +37,11 @@ class Batch:
     def is_idle(self) -> bool:
         """Whether no row is left."""
         return self._scheduler.is_idle
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows; its tokenizer may know more, that were added to it."""
+        return vocabulary(self.checkpoint)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Let rows join as soon as there is a slot."""
@@ -78,11 +84,20 @@ class Batch:
 
     def _extended(self, rows: Sequence[Row], logits: torch.Tensor, watermark: Watermark | None) -> list[Token]:
         chosen = choosing.choose(logits, [_draw(row) for row in rows], self._ends, watermark)
-        for row, choice in zip(rows, chosen, strict=True):
-            if choice:
-                self._extend(row, choice.token)
-        self._scheduler.drop(lambda row: bool(row.finish_reason))
-        return [Token(row, choice) for row, choice in zip(rows, chosen, strict=True)]
+        tokens = [self._token(row, choice) for row, choice in zip(rows, chosen, strict=True)]
+        broken = {token.row for token in tokens if token.error}
+        self._scheduler.drop(lambda row: bool(row.finish_reason) or row in broken)
+        return tokens
+
+    def _token(self, row: Row, choice: Chosen | None) -> Token:
+        """Extend a row. What goes wrong there is the row's own affair."""
+        if choice is None:
+            return Token(row, None, FloatingPointError("The model's output holds a value that is not a number."))
+        try:
+            self._extend(row, choice.token)
+        except Exception as error:
+            return Token(row, choice, error)
+        return Token(row, choice)
 
     def _extend(self, row: Row, token: int) -> None:
         sampling = row.sequence.sampling
@@ -98,7 +113,14 @@ def _draw(row: Row) -> Draw:
     return Draw(row.sequence.sampling, row.sequence.seed, row.sequence.index, row.prompt, row.tokens)
 
 
+def vocabulary(checkpoint: Checkpoint) -> int:
+    """How many tokens the model has an embedding of."""
+    count: int = checkpoint.model.get_input_embeddings().weight.shape[0]
+    return count
+
+
 def end_of_text(checkpoint: Checkpoint) -> set[int]:
     """The tokens that end a text, as the model's generation settings name them: one, several or none."""
     named: Any = checkpoint.model.generation_config.eos_token_id
-    return set(named) if isinstance(named, list) else {named} - {None}
+    known = range(vocabulary(checkpoint))  # settings may name a token that the model does not have
+    return {token for token in (named if isinstance(named, list) else [named]) if token in known}

@@ -113,6 +113,10 @@ class WorkOrder:
     alone: bool = False
 
 
+LEAST_LOGPROB = -9999.0
+"""What OpenAI writes where a log-probability is not a finite number, which JSON does not have."""
+
+
 @dataclass(frozen=True)
 class Stop:
     """Site to worker: at the next token, stop the hand-out of an order that has this fencing token, or, where a `group`
@@ -204,8 +208,30 @@ Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Stop, Revoked, Token
 
 
 def to_wire(message: Sealed) -> dict[str, Any]:
-    """The message as plain JSON values."""
-    return dataclasses.asdict(message)
+    """The message as plain JSON values. What leaves a worker is such that it can be stored and shown, whatever a model
+    or a server wrote; an order leaves as it is, for a prompt must not change on its way."""
+    wire = dataclasses.asdict(message)
+    return wire if not isinstance(message, Report | Hello) else cast(dict[str, Any], _storable(wire))
+
+
+def clean(text: str) -> str:
+    """The text as every database and page takes it: NUL, and half a character (a lone surrogate), become U+FFFD; two
+    halves in a row become the character."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case float() if not math.isfinite(value):
+            return LEAST_LOGPROB
+        case dict():
+            return {name: _storable(held) for name, held in value.items()}
+        case list() | tuple():
+            return [_storable(held) for held in value]
+    return value
 
 
 def from_wire(kind: type[Message], wire: Any) -> Message:

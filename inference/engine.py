@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inference import contract
+from inference import contract, limits
 from inference.config import Config
 from inference.contract import Text, TokenLogprob
+from inference.failures import Failures
 from inference.memory import Memory
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Run:
     left: int = 0
     batch: "Batch | None" = None
     logprobs: "dict[Row, list[Chosen]]" = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
         self.groups = {sequence.group for sequence in self.sequences}
@@ -96,7 +98,8 @@ class Engine:
     ) -> Iterator[Step]:
         """Extend every prompt. A group of sequences that is `stopped` gets no further token.
 
-        A prompt that the model cannot take gives a refused `Text`. Raises `CheckpointError`.
+        A sequence that the model cannot take, or that fails on the way, gives a refused `Text`. Raises
+        `CheckpointError`.
         """
         given_up = threading.Event()
         run = Run(size, sequences, lambda group: given_up.is_set() or stopped(group), urgent)
@@ -120,11 +123,18 @@ class Engine:
         while True:
             self._take_in()
             for run in (*self._waiting, *self._running):
-                if gone := run.newly_stopped():
-                    self._drop(run, gone)
+                self._look_at(run)
             self._admit()
             for batch in self._memory.busy():
                 self._step(batch)
+
+    def _look_at(self, run: Run) -> None:
+        try:
+            if gone := run.newly_stopped():
+                self._drop(run, gone)
+        except Exception as error:  # the thread that all orders share must not end
+            logger.exception("Whether an order of %s was stopped cannot be seen.", run.size)
+            self._release(run, error)
 
     def _take_in(self) -> None:
         """Whatever has arrived; where there is nothing to compute, wait for it."""
@@ -150,13 +160,10 @@ class Engine:
             self._waiting.pop(0)
 
     def _join(self, run: Run, batch: "Batch") -> None:
-        from inference.scheduler import Row
-
         rows, refused = [], []
         for sequence in (one for one in run.sequences if one.group in run.groups):
-            row = Row(sequence, batch.checkpoint.encode(sequence.prompt), owner=run, urgent=run.urgent)
-            error = self._refusal(batch, row)
-            rows.append(row) if not error else refused.append(_refused(row, error))
+            row, error = self._row(run, batch, sequence)
+            refused.append(_refused(row, error)) if error else rows.append(row)
         if refused:
             run.steps.put(Step(0, tuple(refused), batch.checkpoint.identity))
         if not rows:
@@ -165,19 +172,21 @@ class Engine:
         self._running.append(run)
         return batch.add(rows)
 
-    def _refusal(self, batch: "Batch", row: "Row") -> str:
-        """Why the model cannot take this prompt, in a sentence; "" where it can."""
-        given, new, size = len(row.prompt), row.sequence.sampling.max_new_tokens, batch.checkpoint.size
-        if not given:
-            return f"This prompt is empty; {size} needs at least one token to continue from."
-        if given + new > batch.context:
-            return (
-                f"This prompt has {given:,} tokens; with {new:,} new tokens the text would have {given + new:,}, and"
-                f" {size} takes at most {batch.context:,} on worker {self._config.worker}."
-            )
-        if row.sequence.sampling.watermark_key and not self._watermark:
-            return f"This text was to carry a watermark, and worker {self._config.worker} has none."
-        return ""
+    def _row(self, run: Run, batch: "Batch", sequence: contract.Sequence) -> "tuple[Row, str]":
+        """A sequence as a row, and why the batch does not take it. All that can be asked of one is asked here: in a
+        pass, one bad row would fail those of everybody."""
+        from inference.scheduler import Row
+
+        row, on = Row(sequence, (), owner=run, urgent=run.urgent), f"worker {self._config.worker}"
+        if flaw := limits.flaw_of(sequence):
+            return row, flaw
+        if sequence.sampling.watermark_key and not self._watermark:
+            return row, f"This text was to carry a watermark, and {on} has none."
+        try:
+            row.prompt = batch.checkpoint.encode(sequence.prompt)
+        except Exception as error:
+            return row, f"The tokenizer of {batch.checkpoint.size} cannot read this prompt ({type(error).__name__})."
+        return row, limits.refusal_of(row, batch, on)
 
     def _step(self, batch: "Batch") -> None:
         try:
@@ -199,20 +208,29 @@ class Engine:
                 self._release(run, error)
 
     def _hand_over(self, run: Run, batch: "Batch", tokens: "list[Token]") -> None:
-        if any(token.chosen is None for token in tokens):
-            self._release(run, FloatingPointError("The model's output holds a value that is not a number."))
-            return
-        texts = []
-        for token in tokens:
+        texts = [text for token in tokens if (text := self._taken(run, batch.checkpoint, token))]
+        run.failures.one_came_through |= bool(texts)
+        new = sum(token.chosen is not None for token in tokens)
+        run.steps.put(Step(new, tuple(texts), batch.checkpoint.identity))
+        run.left -= sum(token.error is not None or bool(token.row.finish_reason) for token in tokens)
+        if not run.left:
+            self._release(run)
+
+    def _taken(self, run: Run, checkpoint: "Checkpoint", token: "Token") -> Text | None:
+        """The text that a token finished. What goes wrong in reading it is that text's failure alone."""
+        try:
+            if token.error:
+                raise token.error
             if token.chosen and token.chosen.logprob is not None:
                 run.logprobs.setdefault(token.row, []).append(token.chosen)
-            if token.row.finish_reason:
-                texts.append(_text(batch.checkpoint, token.row, run.logprobs.pop(token.row, [])))
-        run.steps.put(Step(len(tokens), tuple(texts), batch.checkpoint.identity))
-        run.left -= len(texts)
-        if not run.left:
-            self._running.remove(run)
-            run.end()
+            if not token.row.finish_reason:
+                return None
+            return _text(checkpoint, token.row, run.logprobs.pop(token.row, []))
+        except Exception as error:
+            logger.warning("A text of %s failed with %s.", checkpoint.size, type(error).__name__)
+            run.logprobs.pop(token.row, None)
+            run.failures.hold(_refused(token.row, _failure(checkpoint, error)), error)
+            return None
 
     def _drop(self, run: Run, groups: set[str]) -> None:
         """Let go of the rows of some groups; of the run, where it has no other."""
@@ -229,11 +247,27 @@ class Engine:
             self._running.remove(run)
             if run.batch:
                 run.batch.drop(lambda row: row.owner is run)
-        run.end(error)
+        run.end(error or self._settle(run))
+
+    def _settle(self, run: Run) -> Exception | None:
+        """Refuse the texts that failed, or return the error that their run fails with; nobody asks of a stopped one."""
+        try:
+            refused = run.failures.refused() if run.groups else ()
+        except Exception as error:
+            return error
+        if refused and run.batch:
+            run.steps.put(Step(0, refused, run.batch.checkpoint.identity))
+        return None
 
 
 def _refused(row: "Row", error: str) -> Text:
     return Text(row.sequence.key, "", len(row.prompt), 0, "refused", error)
+
+
+def _failure(checkpoint: "Checkpoint", error: Exception) -> str:
+    if isinstance(error, FloatingPointError):
+        return f"{checkpoint.size} could not go on with this text: its output held a value that is not a number."
+    return f"What {checkpoint.size} wrote for this text cannot be read ({type(error).__name__})."
 
 
 def _text(checkpoint: "Checkpoint", row: "Row", chosen: "Sequence[Chosen]") -> Text:

@@ -25,7 +25,7 @@ class Checkpoint:
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """The tokens of a prompt."""
-        return tuple(self.tokenizer(prompt)["input_ids"])
+        return tuple(int(token) for token in self.tokenizer(prompt)["input_ids"])
 
     def token(self, token: int) -> str:
         """One token as text."""

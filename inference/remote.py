@@ -10,16 +10,18 @@ import queue
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx2
 import openai
 
-from inference import contract, wire
+from inference import contract, limits, stream, wire
 from inference.checkpoints import CheckpointError
 from inference.config import Config
 from inference.contract import HELLO_SECONDS, Text
 from inference.engine import LOOK_SECONDS, EngineAway, Step
+from inference.failures import Failures
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,10 @@ BEGINNINGS = 3
 """How often a text is begun, where the server breaks it off."""
 SILENCE = openai.Timeout(300, connect=5)
 """Seconds without a sign from the server, and until it takes a connection, before a request is given up."""
+LONGEST_SECONDS = 3600.0
+"""How long a text may take each time. A server that only says that it is still there gets no longer."""
+AFTERWARDS_SECONDS = 5.0
+"""How long a server may go on after a text's end: it then counts the tokens."""
 AWAY = frozenset({429, 502, 503, 504})
 """What a server, or a proxy before it, answers to everything while it has too much to do, starts, or is not there."""
 NO_KEY = "EMPTY"
@@ -36,7 +42,7 @@ NO_KEY = "EMPTY"
 
 
 class ServerError(Exception):
-    """The server answers with an error of its own, or breaks off. It may pass; the message is for the operator."""
+    """The server answers with an error of its own, with what is no text, or breaks off. It may pass."""
 
 
 @dataclass(eq=False)
@@ -54,6 +60,7 @@ class Run:
     tokens: dict[str, int] = field(default_factory=dict)
     """How many tokens each sequence has, by its key."""
     told: int = 0
+    failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
         self.groups = {sequence.group for sequence in self.sequences}
@@ -88,7 +95,12 @@ class ServedEngine:
         self._config = config
         self._server = f"The server at {config.server_url}"
         self._client = openai.AsyncOpenAI(
-            base_url=config.server_url, api_key=config.server_key or NO_KEY, max_retries=RETRIES, timeout=SILENCE
+            base_url=config.server_url,
+            api_key=config.server_key or NO_KEY,
+            max_retries=RETRIES,
+            timeout=SILENCE,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [stream.bound]}),
         )
         self._places = asyncio.Semaphore(config.batch_rows)
         self._ordinary_places = asyncio.Semaphore(max(1, config.batch_rows - config.batch_rows // 4))
@@ -113,8 +125,9 @@ class ServedEngine:
     ) -> Iterator[Step]:
         """Extend every prompt. The server is told to let go of a group of sequences that is `stopped`.
 
-        A text that the server will not write is refused with its words. Raises `CheckpointError` where the operator
-        has to act, `EngineAway` where there is no server for now, `ServerError` where the text may be the reason.
+        A text that the server will not write is refused with its words, one that it fails at where it wrote others
+        too. Raises `CheckpointError` where the operator has to act, `EngineAway` where there is no server for now,
+        `ServerError` where it wrote none of the texts.
         """
         run = Run(size, self._config.model_of(size), sequences, stopped, urgent)
         future = asyncio.run_coroutine_threadsafe(self._carry_out(run), self._loop)
@@ -140,6 +153,8 @@ class ServedEngine:
                     if not task.cancelled():
                         task.result()
                 run.tell()
+            if run.groups:
+                run.tell(*run.failures.refused())
         finally:
             for task in groups:
                 task.cancel()
@@ -150,15 +165,22 @@ class ServedEngine:
             worker = self._config.worker
             error = f"This text was to carry a watermark, and worker {worker} generates on a server that has none."
             return run.tell(_refused(sequence, error))
+        if flaw := limits.flaw_of(sequence):
+            return run.tell(_refused(sequence, flaw))
         async with self._place(run.urgent):
             try:
-                return run.tell(await self._text(run, sequence))
+                text = await self._text(run, sequence)
+            except wire.Refusal as refusal:
+                return run.tell(_refused(sequence, f"The server refused this text: {refusal}"))
+            except ServerError as error:
+                return run.failures.hold(_refused(sequence, str(error)), error)
             except openai.APIError as error:
-                if isinstance(error, openai.APITimeoutError):
-                    await self._look()
-                if not wire.is_refusal(error):
-                    raise self._failure(run, error) from None  # its words may quote the prompt
-                return run.tell(_refused(sequence, f"The server refused this text: {wire.words(error)}"))
+                if wire.is_refusal(error):
+                    return run.tell(_refused(sequence, f"The server refused this text: {wire.said(error.body)}"))
+                failure = await self._held_back(run, error)
+                return run.failures.hold(_refused(sequence, str(failure)), failure)
+            run.failures.one_came_through = True
+            return run.tell(text)
 
     @asynccontextmanager
     async def _place(self, urgent: bool) -> AsyncIterator[None]:
@@ -169,61 +191,90 @@ class ServedEngine:
             yield
 
     async def _text(self, run: Run, sequence: contract.Sequence) -> Text:
+        """One text, begun again where the server broke it off, and only there."""
         for _ in range(BEGINNINGS):
-            if text := await self._read(run, sequence):
-                return text
+            reading = wire.Reading(sequence)
+            try:
+                await self._read(run, sequence, reading)
+            except wire.Refusal:
+                if not reading.is_complete:
+                    raise
+            except (stream.Excess, TimeoutError) as error:
+                if not reading.is_complete:
+                    why = str(error) or f"did not end a text within {LONGEST_SECONDS:,.0f} s"
+                    raise ServerError(f"{self._server} {why}.") from None
+            if reading.is_complete:
+                return reading.finished()
             logger.warning("%s broke off a text of %s.", self._server, run.model)
         raise ServerError(f"{self._server} broke off a text of {run.model} {BEGINNINGS} times.")
 
-    async def _read(self, run: Run, sequence: contract.Sequence) -> Text | None:
-        """One request; None where the server broke it off."""
-        reading = wire.Reading()
-        stream = await self._client.completions.create(stream=True, **wire.request(run.model, sequence))
-        try:
-            async with stream:
-                async for chunk in stream:
-                    reading.take(chunk, sequence.sampling.logprobs or 0)
-                    run.tokens[sequence.key] = reading.tokens
-        except openai.APIError as error:
-            if wire.is_refusal(error):
-                raise
-            return None
-        return reading.finished(sequence.key)
+    async def _read(self, run: Run, sequence: contract.Sequence, reading: wire.Reading) -> None:
+        """One request, as far as the server answers it."""
+        asked = wire.request(run.model, sequence)
+        answer = self._client.completions.with_streaming_response.create(stream=True, **asked)
+        is_ending = False
+        async with asyncio.timeout(LONGEST_SECONDS) as limit, answer as response:
+            try:
+                async with aclosing(stream.events(response)) as events:
+                    async for event in events:
+                        if reading.is_done:
+                            continue  # the connection can be used again once it is read to its end
+                        reading.take(event)
+                        run.tokens[sequence.key] = reading.tokens
+                        if reading.is_complete and not is_ending:
+                            is_ending = True
+                            limit.reschedule(self._loop.time() + AFTERWARDS_SECONDS)
+            except (httpx2.HTTPError, ValueError) as error:
+                logger.debug("%s broke off with %s.", self._server, type(error).__name__)
+
+    async def _held_back(self, run: Run, error: openai.APIError) -> Exception:
+        """The failure of one text; raises it at once where it would be that of every text."""
+        if isinstance(error, openai.APIConnectionError):
+            await self._look()
+        failure = self._failure(run, error)
+        if isinstance(failure, EngineAway) or isinstance(error, openai.AuthenticationError | openai.NotFoundError):
+            raise failure from None  # its words may quote the prompt
+        return failure
 
     def _failure(self, run: Run, error: openai.APIError) -> CheckpointError | EngineAway | ServerError:
+        worker = f"worker {self._config.worker}"
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 return CheckpointError(
-                    f"{self._server} does not take the key of worker {self._config.worker} (it answered"
-                    f" {error.status_code}). The operator corrects SERVER_KEY."
+                    f"{self._server} does not take the key of {worker} (it answered {error.status_code}). The operator"
+                    " corrects SERVER_KEY."
                 )
             case openai.NotFoundError():
                 return CheckpointError(
-                    f"{self._server} has no model {run.model!r} (it answered 404), which worker"
-                    f" {self._config.worker} asks it for as {run.size}. The operator corrects SERVER_MODELS or"
-                    " SERVER_URL, or lets the server serve it under this name."
+                    f"{self._server} has no model {run.model!r} (it answered 404), which {worker} asks it for as"
+                    f" {run.size}. The operator corrects SERVER_MODELS or SERVER_URL, or lets the server serve it under"
+                    " this name."
                 )
             case openai.APIStatusError(status_code=code) if code in AWAY:
-                return EngineAway(f"{self._server} answers {code} to worker {self._config.worker}.")
+                return EngineAway(f"{self._server} answers {code} to {worker}.")
             case openai.APIStatusError():
-                return ServerError(f"{self._server} answered {error.status_code} to worker {self._config.worker}.")
+                return ServerError(f"{self._server} answered {error.status_code} to {worker}.")
             case openai.APITimeoutError() if not self._is_away:
-                return ServerError(f"{self._server} did not answer worker {self._config.worker} in time.")
-        return EngineAway(
-            f"{self._server} cannot be reached from worker {self._config.worker}: {error.__cause__ or error}."
-        )
+                return ServerError(f"{self._server} did not answer {worker} in time.")
+            case openai.APIConnectionError() if not self._is_away:
+                return ServerError(f"{self._server} closed the connection to {worker} without an answer.")
+        why = wire.in_short(str(error.__cause__ or error))
+        return EngineAway(f"{self._server} cannot be reached from {worker}: {why}.")
 
     async def _look(self) -> None:
         """Ask the server what it serves, and log its answer where that is news."""
         client = self._client.with_options(max_retries=0, timeout=HELLO_SECONDS)
         try:
-            self._models = frozenset([model.id async for model in client.models.list()])
+            async with asyncio.timeout(2 * HELLO_SECONDS):
+                models = wire.models_of(await client.get("/models", cast_to=object))
+            self._models = frozenset(models) & {self._config.model_of(size) for size in self._config.sizes}
             self._is_away = False
-            level, answer = logging.INFO, f"serves {', '.join(sorted(self._models)) or 'nothing'}"
+            level, answer = logging.INFO, f"serves {wire.in_short(', '.join(sorted(models))) or 'nothing'}"
         except Exception as error:
             self._models = frozenset()
-            self._is_away = isinstance(error, openai.APIConnectionError) or getattr(error, "status_code", 0) in AWAY
-            level, answer = logging.WARNING, f"does not say what it serves: {error}"
+            unreachable = isinstance(error, openai.APIConnectionError | TimeoutError)
+            self._is_away = unreachable or getattr(error, "status_code", 0) in AWAY
+            level, answer = logging.WARNING, f"does not say what it serves: {wire.in_short(str(error))}"
         if answer != self._answer:
             logger.log(level, "%s %s", self._server, answer)
         self._answer = answer

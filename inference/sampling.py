@@ -1,6 +1,7 @@
 """Choosing the next token. Every random number is named by (seed, index, position), never drawn in turn, and a row's
 choice depends on its own logits alone."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from inference.contract import Sampling
+
+logger = logging.getLogger(__name__)
 
 Tensor = torch.Tensor
 LIKELIEST = 1024
@@ -120,8 +123,20 @@ def _chosen(scores: Tensor, top_k: int, draws: Sequence[Draw], watermark: Waterm
     chosen: list[int | None] = [None if bad else token for token, bad in zip(picked, broken, strict=True)]
     for place, draw in enumerate(draws):
         if watermark and draw.sampling.watermark_key and not broken[place]:
-            chosen[place] = watermark(draw, tokens[place].cpu().numpy(), probabilities[place].cpu().numpy())
+            chosen[place] = _marked(watermark, draw, tokens[place].cpu().numpy(), probabilities[place].cpu().numpy())
     return chosen
+
+
+def _marked(
+    watermark: Watermark, draw: Draw, tokens: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> int | None:
+    """The watermark's choice; None where it makes none that can be, which is one text's misfortune."""
+    try:
+        token = watermark(draw, tokens, probabilities)
+    except Exception:
+        logger.exception("A watermark chose no token.")
+        return None
+    return token if token in tokens else None
 
 
 def _nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:

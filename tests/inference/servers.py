@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import requests
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from inference.config import Config
@@ -77,14 +77,17 @@ class StandIn:
     """Stands in for vLLM where a test needs its faults: it speaks vLLM 0.32's format of `/v1/completions` and
     `/v1/models`, as recorded, but counts instead of generating: " 1 2 3" is a text of three tokens.
 
-    `answers` are what the next requests get instead of a text: a response, "break off" or "silence". `requests` are the
-    bodies that came; `abandoned` the prompts whose stream the client closed.
+    `answers` are what the next requests get instead of a text: a response, "break off" or "silence"; `by_prompt` what
+    every request of a prompt gets; `listing` what is said instead of the models. `requests` are the bodies that came;
+    `abandoned` the prompts whose stream the client closed.
     """
 
     def __init__(self, pace: float = 0.0) -> None:
         self.pace = pace
         self.models = [SIZE]
-        self.answers: deque[JSONResponse | str] = deque()
+        self.answers: deque[Response | str] = deque()
+        self.by_prompt: dict[str, Callable[[], Response]] = {}
+        self.listing: Response | None = None
         self.requests: list[dict] = []
         self.abandoned: list[str] = []
         self.running = self.most_running = 0
@@ -109,10 +112,12 @@ class StandIn:
         self.server.should_exit = True
         self.thread.join(10)
 
-    async def list_models(self, request: Request) -> JSONResponse:
-        return JSONResponse({"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]})
+    async def list_models(self, request: Request) -> Response:
+        return self.listing or JSONResponse(
+            {"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]}
+        )
 
-    async def complete(self, request: Request) -> JSONResponse | StreamingResponse:
+    async def complete(self, request: Request) -> Response:
         body = await request.json()
         self.requests.append(body)
         if request.headers["authorization"] != f"Bearer {KEY}":
@@ -120,9 +125,11 @@ class StandIn:
         if body["model"] not in self.models:
             return fault(404, f"The model `{body['model']}` does not exist.")
         answer = self.answers.popleft() if self.answers else ""
+        if body["prompt"] in self.by_prompt:
+            return self.by_prompt[body["prompt"]]()
         if answer == "silence":
             await asyncio.sleep(5)
-        if isinstance(answer, JSONResponse):
+        if isinstance(answer, Response):
             return answer
         return StreamingResponse(self.stream(body, answer), media_type="text/event-stream")
 

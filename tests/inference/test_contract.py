@@ -1,11 +1,12 @@
 """Messages survive the wire, and either side may be newer."""
 
 import json
+import math
 
 import pytest
 
 from inference import contract
-from inference.contract import Hello, Report, Sampling, Sequence, Text, WorkOrder
+from inference.contract import Hello, Report, Sampling, Sequence, Text, TokenLogprob, WorkOrder, clean
 
 
 def over_the_wire(message):
@@ -71,3 +72,33 @@ def test_refuse_a_field_of_another_type(kind, wire):
 
 def test_take_a_whole_number_for_a_float_and_nothing_for_what_may_be_none():
     assert contract.from_wire(Sampling, {"max_new_tokens": 8, "temperature": 1, "logprobs": None}) == Sampling(8)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Ünïcode 語 😀\n", "Ünïcode 語 😀\n"),
+        ("a\ud83d", "a\ufffd"),
+        ("\ude00\ud83db", "\ufffd\ufffdb"),
+        ("\ud83d\ud83d\ude00", "\ufffd😀"),
+        ("a\0b", "a\ufffdb"),
+    ],
+)
+def test_send_only_strings_that_can_be_stored_from_a_worker(written, kept):
+    """Every string of every message, whichever fields it has."""
+    logprob = TokenLogprob(written, math.nan, ((written, -math.inf),))
+    text = Text(written, written, 1, 1, "stop", error=written, logprobs=(logprob,))
+    report = Report(written, 3, written, 12, (text,), error=written, checkpoint=written, groups=(written,))
+    hello = Hello(written, written, written, written, (written,), (written,), loaded=(written,))
+
+    for message, strings in ((report, 10), (hello, 7)):
+        sent = json.dumps(contract.to_wire(message), ensure_ascii=False, allow_nan=False)
+        assert sent.encode()
+        assert sent.count(json.dumps(kept, ensure_ascii=False)) == strings
+    assert clean(written) == kept
+
+
+def test_send_an_order_as_it_is():
+    order = WorkOrder("order-1", 3, "gpt2/124M", (Sequence("a", "Once\0", 7, 0, Sampling(8)),))
+
+    assert contract.from_wire(WorkOrder, over_the_wire(order)) == order

@@ -9,18 +9,32 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def install_tiny_gpt2(
-    root: Path, size: str = "gpt2/124M", seed: int = 0, layers: int = 2, width: int = 64, context: int = 256
+    root: Path,
+    size: str = "gpt2/124M",
+    seed: int = 0,
+    layers: int = 2,
+    width: int = 64,
+    context: int = 256,
+    added: tuple[str, ...] = (),
 ) -> Path:
     """Install a random GPT-2 as `size`, by the same way as real weights.
 
-    More `layers` and `width` (a multiple of 4) make it slower. Returns its folder in the store.
+    More `layers` and `width` (a multiple of 4) make it slower. `added` are tokens that its tokenizer has and the model
+    does not. Returns its folder in the store.
     """
     with tempfile.TemporaryDirectory() as source:
-        save_tiny_gpt2(Path(source), seed, layers, width, context)
+        save_tiny_gpt2(Path(source), seed, layers, width, context, added)
         return checkpoints.install(size, source, root)
 
 
-def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64, context: int = 256) -> None:
+def save_tiny_gpt2(
+    folder: Path,
+    seed: int = 0,
+    layers: int = 2,
+    width: int = 64,
+    context: int = 256,
+    added: tuple[str, ...] = (),
+) -> None:
     """Write the model and its tokenizer as transformers does."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -32,7 +46,9 @@ def save_tiny_gpt2(folder: Path, seed: int = 0, layers: int = 2, width: int = 64
     # Wider than GPT-2's own initial 0.02, so that the tokens are not all about equally likely.
     model = GPT2LMHeadModel(GPT2Config(**shape, **ends, initializer_range=0.2))
     model.save_pretrained(folder)
-    _byte_tokenizer().save_pretrained(folder)
+    tokenizer = _byte_tokenizer()
+    tokenizer.add_tokens(list(added))
+    tokenizer.save_pretrained(folder)
 
 
 def _byte_tokenizer():

@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--file", type=Path, required=True, help="readable for its owner alone; printed nowhere")
-        parser.add_argument("--again", action="store_true", help="keep the key that the file has, or replace a lost one")
+        parser.add_argument(
+            "--again", action="store_true", help="keep the key that the file has, or replace a lost one"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
