@@ -1,10 +1,11 @@
-"""What no text has, whoever sends it; and a text as one line."""
+"""What no text has, whoever sends it; a text as one line; and the number that a text is."""
 
 import re
 import unicodedata
 
 BREAKS = ("Cc", "Zl", "Zp")
 """Unicode's categories of control characters and of separators of lines and paragraphs."""
+LONGEST_NUMBER = 18  # digits; what has more fits no column
 
 
 def flaw_of(text: str) -> str:
@@ -22,3 +23,13 @@ def one_line(text: str) -> str:
     """The text as a name or a subject has it: one line, single spaces, no control characters."""
     spaced = "".join(" " if unicodedata.category(character) in BREAKS else character for character in text)
     return re.sub(r"\s+", " ", spaced).strip()
+
+
+def number_in(text: str) -> int | None:
+    """The whole number that a text is, None where it is none or one that no column holds."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
+def shortened(text: str, longest: int = 200) -> str:
+    """The beginning of a long text, to be repeated in an answer."""
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -1,6 +1,7 @@
 """The nouns of this room."""
 
 from .completion import NOT_DELIVERED, Completion, FinishReason
+from .file_index import FileIndex
 from .job import INTERACTIVE_SEQUENCES, Job, JobQuerySet, Prompt
 from .order import WorkOrder
 from .share import Share
@@ -12,6 +13,7 @@ __all__ = [
     "WORKER_SILENCE",
     "Completion",
     "Drop",
+    "FileIndex",
     "FinishReason",
     "Job",
     "JobQuerySet",

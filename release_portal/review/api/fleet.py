@@ -103,7 +103,7 @@ class WorkerIn(Schema):
 
 
 class RevokeIn(Schema):
-    reason: Word = Field(description="for those who look after the workers")
+    reason: str = Field(max_length=4_000, description="for those who look after the workers")
 
 
 class FailureOut(Schema):

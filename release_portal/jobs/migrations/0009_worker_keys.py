@@ -16,7 +16,7 @@ REVOKE_ALL = "UPDATE jobs_worker SET revoked_at = now(), revoke_reason = 'It had
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0007_attempts_of_orders"),
+        ("jobs", "0008_file_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
