@@ -40,7 +40,7 @@ class Channel(kombu_redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc] - the stubs lack it
         except (ValueError, RecursionError) as error:
             drop(error)
             return True
@@ -51,7 +51,7 @@ class Transport(kombu_redis.Transport):
 
     Channel = Channel
 
-    def _deliver(self, message: Any, queue: str) -> None:
+    def _deliver(self, message: Any, queue: str | None) -> None:
         try:
             super()._deliver(message, queue)
         except (AttributeError, LookupError, TypeError, ValueError) as error:

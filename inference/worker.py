@@ -116,7 +116,7 @@ def keep_listening() -> None:
             logger.exception("A notice failed.")
 
 
-def take_notice(sealed: bytes) -> None:
+def take_notice(sealed: bytes | str) -> None:
     """Stop what the site says is to stop; end where it says that this worker's key was revoked."""
     try:
         opened = seal.open(sealed)

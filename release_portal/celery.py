@@ -8,6 +8,7 @@ from celery import Celery, signals
 from django.conf import settings
 from django.db import close_old_connections, connections
 
+import inference.broker  # noqa: F401 - the transport that outlives what is no message
 from inference.contract import BROKER_OPTIONS, broker_url
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")

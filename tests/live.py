@@ -5,6 +5,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from string import Template
 import pytest
 import requests
 from django.db import connection
+
+from release_portal.lib.processes import environment_of
 
 from .inference.tiny import install_tiny_gpt2
 
@@ -75,8 +78,22 @@ class Portal:
         command = [worker if word == "inference.worker" else word for word in self.command(name)]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment_of(name, self.environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
+
+    def manage(self, *arguments: str) -> None:
+        """Run a command of manage.py."""
+        command = [sys.executable, "manage.py", *arguments]
+        subprocess.run(command, check=True, cwd=ROOT, env=self.environment, capture_output=True)
+
+    def enroll(self, name: str) -> None:
+        """Give its generation worker a name and a key."""
+        self.manage("enroll_worker", name, "--file", str(self.home / "worker.env"))
 
     def kill(self, name: str, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """Send the process a signal and wait until it is gone."""
@@ -131,11 +148,10 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
     install_tiny_gpt2(portal.weights, "gpt2/124M", layers=6, width=256)
     install_tiny_gpt2(portal.weights, "gpt2/774M")
     with django_db_blocker.unblock():
-        subprocess.run(
-            ["python", "manage.py", "first_records"], check=True, cwd=ROOT, env=portal.environment, capture_output=True
-        )
+        portal.manage("first_records")
+        portal.enroll("live")
         try:
-            for name in ("web", "site", "mail", "clock", "generate"):
+            for name in ("web", "site", "mail", "receive", "clock", "generate"):
                 portal.start(name)
             until(lambda: has_worker(portal), seconds=START_SECONDS, what="the site and its worker to start")
             yield portal

@@ -27,7 +27,7 @@ COMMANDS = frozenset(
 
 def address_for(worker: Worker) -> str:
     """REDIS_URL as this worker's environment has it."""
-    url = urlsplit(settings.WORKER_REDIS_URL)
+    url = urlsplit(str(settings.WORKER_REDIS_URL))
     if not settings.WORKER_ACCOUNTS:
         return url.geturl()
     host = url.netloc.rpartition("@")[2]
@@ -73,7 +73,7 @@ def _set(worker: Worker) -> None:
 
 
 def _set_rules(worker: Worker, rules: list[str]) -> None:
-    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, *rules)
+    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, *rules)  # type: ignore[no-untyped-call]
     _write_down()
 
 

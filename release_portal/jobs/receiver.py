@@ -54,7 +54,7 @@ class Receiver:
             else:
                 away = 0
                 if taken:
-                    self.handle(taken[1])
+                    self.handle(bytes_of(taken[1]))
         connection.close()
 
     def handle(self, sent: bytes) -> None:
@@ -87,6 +87,11 @@ def take(sent: bytes, *, at: datetime) -> None:
     except Exception as error:
         logger.exception("A message of %d bytes failed.", len(sent))
         note_drop(f"it failed with {type(error).__name__}", at=at)
+
+
+def bytes_of(item: bytes | str) -> bytes:
+    """An item of a list as redis gives it, which may be set to decode."""
+    return item.encode() if isinstance(item, str) else item
 
 
 def act(message: Report | Hello, at: datetime) -> None:

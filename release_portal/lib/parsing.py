@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
@@ -42,7 +42,7 @@ class StrictParser(Parser):
         for name, values in data.lists():
             for value in values:
                 _check_text(value, name)
-        return cast("dict[str, Any]", super().parse_querydict(data, list_fields, request))
+        return super().parse_querydict(data, list_fields, request)
 
 
 def _loaded(content: bytes) -> Any:

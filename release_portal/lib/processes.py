@@ -54,14 +54,14 @@ def environment_of(name: str, whole: Mapping[str, str]) -> dict[str, str]:
     """What the process may see of the environment. Programs of this virtual environment are found first."""
     hidden = HIDDEN | HIDDEN_FROM.get(name, set())
     path = os.pathsep.join([str(Path(sys.executable).parent), whole.get("PATH", os.defpath)])
-    seen = {key: value for key, value in whole.items() if key not in hidden} | {"PATH": path}
+    seen: dict[str, str] = {key: value for key, value in whole.items() if key not in hidden} | {"PATH": path}
     return seen | _read(Path(whole.get("PORTAL_HOME", "."), FILES.get(name, "")))
 
 
 def _read(file: Path) -> dict[str, str]:
     """Its lines NAME=value; nothing where it is no file."""
     lines = file.read_text().splitlines() if file.is_file() else []
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    return {line.partition("=")[0]: line.partition("=")[2] for line in lines if "=" in line}
 
 
 def words_of(command: str, whole: Mapping[str, str]) -> list[str]:

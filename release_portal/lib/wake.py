@@ -38,7 +38,9 @@ def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
 def _push(key: str, message: str) -> None:
     try:
         with broker().pipeline() as pipe:
-            pipe.lpush(key, message).expire(key, FORGOTTEN_SECONDS).execute()
+            pipe.lpush(key, message)
+            pipe.expire(key, FORGOTTEN_SECONDS)
+            pipe.execute()
     except redis.RedisError as error:
         logger.warning("A message to %s was not sent, the next report will bring it again: %s", key, error)
 

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ import django
 import requests
 
 from tests.bench import model
-from tests.live import ROOT, START_SECONDS, Portal, free_port, has_worker, until
+from tests.live import START_SECONDS, Portal, free_port, has_worker, until
 
-SITE = ("web", "site", "mail", "clock")
+SITE = ("web", "site", "mail", "receive", "clock")
 LONGEST_SECONDS = 600.0
 """How long one job may take."""
 
@@ -71,9 +70,9 @@ def running(home: Path, *names: str, commands: Mapping[str, str] | None = None) 
     folder.mkdir(parents=True)
     settings = {"WEIGHTS_ROOT": str(model.install(home).resolve()), "SIZES": model.SIZE}
     portal = Portal(folder.resolve(), free_port(), settings, commands or {})
-    for command in ("migrate --database owner --verbosity 0", "first_records"):
-        run = ["python", "manage.py", *command.split()]
-        subprocess.run(run, check=True, cwd=ROOT, env=portal.environment, stdout=subprocess.DEVNULL)
+    portal.manage("migrate", "--database", "owner", "--verbosity", "0")
+    portal.manage("first_records")
+    portal.manage("enroll_worker", "bench", "--file", str(portal.home / "worker.env"), "--again")
     try:
         for name in (*SITE, *names):
             portal.start(name)

@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.accounts import address_for
 
 from ..live import ROOT, Portal
 
@@ -43,6 +47,9 @@ class Machine:
     name: str
     network: IPv4Network
     folder: Path
+    key: str
+    account: str
+    """Name and password on the broker."""
     forwarder: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,8 +61,8 @@ class Machine:
         """All that its processes know."""
         return {
             "PATH": os.environ["PATH"],
-            "REDIS_URL": f"redis://{self.broker}:{REDIS_PORT}",
-            "WORKER_KEY": settings.WORKER_KEY,
+            "REDIS_URL": f"redis://{self.account}@{self.broker}:{REDIS_PORT}",
+            "WORKER_KEY": self.key,
             "WEIGHTS_ROOT": str(self.folder / "weights"),
             "SIZES": "gpt2/124M",
             "WORKER_NAME": self.name,
@@ -71,7 +78,7 @@ class Machine:
 
     def plug_cable(self) -> None:
         ip("link", "set", self.name, "up")
-        where = [str(self.broker), str(REDIS_PORT), settings.REDIS_URL.removeprefix("unix://")]
+        where = [str(self.broker), str(REDIS_PORT), urlsplit(settings.REDIS_URL).path]
         self.forwarder = subprocess.Popen(["python", "-m", "tests.faults.forwarder", *where], cwd=ROOT)
 
     def pull_cable(self) -> None:
@@ -90,15 +97,17 @@ def machine(number: int, portal: Portal) -> Iterator[Machine]:
     """A machine that runs a generation worker. Names and networks follow from the process, for runs side by side."""
     place = (2 * os.getpid() + number) % 2**14
     network = IPv4Network((int(NETWORKS[0]) + 4 * place, 30))
-    made = Machine(f"rp{os.getpid()}-{number}", network, portal.home / f"machine-{number}")
+    worker = jobs.enroll_worker(by=None, name=f"rp{os.getpid()}-{number}")
+    account = urlsplit(address_for(worker)).netloc.rpartition("@")[0]
+    made = Machine(worker.name, network, portal.home / f"machine-{number}", worker.key, account)
     shutil.copytree(ROOT / "inference", made.folder / "inference", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(portal.weights / "gpt2" / "124M", made.folder / "weights" / "gpt2" / "124M")
     with cable(made), (portal.home / f"machine-{number}.log").open("ab") as log:
-        worker = made.run(*portal.command("generate"), stdout=log, stderr=log)
+        process = made.run(*portal.command("generate"), stdout=log, stderr=log)
         try:
             yield made
         finally:
-            stop(worker)
+            stop(process)
 
 
 @contextmanager

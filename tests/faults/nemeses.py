@@ -64,12 +64,13 @@ def pause_redis(portal: Portal) -> None:
 
 def restart_redis(portal: Portal, meanwhile: Callable[[], object] = lambda: None) -> None:
     """It comes back with what it had written down."""
-    socket = Path(settings.REDIS_URL.removeprefix("unix://"))
+    address = urlsplit(settings.REDIS_URL)
+    socket = Path(address.path)
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.shutdown(save=True)
     time.sleep(AWAY_SECONDS)
     meanwhile()
-    portal.services.append(start_redis(socket.parent, socket))
+    portal.services.append(start_redis(socket.parent, socket, str(address.password)))
 
 
 def kill_database_sessions(portal: Portal) -> None:

@@ -63,7 +63,7 @@ def _fenced(report: contract.Report) -> QuerySet[WorkOrder]:
     """The order, where it is still out with this worker under the report's token."""
     out = WorkOrder.objects.out().select_related("size__family")
     try:
-        return out.filter(pk=report.order, token=report.token, worker=report.worker)
+        return out.filter(pk=report.order, token=report.token, worker__name=report.worker)
     except ValidationError:  # it names no order
         return out.none()
 
