@@ -35,8 +35,9 @@ PATIENCE = {
 }
 STATEMENT_SECONDS = env.int("STATEMENT_SECONDS", default=60)
 STATEMENTS = {"options": f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=20s"}
-for database, limits in (("default", PATIENCE | STATEMENTS), ("owner", PATIENCE)):
-    DATABASES[database]["OPTIONS"] = limits | DATABASES[database].get("OPTIONS", {})
+for name, database in DATABASES.items():
+    limits = PATIENCE if name == "owner" else PATIENCE | STATEMENTS
+    database["OPTIONS"] = limits | database.get("OPTIONS", {})
 
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)

@@ -30,7 +30,7 @@ HIDDEN_FROM = {
     "mail": {"SERVER_KEY"},
     "receive": {"EMAIL_URL", "SERVER_KEY"},
     "clock": {"EMAIL_URL", "SERVER_KEY"},
-    "generate": {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "EMAIL_URL"},
+    "generate": {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "EMAIL_URL", "DJANGO_SETTINGS_MODULE"},
 }
 """By process: what else it may not see."""
 FILES = {"generate": "worker.env"}
