@@ -54,7 +54,7 @@ def environment_of(name: str, whole: Mapping[str, str]) -> dict[str, str]:
 
 
 def words_of(command: str, whole: Mapping[str, str]) -> list[str]:
-    return shlex.split(Template(command).substitute({"PORT": "8000"} | whole))
+    return shlex.split(Template(command).substitute({"PORT": "8000", **whole}))
 
 
 class Kept:
