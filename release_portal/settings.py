@@ -209,7 +209,12 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
-        "uvicorn": {"handlers": ["console"], "level": "INFO", "propagate": False}
-    },  # its own would quote errors
+        "uvicorn": {
+            "handlers": ["console"],
+            "level": "INFO",
+            "propagate": False,
+        },  # its own handlers would quote errors
+        "uvicorn.access": {"handlers": [], "level": "WARNING", "propagate": False},
+    },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
 }

@@ -73,14 +73,14 @@ class Portal:
         line = (procfile() | self.commands)[name]
         return shlex.split(Template(line).substitute(PORT=self.port, PORTAL_HOME=self.home))
 
-    def start(self, name: str, *, worker: str = "inference.worker") -> None:
-        """Start a process; `worker` is the module that a generation worker runs."""
+    def start(self, name: str, *, worker: str = "inference.worker", told: Mapping[str, str] | None = None) -> None:
+        """Start a process; `worker` is the module that a generation worker runs, `told` is for this process alone."""
         command = [worker if word == "inference.worker" else word for word in self.command(name)]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment_of(name, self.environment),
+                env=environment_of(name, self.environment | (told or {})),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

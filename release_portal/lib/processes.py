@@ -65,7 +65,7 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def words_of(command: str, whole: Mapping[str, str]) -> list[str]:
-    return shlex.split(Template(command).substitute({"PORT": "8000"} | whole))
+    return shlex.split(Template(command).substitute({"PORT": "8000", **whole}))
 
 
 class Kept:

@@ -15,7 +15,9 @@ from django.db import connection
 
 from release_portal.lib.embedded import start_redis
 
-from ..live import LEASE_SECONDS, Portal
+from .. import factories
+from ..live import LEASE_SECONDS, Portal, until
+from ..silence import silent_server
 
 Nemesis = Callable[[Portal], None]
 AWAY_SECONDS = 2.0
@@ -84,6 +86,19 @@ def kill_database_sessions(portal: Portal) -> None:
         time.sleep(AWAY_SECONDS / 4)
 
 
+def silence_mail_server(portal: Portal, meanwhile: Callable[[], object] = lambda: time.sleep(AWAY_SECONDS)) -> None:
+    """Mail hangs in a server that takes the connection and says nothing."""
+    portal.kill("mail")
+    with silent_server() as server:
+        told = {"EMAIL_URL": f"smtp://{server.host}:{server.port}", "EMAIL_TIMEOUT": "300"}
+        portal.start("mail", told=told)
+        factories.LetterFactory()
+        until(lambda: server.taken, seconds=60, what="the mail process to hang")
+        meanwhile()
+        portal.kill("mail")
+    portal.start("mail")
+
+
 def restart_postgres(portal: Portal | None = None) -> None:
     """At once, as after a power cut: sessions are cut off, and what was committed is there again."""
     sockets = Path(parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0])
@@ -105,4 +120,5 @@ ALL: tuple[Nemesis, ...] = (
     kill_database_sessions,
     pause_redis,
     terminate_generation_worker,
+    silence_mail_server,
 )

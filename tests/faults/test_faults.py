@@ -100,6 +100,18 @@ def test_kill_site_worker_in_the_middle_of_a_job(portal, submit):
     assert_books_balance(job)
 
 
+def test_mail_server_that_says_nothing_keeps_no_job_waiting(portal, submit):
+    """All threads of the site's worker hung in it, and nothing was handed out."""
+
+    def finish_jobs() -> None:
+        for _ in range(6):  # the mail of each end took a thread
+            job = submit(5)
+            the_end_of(job)
+            assert_books_balance(job)
+
+    nemeses.silence_mail_server(portal, meanwhile=finish_jobs)
+
+
 def test_freeze_generation_worker_past_its_lease(portal, submit):
     """A worker that wakes up again with an old fencing token changes nothing."""
     job = submit(200)

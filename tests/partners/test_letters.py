@@ -1,7 +1,4 @@
-import socket
-from contextlib import suppress
 from smtplib import SMTPResponseException
-from threading import Thread
 
 import pytest
 from django.core import mail
@@ -17,6 +14,7 @@ from release_portal.partners import actions
 from release_portal.partners.models import Letter
 
 from .. import factories
+from ..silence import silent_server
 
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 
@@ -135,42 +133,23 @@ def test_subject_is_one_line_whoever_writes_it(write):
     assert mail.outbox[0].subject == "Your job “a Bcc: all@elsewhere.example b c” finished"
 
 
-class SilentServer:
-    """A mail server that takes connections and says nothing."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.taken: list[socket.socket] = []
-        Thread(target=self._take, daemon=True).start()
-
-    def _take(self) -> None:
-        with suppress(OSError):
-            while True:
-                self.taken.append(self.listener.accept()[0])
-
-    def close(self) -> None:
-        for one in (self.listener, *self.taken):
-            one.close()
-
-
 @pytest.fixture
-def silent_server(settings):
-    server = SilentServer()
+def silent(settings):
     settings.CARRIER_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = server.listener.getsockname()
-    yield server
-    server.close()
+    with silent_server() as server:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.host, server.port
+        yield server
 
 
-def test_deliver_by_a_server_that_says_nothing_gives_each_letter_up_in_time(silent_server, settings):
+def test_deliver_by_a_server_that_says_nothing_gives_each_letter_up_in_time(silent, settings):
     settings.EMAIL_TIMEOUT = 0.2
     letters = [factories.LetterFactory() for _ in range(2)]
     assert actions.deliver_letters(by=None) == 0
     assert {str(failure) for failure in Failure.objects.all()} == {f"Letter {letter.pk}" for letter in letters}
-    assert len(silent_server.taken) == 2
+    assert len(silent.taken) == 2
 
 
-def test_deliver_ends_its_round_in_time_and_the_next_takes_up_the_rest(silent_server, settings, monkeypatch):
+def test_deliver_ends_its_round_in_time_and_the_next_takes_up_the_rest(silent, settings, monkeypatch):
     monkeypatch.setattr(loops, "LONGEST_ROUND", 0)
     settings.EMAIL_TIMEOUT = 0.1
     for _ in range(2):
@@ -178,7 +157,7 @@ def test_deliver_ends_its_round_in_time_and_the_next_takes_up_the_rest(silent_se
     at = timezone.now()
     for number in (1, 2):
         assert actions.deliver_letters(by=None, at=at) == 0
-        assert len(silent_server.taken) == Failure.objects.count() == number
+        assert len(silent.taken) == Failure.objects.count() == number
 
 
 def test_mail_has_a_time_limit_and_a_queue_of_its_own(settings):
