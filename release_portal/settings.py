@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.partners.watch.WatchMiddleware",
     "release_portal.middleware.RefusalMiddleware",
 ]
 ROOT_URLCONF = "release_portal.urls"

@@ -19,7 +19,7 @@ from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
 from release_portal.access.terms import terms_asked
-from release_portal.audit.models import Event
+from release_portal.audit.models import Event, SecurityEvent
 from release_portal.jobs.models import Completion, Job, Prompt, WorkOrder
 from release_portal.partners.models import Letter, Membership, Partner, User
 from release_portal.releases.models import Family, ModelSize
@@ -192,6 +192,18 @@ class EventFactory(DjangoModelFactory):
     at = LazyFunction(timezone.now)
     by = SubFactory(UserFactory)
     about = LazyFunction(list)
+
+
+class SecurityEventFactory(DjangoModelFactory):
+    class Meta:
+        model = SecurityEvent
+
+    kind = SecurityEvent.Kind.SIGNED_IN
+    sentence = "Signed in"
+    at = LazyFunction(timezone.now)
+    by = SubFactory(UserFactory)
+    about = LazyFunction(list)
+    detail = LazyFunction(lambda: {"address": "203.0.113.7", "door": "page"})
 
 
 class LetterFactory(DjangoModelFactory):

@@ -18,7 +18,7 @@ from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
 from . import actions
-from .delivery import require_delivery
+from .delivery import note_read, require_delivery
 from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
 from .models import Completion, Job
 from .progress import progress_of
@@ -132,6 +132,7 @@ def texts(request: SignedIn, job_id: UUID, after: int | None = None) -> Any:
     were finished: ask again with the last number that you have, and you miss none while the job runs."""
     job = _job(request, job_id)
     require_delivery(job, at=timezone.now())
+    note_read(request, job)
     finished = job.completions.finished()
     return finished if after is None else finished.filter(number__gt=after).order_by("number")
 

@@ -1,11 +1,18 @@
-"""Whether the texts of a job may be read now: what is suspended is held, and comes back once that is lifted."""
+"""Whether the texts of a job may be read now: what is suspended is held, and comes back once that is lifted; and who
+read them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from release_portal.access.rule import decide
+from release_portal.audit.actions import note
+from release_portal.audit.models import SecurityEvent
 from release_portal.lib.states import Forbidden
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.watch import seen_from
 
 from .models import Job
+
+READING_IS_NOTED_EVERY = timedelta(minutes=1)  # a program asks again and again while its job runs
 
 
 def why_held(job: Job, *, at: datetime) -> str:
@@ -18,3 +25,10 @@ def require_delivery(job: Job, *, at: datetime) -> None:
     sentence = why_held(job, at=at)
     if sentence:
         raise Forbidden(f"These texts are held. {sentence}")
+
+
+def note_read(request: SignedIn, job: Job) -> None:
+    """Leave a security event that this person takes the texts of the job away."""
+    sentence, detail = f"Texts of “{job}” were downloaded", seen_from(request)
+    kind, every = SecurityEvent.Kind.TEXTS_READ, READING_IS_NOTED_EVERY
+    note(kind, sentence, job, job.partner, by=request.user, detail=detail, every=every)

@@ -19,7 +19,7 @@ from release_portal.partners.models import Membership, Partner
 from release_portal.partners.permissions import Permission
 
 from . import actions
-from .delivery import require_delivery, why_held
+from .delivery import note_read, require_delivery, why_held
 from .downloads import as_csv, as_jsonl, etag_of, length_of, part_of, wanted_bytes
 from .forms import JobForm
 from .models import Job
@@ -143,6 +143,7 @@ def _download(
     request: SignedIn, job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
 ) -> HttpResponseBase:
     require_delivery(job, at=timezone.now())
+    note_read(request, job)
     filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Content-Type": content_type}
     if job.is_live:

@@ -15,6 +15,7 @@ class Permission(models.TextChoices):
     FLEET_SEE = "fleet.see", "See the workers, and is told when a size has none"
     SHARE_SET = "share.set", "Set the weight of an organisation at a size"
     BOOK_READ = "book.read", "Read the book"
+    SECURITY_READ = "security.read", "Read the security events"
     # in an organisation
     PARTNER_READ = "partner.read", "See the organisation"
     PARTNER_EDIT = "partner.edit", "Correct the application and close the organisation"

@@ -29,4 +29,5 @@ urlpatterns = [
     path("review/fleet/", views.fleet, name="fleet"),
     path("review/fleet/shares/<int:pk>/", views.share, name="share"),
     path("review/book/", views.book, name="book"),
+    path("review/security/", views.security, name="security"),
 ]
