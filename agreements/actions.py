@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
@@ -31,18 +31,24 @@ class Origin:
 def publish_version(*, by: User | None, text: str, term_days: int = TERM_DAYS) -> AgreementVersion:
     """Publish a text as the next version. A text that is already published is returned as it is."""
     text = canonical(text)
-    same = AgreementVersion.objects.filter(text_sha256=sha256_of(text)).first()
-    if same:
+    published = AgreementVersion.objects.filter(text_sha256=sha256_of(text))
+    if same := published.first():
         return same
     newest = AgreementVersion.objects.current()
-    version = AgreementVersion.objects.create(
-        number=newest.number + 1 if newest else 1,
-        text=text,
-        text_sha256=sha256_of(text),
-        term_days=term_days,
-        published_at=timezone.now(),
-        published_by=by,
-    )
+    try:
+        with transaction.atomic():
+            version = AgreementVersion.objects.create(
+                number=newest.number + 1 if newest else 1,
+                text=text,
+                text_sha256=sha256_of(text),
+                term_days=term_days,
+                published_at=timezone.now(),
+                published_by=by,
+            )
+    except IntegrityError:
+        if same := published.first():
+            return same
+        raise Refused("Another version was published a moment ago. Read it, then publish this one again.") from None
     record("agreement.published", f"{version} was published", version, by=by, detail={"sha256": version.text_sha256})
     return version
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import NinjaAPI, Schema
@@ -16,7 +17,7 @@ from release_portal.lib.parsing import StrictParser
 from release_portal.lib.rendering import JSONRenderer
 from release_portal.lib.states import Refused
 from release_portal.lib.text import shortened
-from release_portal.middleware import problem_of, problem_response
+from release_portal.middleware import problem_of, problem_response, refused_by_database
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
@@ -142,6 +143,14 @@ def me(request: SignedIn) -> Any:
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
     return problem_response(problem_of(error))
+
+
+@api.exception_handler(IntegrityError)
+def refused_at_once(request: HttpRequest, error: IntegrityError) -> HttpResponse:
+    refusal = refused_by_database(error)
+    if refusal is None:
+        raise error
+    return refused(request, refusal)
 
 
 @api.exception_handler(AuthenticationError)

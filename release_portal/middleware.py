@@ -5,9 +5,11 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
+from psycopg2.errors import UniqueViolation
 
 from release_portal.lib.rendering import written
 from release_portal.lib.states import Refused
@@ -117,6 +119,13 @@ def _back_of(request: HttpRequest) -> str:
     return address if is_ours else "/"
 
 
+def refused_by_database(error: Exception) -> Refused | None:
+    """The net under the verbs: of two at the same moment a unique constraint refused one, and no verb said so."""
+    if isinstance(error, IntegrityError) and isinstance(error.__cause__, UniqueViolation):
+        return Refused("The same was sent a moment ago. Open the page again: what was sent first is there.")
+    return None
+
+
 class RefusalMiddleware:
     """What a verb refuses is told in one form."""
 
@@ -127,4 +136,5 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return answer_to(request, exception) if isinstance(exception, Refused) else None
+        refused = refused_by_database(exception) or exception
+        return answer_to(request, refused) if isinstance(refused, Refused) else None

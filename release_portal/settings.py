@@ -115,6 +115,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.partners.watch.WatchMiddleware",
     "release_portal.middleware.RefusalMiddleware",
 ]
 ROOT_URLCONF = "release_portal.urls"
@@ -172,7 +173,7 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "release_portal.partners.passwords.GuessValidator"},
 ]
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -188,13 +189,17 @@ ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-ACCOUNT_RATE_LIMITS = {} if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
+# What is not named here keeps allauth's own limit; False is none at all.
+ACCOUNT_RATE_LIMITS = (
+    False if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
+)
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "access:home"
 LOGOUT_REDIRECT_URL = "home"
-# Rate limits are counted here. Losing them is harmless, so they may live where Redis lives.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+# Rate limits are counted here: in PostgreSQL and as JSON, since the workers write to Redis and Django's own backends
+# unpickle what they read.
+CACHES = {"default": {"BACKEND": "release_portal.partners.cache.JSONCache"}}
 
 # --- ninja
 NINJA_PAGINATION_PER_PAGE = 50

@@ -159,10 +159,17 @@ def application() -> Callable[..., dict]:
     return about
 
 
+def at_address(partner: Partner, slug: str) -> Partner:
+    """The organisation at an address that a test can name; in earnest nobody can guess it."""
+    partner.slug = slug
+    partner.save(update_fields=["slug"])
+    return partner
+
+
 @pytest.fixture
 def applied(ada, application) -> Partner:
     """Northlake before anybody has decided."""
-    return partners.apply(by=ada, **application())
+    return at_address(partners.apply(by=ada, **application()), "university-of-northlake")
 
 
 @pytest.fixture
@@ -183,6 +190,7 @@ def northlake(admitted, ada, agreement_version, signing) -> Partner:
 def southbank(cleo, rita, application, agreement_version, signing) -> Partner:
     """Cleo's organisation, as far as Northlake."""
     partner = partners.apply(by=cleo, **application("Southbank Institute", "southbank.example"))
+    at_address(partner, "southbank-institute")
     partners.admit(by=rita, partner=partner)
     agreements.sign(by=cleo, partner=partner, **signing(agreement_version, legal_name="Cleo Marsh"))
     return partner

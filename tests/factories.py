@@ -19,7 +19,7 @@ from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
 from release_portal.access.terms import terms_asked
-from release_portal.audit.models import Event, Failure
+from release_portal.audit.models import Event, Failure, SecurityEvent
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job, Prompt, Worker, WorkOrder
 from release_portal.partners.models import Letter, Membership, Partner, User
@@ -207,6 +207,18 @@ class FailureFactory(DjangoModelFactory):
     last_failed_at = SelfAttribute("first_failed_at")
     next_try_at = LazyAttribute(lambda failure: failure.last_failed_at + timedelta(seconds=8))
     error = "ValueError, in access/actions/grants.py, line 88"
+
+
+class SecurityEventFactory(DjangoModelFactory):
+    class Meta:
+        model = SecurityEvent
+
+    kind = SecurityEvent.Kind.SIGNED_IN
+    sentence = "Signed in"
+    at = LazyFunction(timezone.now)
+    by = SubFactory(UserFactory)
+    about = LazyFunction(list)
+    detail = LazyFunction(lambda: {"address": "203.0.113.7", "door": "page"})
 
 
 class LetterFactory(DjangoModelFactory):

@@ -153,6 +153,7 @@ review:share                        GET     in   404  404  404  403  200  403
 review:share                        POST    in   404  404  404  403  302  403
 review:try_now                      POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
+review:security                     GET     in   404  404  404  403  200  200
 
 account_login                       GET     200  302  302  302  302  302  302
 account_logout                      GET     302  200  200  200  200  200  200

@@ -1,12 +1,16 @@
-"""Writing in the book."""
+"""Writing in the book, and beside it."""
 
+import logging
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
-from .models import Event, key_of
+from .models import Event, SecurityEvent, key_of
+
+logger = logging.getLogger(__name__)
 
 
 def record(
@@ -29,3 +33,28 @@ def record(
         about=[key_of(thing) for thing in about],
         detail=detail or {},
     )
+
+
+def note(
+    kind: SecurityEvent.Kind,
+    sentence: str,
+    *about: models.Model,
+    by: AbstractBaseUser | None,
+    detail: dict[str, Any] | None = None,
+    every: timedelta | None = None,
+) -> None:
+    """Add one security event, in a transaction of its own: it stays whatever becomes of the request.
+
+    With `every`, the same by the same person is noted once in that time. It never raises: what cannot be noted is
+    logged, and the request goes on. No passwords, tokens, texts, nor addresses that no account has.
+    """
+    keys = [key_of(thing) for thing in about]
+    now = timezone.now()
+    same = SecurityEvent.objects.filter(kind=kind, by=by, about=keys)  # type: ignore[misc]
+    try:
+        with transaction.atomic(durable=True):
+            if every is None or not same.filter(at__gt=now - every).exists():
+                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "about": keys, "detail": detail or {}}
+                SecurityEvent.objects.create(**told)
+    except Exception:
+        logger.exception("A security event of kind %s was not noted", kind)

@@ -1,5 +1,7 @@
-"""Event: one line of the book. Failure: a row that a loop over many could not do."""
+"""Event: one line of the book. SecurityEvent: what happened at the doors, beside it. Failure: a row that a loop over
+many could not do."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
@@ -94,3 +96,52 @@ class Failure(models.Model):
 
     def is_due(self, at: datetime) -> bool:
         return self.next_try_at <= at
+
+
+class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
+    def newest_first(self) -> "SecurityEventQuerySet":
+        return self.select_related("by").order_by("-id")
+
+    def concerning(self, people: Iterable[models.Model]) -> "SecurityEventQuerySet":
+        """Those by any of these people, or about one of them, such as failed sign-ins with their address."""
+        named = list(people)
+        return self.filter(models.Q(by__in=named) | models.Q(about__overlap=[key_of(one) for one in named]))
+
+    def matching(self, words: str) -> "SecurityEventQuerySet":
+        """Those whose sentence contains the words."""
+        return self.filter(sentence__icontains=words)
+
+
+class SecurityEvent(models.Model):
+    """A sign-in, a download, a refusal: who came to which door, and from where. They are many, so they stand apart from
+    the book's acts. The database refuses to change or delete one."""
+
+    class Kind(models.TextChoices):
+        SIGNED_IN = "account.signed_in", "Signed in"
+        SIGNED_OUT = "account.signed_out", "Signed out"
+        SIGN_IN_FAILED = "account.sign_in_failed", "Sign-in failed"
+        SIGN_IN_STOPPED = "account.sign_in_stopped", "Sign-in stopped after too many tries"
+        PASSWORD_CHANGED = "account.password_changed", "Password changed"
+        PASSWORD_RESET = "account.password_reset", "Password reset"
+        ADDRESS_CHANGED = "account.address_changed", "E-mail address changed"
+        TEXTS_READ = "texts.read", "Texts downloaded"
+        REFUSED = "access.refused", "Refused"
+
+    kind = models.CharField(max_length=60, choices=Kind)
+    sentence = models.TextField()
+    at = models.DateTimeField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    about = ArrayField(models.CharField(max_length=120))
+    detail = models.JSONField(default=dict)
+
+    objects = SecurityEventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            GinIndex(fields=["about"]),
+            models.Index(fields=["kind", "-id"]),
+            models.Index(fields=["by", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence

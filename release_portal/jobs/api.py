@@ -134,7 +134,7 @@ def texts(request: SignedIn, job_id: UUID, after: int | None = None) -> Any:
     """In the order of the job. With `after`, those finished after the text of that number, in the order in which they
     were finished: ask again with the last number that you have, and you miss none while the job runs."""
     job = _job(request, job_id)
-    deliver(job, "json", by=request.user, at=timezone.now())
+    deliver(request, job, "json", at=timezone.now())
     finished = job.completions.finished()
     return finished if after is None else finished.filter(number__gt=after).order_by("number")
 

@@ -1,12 +1,18 @@
-"""Whether the texts of a job may be read now: what is suspended is held, and comes back once that is lifted."""
+"""Whether the texts of a job may be read now: what is suspended is held, and comes back once that is lifted; and who
+read them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from release_portal.access.rule import decide
+from release_portal.audit.actions import note
+from release_portal.audit.models import SecurityEvent
 from release_portal.lib.states import Forbidden
-from release_portal.partners.models import User
+from release_portal.partners.doors import SignedIn
+from release_portal.partners.watch import seen_from
 
 from .models import Job
+
+READING_IS_NOTED_EVERY = timedelta(minutes=1)  # a program asks again and again while its job runs
 
 
 def why_held(job: Job, *, at: datetime) -> str:
@@ -14,11 +20,13 @@ def why_held(job: Job, *, at: datetime) -> str:
     return " ".join(missing.sentence for missing in decide(partner=job.partner, size=job.size, at=at).suspended)
 
 
-def deliver(job: Job, form: str, *, by: User, at: datetime) -> None:
-    """Every door that hands out texts as a file or by the API passes here, with the form in which `by` gets them.
-
-    Raises Forbidden while the texts are held.
+def deliver(request: SignedIn, job: Job, form: str, *, at: datetime) -> None:
+    """Every door that hands out texts as a file or by the API passes here, with the form in which they go: it leaves a
+    security event. Raises Forbidden while the texts are held.
     """
     sentence = why_held(job, at=at)
     if sentence:
         raise Forbidden(f"These texts are held. {sentence}")
+    taken, detail = f"Texts of “{job}” were downloaded", seen_from(request) | {"form": form}
+    kind, every = SecurityEvent.Kind.TEXTS_READ, READING_IS_NOTED_EVERY
+    note(kind, taken, job, job.partner, by=request.user, detail=detail, every=every)

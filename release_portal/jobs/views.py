@@ -138,7 +138,7 @@ def _grants(request: SignedIn) -> QuerySet[Grant]:
 
 
 def _download(request: SignedIn, job: Job, file: File) -> HttpResponseBase:
-    deliver(job, file.extension, by=request.user, at=timezone.now())
+    deliver(request, job, file.extension, at=timezone.now())
     filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{file.extension}"
     headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Content-Type": file.content_type}
     if job.is_live:

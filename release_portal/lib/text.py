@@ -1,4 +1,4 @@
-"""What no text has, whoever sends it; a text as one line; and the number that a text is."""
+"""What no text has, whoever sends it; a text as one line; the number that a text is; when two names are the same."""
 
 import re
 import unicodedata
@@ -33,3 +33,9 @@ def number_in(text: str) -> int | None:
 def shortened(text: str, longest: int = 200) -> str:
     """The beginning of a long text, to be repeated in an answer."""
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def folded(name: str) -> str:
+    """A name in the form in which names are compared: no case, no width, no invisible characters, single spaces."""
+    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())

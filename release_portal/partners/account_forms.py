@@ -3,7 +3,13 @@
 from typing import Any
 
 from allauth.account import forms as allauth
-from django.forms import BaseForm
+from allauth.account.adapter import get_adapter
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
+from django.forms import BaseForm, ValidationError
+from django.http import HttpRequest
+
+from .models import User
 
 WORDS = {
     "login": "E-mail address",
@@ -31,7 +37,33 @@ class LoginForm(_OurWords, allauth.LoginForm):  # type: ignore[misc]
 
 
 class SignupForm(_OurWords, allauth.SignupForm):  # type: ignore[misc]
-    pass
+    """For an address that has an account it does the same work and gives the same answer as for a new one."""
+
+    account_already_exists: bool
+
+    def clean(self) -> dict[str, Any]:
+        told: dict[str, Any] = super().clean() or {}
+        if not self.has_error("password1") and "name" in told:
+            self._check_against_name(told)
+        return told
+
+    def _check_against_name(self, told: dict[str, Any]) -> None:
+        """allauth has looked at the password with the address alone."""
+        try:
+            get_adapter().clean_password(told["password1"], user=User(name=told["name"], email=told.get("email", "")))
+        except ValidationError as error:
+            self.add_error("password1", error)
+
+    def try_save(self, request: HttpRequest) -> Any:
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])  # the slow part of making an account
+            return super().try_save(request)
+        try:
+            with transaction.atomic():
+                return super().try_save(request)
+        except IntegrityError:  # the same address a moment ago
+            self.account_already_exists = True
+            return super().try_save(request)
 
 
 class ResetPasswordForm(_OurWords, allauth.ResetPasswordForm):  # type: ignore[misc]

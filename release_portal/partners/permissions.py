@@ -17,6 +17,7 @@ class Permission(models.TextChoices):
     SHARE_SET = "share.set", "Set the weight of an organisation at a size"
     FAILURE_RETRY = "failure.retry", "Have what keeps failing tried again at once"
     BOOK_READ = "book.read", "Read the book"
+    SECURITY_READ = "security.read", "Read the security events"
     # in an organisation
     PARTNER_READ = "partner.read", "See the organisation"
     PARTNER_EDIT = "partner.edit", "Correct the application and close the organisation"

@@ -22,12 +22,13 @@ class Signal:
 
 def signals_of(partner: Partner) -> list[Signal]:
     """What a reviewer weighs before deciding: mail domains, the web site, past dealings, the country."""
-    same_name = Partner.objects.filter(legal_name__iexact=partner.legal_name)
+    same_name = Partner.objects.called(partner.legal_name)
     site = partner.domain
     nearby = Partner.objects.filter(website__icontains=site) if site else Partner.objects.none()
     same_site = [other.pk for other in nearby if other.domain == site]
     country = str(partner.country.name)
     return [
+        _namesakes(partner),
         _applicant(partner),
         _match("Applicant's e-mail and web site", partner.applied_by.email, site),
         _match("Contact e-mail and web site", partner.contact_email, site),
@@ -35,6 +36,15 @@ def signals_of(partner: Partner) -> list[Signal]:
         _dealings("Earlier under this web site", partner, Partner.objects.filter(pk__in=same_site)),
         Signal("Country", country, "off", f"The organisation says that it is in {country}."),
     ]
+
+
+def _namesakes(partner: Partner) -> Signal:
+    """Others of the same name. The applicant is not told of them, so that nobody learns by applying who is here."""
+    others = Partner.objects.going().called(partner.legal_name).exclude(pk=partner.pk).order_by("-admitted_at", "pk")
+    told = [f"{other}, {other.standing}" for other in others.select_related("decided_by", "closed_by")[:MOST_DEALINGS]]
+    if not told:
+        return Signal("Name", "Its own", "good", "No other organisation here or applying has this name.")
+    return Signal("Name", "Taken", "bad", f"Another organisation of this name is here: {'; '.join(told)}.")
 
 
 def _applicant(partner: Partner) -> Signal:

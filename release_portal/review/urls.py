@@ -32,4 +32,5 @@ urlpatterns = [
     path("review/fleet/workers/<int:pk>/revoke/", views.revoke_worker, name="revoke_worker"),
     path("review/fleet/failures/<int:pk>/try/", views.try_now, name="try_now"),
     path("review/book/", views.book, name="book"),
+    path("review/security/", views.security, name="security"),
 ]

@@ -41,7 +41,13 @@ DISARMING = {
     "add a rule": "CREATE RULE quietly AS ON INSERT TO {table} DO INSTEAD NOTHING",
     "grant oneself the right": "GRANT UPDATE, DELETE, TRUNCATE ON {table} TO portal_app",
 }
-TABLES = ["audit_event", "agreements_agreementversion", "agreements_signature", "releases_opening"]
+TABLES = [
+    "audit_event",
+    "audit_securityevent",
+    "agreements_agreementversion",
+    "agreements_signature",
+    "releases_opening",
+]
 
 
 def rights(table: str) -> set[str]:

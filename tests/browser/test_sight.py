@@ -247,6 +247,16 @@ def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submi
     assert [wrong for path in paths for wrong in look(page, path, "reviewer")] == []
 
 
+def test_look_at_security_events(page, portal, mara, researcher):
+    refused = "Refused at GET /jobs/1f0d3c52-8f2c-4a8e-9a55-2f7b1c9d6e01/: nothing there for this person"
+    factories.SecurityEventFactory(by=researcher, kind="access.refused", sentence=refused)
+    factories.SecurityEventFactory(by=None, kind="account.sign_in_failed", sentence="A sign-in as Mara Voss failed")
+    factories.SecurityEventFactory(by=researcher, kind="texts.read", sentence=f"Texts of “{LONG[:80]}” were downloaded")
+    sign_in(page, mara.email)
+    paths = ["/review/security/", "/review/security/?q=nothing-of-it", "/review/book/"]
+    assert [wrong for path in paths for wrong in look(page, path, "manager-security")] == []
+
+
 @pytest.fixture
 def unserved_grant(researcher, organisation, rita_of_the_lab, mara) -> Grant:
     """Of 1558M, which takes two people, and which the live worker does not serve."""

@@ -40,13 +40,27 @@ def test_one_organisation_tells_how_it_stands(northlake, ben, cleo, zoe, api_of)
 def test_apply_and_correct_as_on_the_pages(ada, rita, api_of, application):
     client = api_of(ada)
     made = post(client, ALL, application())
-    assert (made.status_code, made.json()["slug"]) == (201, "university-of-northlake")
-    returned = post(api_of(rita), f"{NORTHLAKE}/return", {"reason": "Say who."})
+    assert made.status_code == 201
+    here = f"{ALL}/{made.json()['slug']}"
+    returned = post(api_of(rita), f"{here}/return", {"reason": "Say who."})
     assert (returned.json()["status"], returned.json()["reason"]) == ("returned", "Say who.")
-    corrected = post(client, f"{NORTHLAKE}/correct", application(purpose="Ben reads."))
+    corrected = post(client, f"{here}/correct", application(purpose="Ben reads."))
     assert (corrected.json()["status"], corrected.json()["purpose"]) == ("applied", "Ben reads.")
-    admitted = post(api_of(rita), f"{NORTHLAKE}/admit").json()
+    admitted = post(api_of(rita), f"{here}/admit").json()
     assert admitted["admitted_at"]
+
+
+def test_apply_under_a_known_name_answers_as_under_a_new_one(northlake, ben, cleo, api_of, application):
+    """Whoever applies learns nothing of others: same status, same words, a slug that tells nothing."""
+    known, new = (
+        post(api_of(cleo), ALL, application(name)) for name in ("University of Northlake", "Institute of Elsewhere")
+    )
+    told = [answer.json() for answer in (known, new)]
+    assert known.status_code == new.status_code == 201
+    assert [len(one.pop("slug").rpartition("-")[2]) for one in told] == [6, 6]
+    for one in told:
+        del one["legal_name"], one["applied_at"]
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ def told(partner: Partner) -> dict[str, tuple[str, str]]:
 
 def test_signals_are_said_each_on_its_own(applied):
     assert told(applied) == {
+        "Name": ("Its own", "good"),
         "Applicant's e-mail": ("Verified", "good"),
         "Applicant's e-mail and web site": ("Matches", "good"),
         "Contact e-mail and web site": ("Matches", "good"),
@@ -59,3 +60,11 @@ def test_signals_of_past_dealings_name_their_outcomes(applied, ada, rita, applic
 def test_signals_do_not_look_at_sites_that_only_contain_the_name(applied, ada, application):
     factories.PartnerFactory(website="https://notnorthlake.example", applied_at=applied.applied_at)
     assert told(applied)["Earlier under this web site"] == ("None", "off")
+
+
+def test_signal_warns_of_another_organisation_of_the_name(northlake, cleo, application):
+    again = actions.apply(by=cleo, **application("UNIVERSITY  of Northlake"))
+    signal = next(each for each in signals_of(again) if each.label == "Name")
+    assert (signal.word, signal.tone) == ("Taken", "bad")
+    admitted = f"admitted by Rita Moss on {northlake.decided_at:%-d %B %Y}"
+    assert signal.sentence == f"Another organisation of this name is here: University of Northlake, {admitted}."

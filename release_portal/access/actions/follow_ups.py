@@ -28,6 +28,7 @@ def copy_request(*, by: User, request: AccessRequest) -> AccessRequest:
 def appeal(*, by: User, request: AccessRequest) -> AccessRequest:
     """The draft of the one appeal: for what was declined, or granted less than asked. Other reviewers decide it."""
     require(by, Permission.ACCESS_REQUEST, request.partner)
+    _lock(request)
     if request.status != AccessRequest.Status.DECIDED:
         raise Refused(f"An appeal follows a decision; this request is {request.standing}.")
     if request.kind == Kind.APPEAL:
@@ -52,6 +53,7 @@ def _draft_after(
 ) -> AccessRequest:
     """A draft that says what an earlier request said. One that is there already is given back instead."""
     require(by, Permission.ACCESS_REQUEST, request.partner)
+    _lock(request)
     if kind != Kind.NEW and (same := request.followers.filter(kind=kind, status__in=AccessRequest.EDITABLE).first()):
         return same
     told = {field: getattr(request, field) for field in ("purposes", "purpose", "team", "ethics_reference")}
@@ -63,3 +65,8 @@ def _draft_after(
     items = [grant.item for grant in grants] if grants else [i for i in request.items.smallest_first() if i.is_asked]
     store_items(draft, [Wanted(item.size, item.right, item.tokens_wanted) for item in items])
     return draft
+
+
+def _lock(request: AccessRequest) -> None:
+    """Two clicks at once: the second waits, and finds what the first made."""
+    AccessRequest.objects.select_for_update(no_key=True).get(pk=request.pk)

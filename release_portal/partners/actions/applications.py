@@ -1,14 +1,16 @@
 """Applying for an organisation: the draft, the application, and its correction."""
 
+import secrets
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
-from release_portal.lib.text import one_line
+from release_portal.lib.text import folded, one_line
 
 from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
@@ -18,6 +20,7 @@ from .letters import write_letter
 APPLICANT_ROLES = ("owner", "investigator")
 TOLD = ("legal_name", "website", "country", "contact_name", "contact_email", "purpose", "intended_use")
 LONGEST_DRAFT = 20_000  # characters
+UNDECIDED = (Partner.Status.APPLIED, Partner.Status.RETURNED)
 
 
 @transaction.atomic
@@ -40,9 +43,9 @@ def apply(
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
-    _refuse_known(legal_name)
+    _refuse_own(by, legal_name)
     partner = Partner.objects.create(
-        slug=_free_slug(legal_name),
+        slug=_slug_of(legal_name),
         legal_name=legal_name,
         website=website,
         country=country,
@@ -77,7 +80,7 @@ def correct_application(
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
-    _refuse_known(legal_name, but=partner)
+    _refuse_own(partner.applied_by, legal_name, but=partner)
     told: dict[str, Any] = {
         "legal_name": legal_name,
         "website": website,
@@ -91,6 +94,7 @@ def correct_application(
     sent_count = before.pop("sent_count") + 1
     changed = [name for name in TOLD if told[name] != before[name]]
     told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
+    told["folded_name"] = folded(legal_name)
     move(partner, Partner.Status.APPLIED, **told)
     sentence = f"{partner} corrected its application"
     record("partner.corrected", sentence, partner, by=by, detail={"changed": changed, "sent_count": sent_count})
@@ -152,25 +156,21 @@ def _tell_of_correction(partner: Partner, *, by: User) -> None:
     )
 
 
-def _refuse_known(legal_name: str, *, but: Partner | None = None) -> None:
-    """A legal name is free again once its holder was declined or has closed."""
+def _refuse_own(applicant: User, legal_name: str, *, but: Partner | None = None) -> None:
+    """Nobody applies twice under one name. Whether others did is for the reviewers to know: `signals.py` tells them."""
     if not legal_name:
         raise Refused("Legal name is missing.", field="legal_name")
-    over = [Partner.Status.DECLINED, Partner.Status.CLOSED]
-    holder = Partner.objects.filter(legal_name__iexact=legal_name).exclude(status__in=over).first()
-    if holder and holder != but:
-        raise Refused(
-            f"{holder.legal_name} is already here. Ask one of its owners to invite you.",
-            field="legal_name",
-            given=legal_name,
-        )
+    User.objects.select_for_update(no_key=True).get(pk=applicant.pk)  # of two at once the second waits
+    mine = Q(memberships__in=applicant.memberships.current()) | Q(applied_by=applicant, status__in=UNDECIDED)
+    own = Partner.objects.going().called(legal_name).filter(mine).exclude(pk__in=[but.pk] if but else []).first()
+    if own:
+        told = f"You already applied for {own}" if own.status in UNDECIDED else f"You already belong to {own}"
+        raise Refused(f"{told}: it is {own.standing}.", field="legal_name", given=legal_name)
 
 
-def _free_slug(legal_name: str) -> str:
-    wanted = slugify(legal_name)[:70] or "organisation"
-    taken = set(Partner.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
-    taken |= {"apply"}  # the address of the application form
-    return next(slug for slug in [wanted, *(f"{wanted}-{n}" for n in range(2, 10_000))] if slug not in taken)
+def _slug_of(legal_name: str) -> str:
+    """Never a running number: it would tell that others of the name are here."""
+    return f"{slugify(legal_name)[:60].strip('-') or 'organisation'}-{secrets.token_hex(3)}"
 
 
 def _ordinal(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,7 +21,11 @@ def admit(*, by: User, partner: Partner) -> None:
     _refuse_own(by, partner)
     _refuse_answered(partner)
     now = timezone.now()
-    move(partner, Partner.Status.ADMITTED, decided_by=by, decided_at=now, admitted_at=now)
+    try:
+        with transaction.atomic():
+            move(partner, Partner.Status.ADMITTED, decided_by=by, decided_at=now, admitted_at=now)
+    except IntegrityError:
+        raise _name_taken(partner) from None
     record("partner.admitted", f"{partner} was admitted", partner, by=by)
     write_letter(
         to=people_who(Permission.PARTNER_READ, partner),
@@ -108,3 +112,12 @@ def _refuse_answered(partner: Partner) -> None:
 def _refuse_own(by: User, partner: Partner) -> None:
     if Membership.objects.current().filter(user=by, partner=partner).exists():
         raise Refused(f"You belong to {partner}, so another reviewer has to decide.")
+
+
+def _name_taken(partner: Partner) -> Refused:
+    """Two organisations of one name are never here together: agreements could not be told apart."""
+    holder = Partner.objects.here().called(partner.legal_name).select_related("decided_by", "closed_by").get()
+    return Refused(
+        f"Another organisation of this name is here: {holder}, {holder.standing}. Return the application for another "
+        "name, or decline it."
+    )

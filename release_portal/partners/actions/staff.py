@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from release_portal.audit.actions import record
@@ -19,7 +20,8 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     if unknown:
         choice = ", ".join(role.code for role in known)
         raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
-    user = User.objects.filter(email=email.lower()).first() or User.objects.create_user(email, name=name)
+    new = {"name": name, "password": make_password(None)}
+    user, _ = User.objects.get_or_create(email=email.lower(), defaults=new)
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     user.lab_roles.set([role for role in known if role.code in roles])
     record("staff.appointed", f"{user} was appointed: {', '.join(sorted(roles)) or 'no role'}", user, by=by)

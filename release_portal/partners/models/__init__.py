@@ -1,6 +1,7 @@
 """The nouns of this room, one to a file."""
 
 from .application_draft import ApplicationDraft
+from .cached import Cached
 from .invitation import Invitation
 from .letter import Letter
 from .membership import Membership
@@ -12,6 +13,7 @@ from .user import Role, User
 __all__ = [
     "ApiToken",
     "ApplicationDraft",
+    "Cached",
     "Invitation",
     "Letter",
     "Membership",

@@ -1,5 +1,6 @@
 """Partner: an organisation, from its application to its closing."""
 
+from typing import Any
 from urllib.parse import urlparse
 
 from django.core.validators import MinLengthValidator
@@ -9,8 +10,18 @@ from django.urls import reverse
 from django_countries.fields import CountryField
 
 from release_portal.lib.states import Stateful, together
+from release_portal.lib.text import folded
 
 from .user import User
+
+
+class FoldedName(models.CharField[str, str]):
+    """The legal name as names are compared, written with every row: also by `bulk_create`."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        name = folded(model_instance.legal_name)  # type: ignore[attr-defined]
+        setattr(model_instance, self.attname, name)
+        return name
 
 
 class PartnerQuerySet(models.QuerySet["Partner"]):
@@ -21,6 +32,18 @@ class PartnerQuerySet(models.QuerySet["Partner"]):
     def known_to(self, user: User) -> "PartnerQuerySet":
         """Those that the person may read about: all for the lab's staff, else their own."""
         return self.all() if user.is_lab_staff else self.visible_to(user)
+
+    def going(self) -> "PartnerQuerySet":
+        """Those that applied or are here: neither declined nor closed."""
+        return self.exclude(status__in=[Partner.Status.DECLINED, Partner.Status.CLOSED])
+
+    def here(self) -> "PartnerQuerySet":
+        """Those that were admitted and have not closed."""
+        return self.filter(status__in=[Partner.Status.ADMITTED, Partner.Status.SUSPENDED])
+
+    def called(self, legal_name: str) -> "PartnerQuerySet":
+        """Those of this name, however it is typed."""
+        return self.filter(folded_name=folded(legal_name))
 
     def awaiting_review(self) -> "PartnerQuerySet":
         return self.filter(status=Partner.Status.APPLIED).order_by("applied_at")
@@ -48,6 +71,7 @@ class Partner(Stateful):
 
     slug = models.SlugField(unique=True, max_length=80)
     legal_name = models.CharField("legal name", max_length=200, validators=[MinLengthValidator(3)])
+    folded_name = FoldedName(max_length=400, editable=False, help_text="as names are compared")
     website = models.URLField("web site", max_length=300)
     country = CountryField()
     contact_name = models.CharField("contact person", max_length=120)
@@ -81,6 +105,16 @@ class Partner(Stateful):
             models.CheckConstraint(
                 condition=~Q(status__in=["admitted", "suspended"]) | Q(admitted_at__isnull=False),
                 name="admitted_partner_says_when",
+            ),
+            models.UniqueConstraint(
+                fields=["folded_name"],
+                condition=Q(status__in=["admitted", "suspended"]),
+                name="one_organisation_here_of_a_name",
+            ),
+            models.UniqueConstraint(
+                fields=["applied_by", "folded_name"],
+                condition=Q(status__in=["applied", "returned"]),
+                name="one_application_of_a_name_by_a_person",
             ),
         ]
 

@@ -7,6 +7,7 @@ from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
 from .rules import finding, findings, rule, rules
+from .security import security
 from .suspensions import access_at, suspend, suspension, suspensions
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "rules",
     "saved",
     "say",
+    "security",
     "share",
     "suspend",
     "suspension",

@@ -131,5 +131,6 @@ def book(request: SignedIn) -> HttpResponse:
         "q": words,
         "query": f"q={words}" if words else "",
         "page": Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page")),
+        "may_read_security": request.user.may(Permission.SECURITY_READ),
     }
     return render(request, "review/book.html", context)

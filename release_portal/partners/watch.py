@@ -1,0 +1,112 @@
+"""What happens at the doors and is noted: sign-ins and their failures, passwords, refusals."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from allauth.account import signals
+from allauth.account.models import EmailAddress
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+
+from release_portal.audit.actions import note
+from release_portal.audit.models import SecurityEvent
+
+from .models import User
+
+Kind = SecurityEvent.Kind
+
+THINGS = frozenset({"slug", "pk", "job_id", "family", "name", "number", "kind"})
+"""Parts of addresses that name a thing and may be kept. Others are secrets, such as the key of an invitation."""
+LONGEST_ADDRESS = 200  # characters that are kept
+STOPPED_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+class WatchMiddleware:
+    """Notes that somebody known was refused: at the door of another's things, or without the right."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code in (403, 404) and request.resolver_match and request.user.is_authenticated:
+            note_refusal(request, response.status_code)
+        return response
+
+
+def note_refusal(request: HttpRequest, status: int) -> None:
+    match = request.resolver_match
+    if match is None or not isinstance(request.user, User):
+        return
+    things = {name: _short(value) for name, value in match.kwargs.items() if name in THINGS}
+    where = request.path if match.kwargs.keys() <= THINGS else f"/{match.route}"
+    why = "not allowed" if status == 403 else "nothing there for this person"
+    detail = seen_from(request) | {"status": status, "route": match.view_name, "things": things}
+    note(Kind.REFUSED, f"Refused at {request.method} {_short(where)}: {why}", by=request.user, detail=detail)
+
+
+def note_stopped(request: HttpRequest, email: str) -> None:
+    """Somebody tried too often, and is not listened to for a while."""
+    sentence = "Tries to sign in were stopped: there were too many"
+    known = _owner_of(email)
+    about = [known] if known else []
+    note(Kind.SIGN_IN_STOPPED, sentence, *about, by=None, detail=seen_from(request), every=STOPPED_IS_NOTED_EVERY)
+
+
+def seen_from(request: HttpRequest | None) -> dict[str, Any]:
+    """Where a request came from, and by which door."""
+    if request is None:
+        return {}
+    door = "api" if request.path.startswith("/api/") else "page"
+    return {"address": request.META.get("REMOTE_ADDR", ""), "door": door}
+
+
+@receiver(user_logged_in)
+def _signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    note(Kind.SIGNED_IN, "Signed in", by=user, detail=seen_from(request))
+
+
+@receiver(user_logged_out)
+def _signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        note(Kind.SIGNED_OUT, "Signed out", by=user, detail=seen_from(request))
+
+
+@receiver(user_login_failed)
+def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """An address that no account has is not kept: people type passwords there."""
+    known = _owner_of(str(credentials.get("email", "")))
+    whose = f"as {known}" if known else "with an address that no account has"
+    note(
+        Kind.SIGN_IN_FAILED,
+        f"A sign-in {whose} failed",
+        *([known] if known else []),
+        by=None,
+        detail=seen_from(request),
+    )
+
+
+@receiver([signals.password_changed, signals.password_set])
+def _password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    note(Kind.PASSWORD_CHANGED, "Changed the password", by=user, detail=seen_from(request))
+
+
+@receiver(signals.password_reset)
+def _password_reset(request: HttpRequest, user: User, **_: Any) -> None:
+    note(Kind.PASSWORD_RESET, "Set a new password by a mailed link", by=user, detail=seen_from(request))
+
+
+@receiver(signals.email_changed)
+def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    note(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", by=user, detail=seen_from(request))
+
+
+def _owner_of(email: str) -> User | None:
+    address = EmailAddress.objects.select_related("user").filter(email__iexact=email.replace("\0", "")).first()
+    return address.user if address else None
+
+
+def _short(value: object) -> str:
+    return str(value).replace("\0", "").encode(errors="replace").decode()[:LONGEST_ADDRESS]

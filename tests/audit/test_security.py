@@ -1,0 +1,147 @@
+"""Security events stay whatever becomes of the request, say nothing secret, and never stand in its way."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.urls import URLPattern, get_resolver
+
+from release_portal.access.actions import suspend
+from release_portal.audit.actions import note
+from release_portal.audit.models import SecurityEvent
+from release_portal.jobs.models import Job
+from release_portal.lib.states import Refused
+from release_portal.partners.watch import THINGS
+
+from .. import factories
+
+Kind = SecurityEvent.Kind
+SECRETS = {"key", "uidb36"}  # parts of addresses that are never kept
+
+
+def told(person) -> list[tuple[str, str]]:
+    events = SecurityEvent.objects.filter(by=person).exclude(kind=Kind.SIGNED_IN).order_by("id")
+    return list(events.values_list("kind", "sentence"))
+
+
+@pytest.fixture
+def texts(job) -> Job:
+    factories.finished_texts(job, 2)
+    return job
+
+
+# --- downloads
+
+
+@pytest.mark.parametrize("path", ["/jobs/{pk}/texts.jsonl", "/jobs/{pk}/texts.csv"])
+def test_download_of_texts_is_noted(texts, ben, client_of, path):
+    client_of(ben).get(path.format(pk=texts.pk))
+    event = SecurityEvent.objects.latest("id")
+    assert (event.kind, event.by, event.sentence) == ("texts.read", ben, f"Texts of “{texts}” were downloaded")
+    assert event.about == [f"jobs.job:{texts.pk}", f"partners.partner:{texts.partner_id}"]
+    assert "and so on" not in json.dumps(event.detail) + event.sentence
+
+
+def test_texts_read_by_api_are_noted_once_a_minute(texts, ben, api_of):
+    client = api_of(ben)
+    for _ in range(3):
+        assert client.get(f"/api/v1/jobs/{texts.pk}/texts").status_code == 200
+    event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
+    assert event.detail == {"address": "127.0.0.1", "door": "api"}
+
+
+def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):
+    suspend(by=rita, subject=texts.partner, reason_code="misuse", reason="It is looked into.")
+    client_of(ben).get(f"/jobs/{texts.pk}/texts.csv")
+    assert [kind for kind, _ in told(ben)] == ["access.refused"]
+
+
+# --- refusals
+
+
+def test_door_of_anothers_things_is_noted(job, cleo, client_of, api_of):
+    assert client_of(cleo).get(f"/jobs/{job.pk}/").status_code == 404
+    assert api_of(cleo).get(f"/api/v1/jobs/{job.pk}").status_code == 404
+    assert told(cleo) == [
+        ("access.refused", f"Refused at GET /jobs/{job.pk}/: nothing there for this person"),
+        ("access.refused", f"Refused at GET /api/v1/jobs/{job.pk}: nothing there for this person"),
+    ]
+    detail = SecurityEvent.objects.latest("id").detail
+    assert (detail["status"], detail["door"], detail["things"]) == (404, "api", {"job_id": str(job.pk)})
+
+
+def test_door_without_the_right_is_noted(northlake, ben, client_of):
+    client_of(ben).post(f"/organisations/{northlake.slug}/members/", {"email": "x@y.example", "roles": ["viewer"]})
+    assert told(ben) == [("access.refused", f"Refused at POST /organisations/{northlake.slug}/members/: not allowed")]
+
+
+def test_what_is_open_or_unknown_or_anonymous_is_not_noted(northlake, ben, zoe, client_of):
+    client_of(ben).get(f"/organisations/{northlake.slug}/")
+    client_of(ben).get("/nothing/here/")
+    zoe.get("/organisations/nobody/")
+    zoe.get("/agreement/99/")
+    assert told(ben) == []
+    assert not SecurityEvent.objects.filter(by=None).exists()
+
+
+def test_secret_in_an_address_is_never_kept(ben, client_of):
+    client_of(ben).get("/invitations/the-secret-key/")
+    client_of(ben).get("/accounts/confirm-email/the-secret-key/")
+    events = SecurityEvent.objects.all()
+    assert not any("the-secret-key" in f"{event.sentence} {event.detail}" for event in events)
+
+
+def parts_of_addresses(patterns) -> set[str]:
+    found = set()
+    for pattern in patterns:
+        found |= set(pattern.pattern.regex.groupindex)
+        if not isinstance(pattern, URLPattern):
+            found |= parts_of_addresses(pattern.url_patterns)
+    return found
+
+
+def test_every_part_of_an_address_is_a_thing_or_a_secret():
+    assert parts_of_addresses(get_resolver().url_patterns) == THINGS | SECRETS
+
+
+# --- its own transaction
+
+
+def test_event_stays_where_the_request_fails(committed, client_of, monkeypatch):
+    person = factories.UserFactory()
+    client = client_of(person)
+    client.raise_request_exception = False
+    monkeypatch.setattr("release_portal.partners.views.ApiToken", None)
+    assert client.post("/account/tokens/1/revoke/").status_code == 500
+    assert client.get("/jobs/00000000-0000-0000-0000-000000000000/").status_code == 404
+    assert [kind for kind, _ in told(person)] == ["access.refused"]
+
+
+def test_event_is_not_lost_with_what_is_rolled_back(committed):
+    """Inside a transaction it would go with it: that is refused, and logged."""
+    person = factories.UserFactory()
+    with pytest.raises(Refused), transaction.atomic():
+        note(Kind.SIGNED_IN, "Signed in", by=person)
+        raise Refused("No.")
+    assert told(person) == []
+    note(Kind.SIGNED_OUT, "Signed out", by=person)
+    assert told(person) == [("account.signed_out", "Signed out")]
+
+
+def test_event_that_cannot_be_written_stops_nothing(ben, texts, client_of, monkeypatch, caplog):
+    def fail(**_):
+        raise DatabaseError("The disk is full.")
+
+    monkeypatch.setattr(SecurityEvent.objects, "create", fail)
+    assert client_of(ben).get(f"/jobs/{texts.pk}/texts.csv").status_code == 200
+    assert client_of(ben).get("/organisations/nobody/").status_code == 404
+    assert re.search("kind texts.read was not noted", caplog.text)
+
+
+def test_same_event_is_noted_again_once_the_time_is_over(ada, ben):
+    for person in (ada, ada, ben):
+        note(Kind.TEXTS_READ, "Texts were downloaded", by=person, every=timedelta(minutes=1))
+    note(Kind.TEXTS_READ, "Texts were downloaded", by=ada, every=timedelta(0))
+    assert (len(told(ada)), len(told(ben))) == (2, 1)
