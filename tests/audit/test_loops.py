@@ -137,7 +137,7 @@ def _work_of_three_sizes(request) -> list[ModelSize]:
 def _fill(request) -> Story:
     sizes = _work_of_three_sizes(request)
     for size in sizes:
-        jobs.receive_hello(by=None, hello=factories.hello(f"worker-{size.name}", size=size.path))
+        factories.say_hello(f"worker-{size.name}", size=size.path)
     return Story(
         rows=sizes,
         loop=lambda at: jobs.fill(by=None, at=at),
