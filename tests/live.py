@@ -18,7 +18,13 @@ from django.db import connection
 from .inference.tiny import install_tiny_gpt2
 
 ROOT = Path(__file__).parent.parent
-LIVE_FOLDERS = {"journeys", "browser", "faults"}
+PORTALS = {
+    "tests/faults/test_chaos.py": "chaos",
+    "tests/faults/": "faults",
+    "tests/browser/": "people",
+    "tests/journeys/": "people",
+}
+"""Which tests share a portal, by how their names begin."""
 LEASE_SECONDS = 4
 FOR_FAULTS = {
     "SIZES": "gpt2/124M,gpt2/355M,gpt2/774M",
@@ -146,7 +152,18 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
             connection.close()
 
 
+def portal_of(nodeid: str) -> str:
+    """Which portal the test runs on; "" where on none."""
+    return next((name for start, name in PORTALS.items() if nodeid.startswith(start)), "")
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests on a live portal come last: its workers would take up what the other tests leave in the database."""
-    items.sort(key=lambda item: bool(LIVE_FOLDERS & set(item.path.parts)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests on a live portal come last: its workers would take up what the other tests leave in the database.
+
+    Where they have processes of their own, they come first.
+    """
+    for item in items:
+        if portal_of(item.nodeid):
+            item.add_marker("live")
+    items.sort(key=lambda item: bool(portal_of(item.nodeid)), reverse=hasattr(config, "workerinput"))
