@@ -18,10 +18,10 @@ export DJANGO_SETTINGS_MODULE := release_portal.settings
 # Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
 SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 
-.PHONY: help demo run test bench faults check format environment
+.PHONY: help demo run test test-fast bench faults check format environment
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/ready ## play the main journey on a real model, then leave the site running; EXIT=1 stops it after the journey
 	$(SERVICES) $(HOME_DIR) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
@@ -29,17 +29,21 @@ demo: $(VENV)/ready ## play the main journey on a real model, then leave the sit
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
-test: environment ## all tests; ARGS="-k signing" chooses
-	rm -rf $(HOME_DIR)/test
-	$(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest $(ARGS)
+test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
+	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
+
+test-fast: environment ## the tests that need no live process
+	$(VENV)/bin/pytest -n 2 -m "not live" $(ARGS)
 
 bench: environment ## the engine and the site beside their peers, which it installs; ONLY=W1 runs one
 	rm -rf $(HOME_DIR)/bench/services
 	$(SERVICES) $(HOME_DIR)/bench/services $(VENV)/bin/python -m tests.bench --home $(HOME_DIR) $(if $(ONLY),--only $(ONLY))
 
-faults: environment ## the fault tests at length
-	rm -rf $(HOME_DIR)/test
-	FAULTS_AT_LENGTH=1 $(SERVICES) $(HOME_DIR)/test $(VENV)/bin/pytest tests/faults tests/test_races.py tests/access/test_situations.py $(ARGS)
+AT_LENGTH := tests/faults tests/test_races.py tests/partners/test_races.py tests/access/test_situations.py
+AT_LENGTH += tests/jobs/test_fairness.py tests/jobs/test_attempts.py tests/jobs/test_dispatch.py
+
+faults: environment ## the fault tests, the races and the random situations at length
+	FAULTS_AT_LENGTH=1 $(VENV)/bin/pytest $(AT_LENGTH) $(ARGS)
 
 check: environment ## format, lint, types, import contracts, deployment checks, missing migrations
 	ruff format --check .

@@ -22,6 +22,8 @@ REPORT_SECONDS = 1.0
 """How often a worker reports on each order of which there is news: the pace of progress."""
 QUIET_SECONDS = 2.0
 """How often on an order of which there is nothing new: it waits for the engine, and its lease is to be renewed."""
+REPORTS_IN_A_LEASE = 5
+"""At least: where leases are short, both paces are quicker, so that a report or two may be late on a busy machine."""
 HELLO_SECONDS = 3.0
 
 # A consumer that only waits does not notice that its connection is dead: a cut cable, a firewall that forgot it. Celery
@@ -102,7 +104,8 @@ class WorkOrder:
     """Sequences of one size, of any jobs, handed out together. `token` is the fencing token of this hand-out.
 
     An `urgent` order, that a person waits for, takes free places in the running batch before others. While an order
-    that is to be `alone` is carried out, its worker carries out no other.
+    that is to be `alone` is carried out, its worker carries out no other. It is handed out again where no report came
+    for `lease_seconds`.
     """
 
     id: str
@@ -111,6 +114,7 @@ class WorkOrder:
     sequences: tuple[Sequence, ...]
     urgent: bool = False
     alone: bool = False
+    lease_seconds: float = 20.0
 
 
 LEAST_LOGPROB = -9999.0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference.checkpoints import CheckpointError
-from inference.contract import QUIET_SECONDS, REPORT_SECONDS, Report, Text, WorkOrder
+from inference.contract import QUIET_SECONDS, REPORT_SECONDS, REPORTS_IN_A_LEASE, Report, Text, WorkOrder
 from inference.engine import LOOK_SECONDS, Engine, EngineAway, Step
 
 if TYPE_CHECKING:
@@ -48,7 +48,13 @@ class InHand:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell for now."""
-        return self.told == (len(self.texts), self.tokens) and time.monotonic() < self.told_at + QUIET_SECONDS
+        quiet_until = self.told_at + min(QUIET_SECONDS, self.longest_silence)
+        return self.told == (len(self.texts), self.tokens) and time.monotonic() < quiet_until
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds between two reports, at the most."""
+        return self.order.lease_seconds / REPORTS_IN_A_LEASE
 
     def add(self, step: Step) -> None:
         """Keep what the engine made, and with which checkpoint."""
@@ -129,6 +135,10 @@ class Desk:
         for held in list(self._in_hand.values()):
             if not held.is_quiet:
                 self._tell(held)
+
+    def pace(self) -> float:
+        """Seconds until the next report is due."""
+        return min([REPORT_SECONDS, *(held.longest_silence for held in list(self._in_hand.values()))])
 
     def _wait_for_turn(self, held: InHand) -> None:
         """Until it may be begun, or is stopped."""

@@ -171,7 +171,7 @@ def keep_telling() -> None:
                 send(hello())
         except Exception:
             logger.exception("A report or hello failed.")
-        leaving.wait(contract.REPORT_SECONDS)
+        leaving.wait(desk.pace())
 
 
 @signals.celeryd_after_setup.connect

@@ -31,6 +31,8 @@ from release_portal.partners.models import Letter, Partner, User
 from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 
 from . import factories
+from .patience import PATIENCE
+from .remembered import memory, remembered
 
 hypothesis.settings.register_profile(
     "portal",
@@ -54,6 +56,10 @@ def django_db_setup(django_test_environment, django_db_blocker):
         connections["owner"].close()
 
 
+def pytest_runtest_setup() -> None:
+    memory.begin()
+
+
 @pytest.fixture(autouse=True)
 def _outbox(settings):
     """Mail is written into the outbox, as in earnest."""
@@ -64,11 +70,13 @@ def _outbox(settings):
 
 
 @pytest.fixture
+@remembered
 def ada(db) -> User:
     return factories.UserFactory(name="Ada Lowell", email="ada@northlake.example")
 
 
 @pytest.fixture
+@remembered
 def ben(northlake) -> User:
     ben = factories.UserFactory(name="Ben Hart", email="ben@northlake.example")
     factories.MembershipFactory(user=ben, partner=northlake, roles=["researcher"])
@@ -76,26 +84,31 @@ def ben(northlake) -> User:
 
 
 @pytest.fixture
+@remembered
 def cleo(db) -> User:
     return factories.UserFactory(name="Cleo Marsh", email="cleo@southbank.example")
 
 
 @pytest.fixture
+@remembered
 def rita(db) -> User:
     return factories.UserFactory(name="Rita Moss", email="rita@lab.example", lab_roles=["reviewer"])
 
 
 @pytest.fixture
+@remembered
 def tom(db) -> User:
     return factories.UserFactory(name="Tom Reed", email="tom@lab.example", lab_roles=["reviewer"])
 
 
 @pytest.fixture
+@remembered
 def mara(db) -> User:
     return factories.UserFactory(name="Mara Quill", email="mara@lab.example", lab_roles=["release-manager"])
 
 
 @pytest.fixture
+@remembered
 def otto(db) -> User:
     return factories.UserFactory(name="Otto Finch", email="otto@lab.example", lab_roles=["auditor"])
 
@@ -167,12 +180,14 @@ def at_address(partner: Partner, slug: str) -> Partner:
 
 
 @pytest.fixture
+@remembered
 def applied(ada, application) -> Partner:
     """Northlake before anybody has decided."""
     return at_address(partners.apply(by=ada, **application()), "university-of-northlake")
 
 
 @pytest.fixture
+@remembered
 def admitted(applied, rita) -> Partner:
     """Northlake before anybody has signed."""
     partners.admit(by=rita, partner=applied)
@@ -180,6 +195,7 @@ def admitted(applied, rita) -> Partner:
 
 
 @pytest.fixture
+@remembered
 def northlake(admitted, ada, agreement_version, signing) -> Partner:
     """Admitted, its agreement signed."""
     agreements.sign(by=ada, partner=admitted, **signing(agreement_version))
@@ -187,6 +203,7 @@ def northlake(admitted, ada, agreement_version, signing) -> Partner:
 
 
 @pytest.fixture
+@remembered
 def southbank(cleo, rita, application, agreement_version, signing) -> Partner:
     """Cleo's organisation, as far as Northlake."""
     partner = partners.apply(by=cleo, **application("Southbank Institute", "southbank.example"))
@@ -197,6 +214,7 @@ def southbank(cleo, rita, application, agreement_version, signing) -> Partner:
 
 
 @pytest.fixture
+@remembered
 def agreement_version(db):
     return factories.published_agreement()
 
@@ -223,6 +241,7 @@ def signing() -> Callable[..., dict]:
 
 
 @pytest.fixture
+@remembered
 def gpt2(db) -> Family:
     """The family with its four sizes, as rows alone: most tests need them and few are about them."""
     told = {"name": "GPT-2", "summary": "Four sizes of one model."}
@@ -240,11 +259,13 @@ def gpt2(db) -> Family:
 
 
 @pytest.fixture
+@remembered
 def size_124m(gpt2) -> ModelSize:
     return gpt2.sizes.select_related("family").get(name="124M")
 
 
 @pytest.fixture
+@remembered
 def size_355m(gpt2) -> ModelSize:
     return gpt2.sizes.select_related("family").get(name="355M")
 
@@ -265,18 +286,21 @@ def asking() -> Callable[..., dict]:
 
 
 @pytest.fixture
+@remembered
 def access_request(northlake, ada, size_124m, asking) -> AccessRequest:
     """Northlake's request for 124M, waiting."""
     return access.request_access(by=ada, partner=northlake, **asking(size_124m))
 
 
 @pytest.fixture
+@remembered
 def grant(access_request, rita) -> Grant:
     """Northlake may generate 100,000 tokens with 124M, for a year."""
     return factories.granted(access_request, by=rita)
 
 
 @pytest.fixture
+@remembered
 def southbank_grant(southbank, cleo, rita, size_124m, asking) -> Grant:
     return factories.granted(access.request_access(by=cleo, partner=southbank, **asking(size_124m)), by=rita)
 
@@ -300,6 +324,7 @@ def job(submit) -> Job:
 
 
 @pytest.fixture
+@remembered
 def quiet(db) -> None:
     """No worker and no job from another run is about."""
     Worker.objects.update(left_at=timezone.now())
@@ -308,6 +333,7 @@ def quiet(db) -> None:
 
 
 @pytest.fixture
+@remembered
 def no_other_grants(db) -> None:
     """No grant from another run is about. To be named before the test's own."""
     Grant.objects.filter(status=Grant.Status.ACTIVE).update(status=Grant.Status.EXPIRED, ended_at=timezone.now())
@@ -397,6 +423,7 @@ def committed(django_db_setup, django_db_blocker, monkeypatch):
         began = timezone.now() - timedelta(seconds=1)
         yield
         Letter.objects.filter(written_at__gte=began).delete()
+        memory.forget()
         connection.close()
 
 
@@ -407,7 +434,7 @@ def race() -> Iterator[Callable[..., list]]:
     start = threading.Barrier(2)
 
     def one(call: Callable) -> object:
-        start.wait(10)
+        start.wait(PATIENCE)
         try:
             return call()
         except Refused as refused:
@@ -417,8 +444,8 @@ def race() -> Iterator[Callable[..., list]]:
 
         def run(*calls: Callable) -> list:
             running = [thread.submit(one, call) for thread, call in zip((first, second), calls, strict=True)]
-            return [end.result(20) for end in running]
+            return [end.result(PATIENCE) for end in running]
 
         yield run
         for thread in (first, second):
-            thread.submit(lambda: connection.close()).result(10)
+            thread.submit(lambda: connection.close()).result(PATIENCE)

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -19,18 +18,25 @@ from django.db import connection
 from release_portal.lib.processes import environment_of
 
 from .inference.tiny import install_tiny_gpt2
+from .patience import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent
-LIVE_FOLDERS = {"journeys", "browser", "faults"}
-LEASE_SECONDS = 4
+PORTALS = {
+    "tests/faults/test_chaos.py": "chaos",
+    "tests/faults/": "faults",
+    "tests/browser/": "people",
+    "tests/journeys/": "people",
+}
+"""Which tests share a portal, by how their names begin."""
+LEASE_SECONDS = 2
 FOR_FAULTS = {
     "SIZES": "gpt2/124M,gpt2/355M,gpt2/774M",
     "LEASE_SECONDS": str(LEASE_SECONDS),
     "ORDER_SEQUENCES": "16",
     "BATCH_ROWS": "12",  # slow enough that work is under way when a fault strikes
     "ACCOUNT_RATE_LIMITS_OFF": "1",
+    "OMP_NUM_THREADS": "1",  # two threads of torch on a busy machine wait for each other
 }
-START_SECONDS = 60
 
 
 @dataclass
@@ -98,7 +104,7 @@ class Portal:
     def kill(self, name: str, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """Send the process a signal and wait until it is gone."""
         self.processes[name].send_signal(with_signal)
-        self.processes.pop(name).wait(20)
+        self.processes.pop(name).wait(PATIENCE)
 
     def stop(self) -> None:
         for process in (*self.processes.values(), *self.services):
@@ -118,15 +124,6 @@ def procfile() -> dict[str, str]:
     return dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 
 
-def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
-    """Wait until something holds; fails with what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"Waited {seconds:.0f} s for this, in vain: {what}")
-        time.sleep(0.1)
-
-
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -135,7 +132,7 @@ def free_port() -> int:
 
 def has_worker(portal: Portal) -> bool:
     try:
-        return bool(requests.get(f"{portal.base_url}/health/", timeout=2).json()["workers"])
+        return bool(requests.get(f"{portal.base_url}/health/", timeout=10).json()["workers"])
     except requests.RequestException:
         return False
 
@@ -153,7 +150,7 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
         try:
             for name in ("web", "site", "mail", "receive", "clock", "generate"):
                 portal.start(name)
-            until(lambda: has_worker(portal), seconds=START_SECONDS, what="the site and its worker to start")
+            until(lambda: has_worker(portal), what="the site and its worker to start")
             yield portal
             ended = [name for name, process in portal.processes.items() if process.poll() is not None]
             assert not ended, f"These processes ended by themselves: {ended}\n{portal.log()}"
@@ -162,7 +159,18 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
             connection.close()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests on a live portal come last: its workers would take up what the other tests leave in the database."""
-    items.sort(key=lambda item: bool(LIVE_FOLDERS & set(item.path.parts)))
+def portal_of(nodeid: str) -> str:
+    """Which portal the test runs on; "" where on none."""
+    return next((name for start, name in PORTALS.items() if nodeid.startswith(start)), "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests on a live portal come last: its workers would take up what the other tests leave in the database.
+
+    Where they have processes of their own, they come first.
+    """
+    for item in items:
+        if portal_of(item.nodeid):
+            item.add_marker("live")
+    items.sort(key=lambda item: bool(portal_of(item.nodeid)), reverse=hasattr(config, "workerinput"))

@@ -1,10 +1,12 @@
 """What the benchmarks do with their figures."""
 
+from .bench import rounds
 from .bench.__main__ import table
 from .bench.rounds import interleaved
 
 
-def test_interleave_rounds_and_keep_medians(capsys):
+def test_interleave_rounds_and_keep_medians(capsys, monkeypatch):
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     taken = []
 
     def contestant(name, figures):

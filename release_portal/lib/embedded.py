@@ -50,17 +50,17 @@ ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public GRANT USAGE ON S
 
 
 @contextmanager
-def services(home: Path) -> Iterator[dict[str, str]]:
-    """Start what the environment does not name yet; yields the environment of a process that uses both."""
+def services(home: Path, given: Mapping[str, str] = os.environ) -> Iterator[dict[str, str]]:
+    """Start what `given` does not name yet; yields `given` with the addresses of both and the keys of `home`."""
     home.mkdir(parents=True, exist_ok=True)
     environment = {"PORTAL_HOME": str(home.resolve()), **_secrets(home)}
     with ExitStack() as running:
-        if "DATABASE_URL" not in os.environ:
+        if "DATABASE_URL" not in given:
             environment |= running.enter_context(_postgres(home / "postgres"))
         password = environment.pop("REDIS_PASSWORD")
-        if "REDIS_URL" not in os.environ:
+        if "REDIS_URL" not in given:
             environment |= running.enter_context(_redis(home / "redis", password))
-        yield {**environment, **os.environ}
+        yield {**environment, **given}
 
 
 def create_database(name: str, socket_folder: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`decide()` and `in_force()` in random situations, against each other and against the rule told once more."""
 
-import os
 import random
 import uuid
 from dataclasses import dataclass, field
@@ -29,8 +28,8 @@ from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize, Opening
 
 from .. import factories
+from ..patience import AT_LENGTH
 
-AT_LENGTH = bool(os.environ.get("FAULTS_AT_LENGTH"))
 EXAMPLES, EACH = 25 if AT_LENGTH else 2, 400  # 10,000 situations at length
 SIZES = 6
 TOKENS, SAMPLES, PURPOSE = 10, 2, Purpose.BIAS

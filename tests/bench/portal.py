@@ -13,7 +13,8 @@ import django
 import requests
 
 from tests.bench import model
-from tests.live import START_SECONDS, Portal, free_port, has_worker, until
+from tests.live import Portal, free_port, has_worker
+from tests.patience import until
 
 SITE = ("web", "site", "mail", "receive", "clock")
 LONGEST_SECONDS = 600.0
@@ -76,9 +77,9 @@ def running(home: Path, *names: str, commands: Mapping[str, str] | None = None) 
     try:
         for name in (*SITE, *names):
             portal.start(name)
-        until(lambda: answers(portal), seconds=START_SECONDS, what="the site to start")
+        until(lambda: answers(portal), what="the site to start")
         if "generate" in names:
-            until(lambda: has_worker(portal), seconds=START_SECONDS, what="the worker to start")
+            until(lambda: has_worker(portal), what="the worker to start")
         yield Client(portal, new_token())
     finally:
         stop(portal)
@@ -122,4 +123,4 @@ def paused(portal: Portal) -> Iterator[None]:
     finally:
         for process in portal.processes.values():
             process.send_signal(signal.SIGCONT)
-    until(lambda: has_worker(portal), seconds=START_SECONDS, what="the worker to go on")
+    until(lambda: has_worker(portal), what="the worker to go on")

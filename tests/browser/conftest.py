@@ -13,6 +13,7 @@ from release_portal.partners.models import User
 
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
 from ..live import ROOT, Portal
+from ..patience import PATIENCE
 
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
@@ -38,8 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="Chromium is not installed; `apt-get install chromium` brings it."))
 
 
-PATIENCE = 15_000  # milliseconds, for two busy cores
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def person(chromium: Browser, portal: Portal) -> Iterator[Callable[[], Page]]:
         context = chromium.new_context(base_url=portal.base_url, viewport={"width": 1280, "height": 900})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         return page

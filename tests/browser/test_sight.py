@@ -22,7 +22,7 @@ from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
 
 from .. import factories
-from ..live import until
+from ..patience import until
 from .conftest import PASSWORD, sign_in
 
 pytestmark = pytest.mark.browser
@@ -145,7 +145,7 @@ def test_look_at_pages_of_member(page, portal, newcomer, organisation, submit):
     organisation.save()
     job = submit(30, tokens=16)
     account = populate(organisation, newcomer)
-    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=60, what="the job to end")
+    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), what="the job to end")
     sign_in(page, newcomer.email)
     home = f"/organisations/{organisation.slug}"
     request = organisation.access_requests.get()
@@ -282,7 +282,7 @@ def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant
     told = {"host": "rack-7", "device": "cuda:0", "dtype": "bfloat16", "sizes": ["gpt2/355M"], "loaded": ["gpt2/355M"]}
     gone = timezone.now() - timedelta(hours=3)
     Worker.objects.update_or_create(name="generate@rack-7", defaults=told | {"seen_at": gone, "left_at": gone})
-    until(lambda: Outage.objects.going_on().filter(size=unserved.size).exists(), seconds=30, what="the outage")
+    until(lambda: Outage.objects.going_on().filter(size=unserved.size).exists(), what="the outage")
     sign_in(page, mara.email)
     share = Share.objects.get(partner=job.partner, size=job.size)
     paths = ["/review/fleet/", f"/review/fleet/shares/{share.pk}/"]

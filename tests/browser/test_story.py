@@ -109,7 +109,7 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     expect(rita.get_by_text("GPT-2 124M was granted")).to_be_visible()
 
     submit(ada, "Once upon a time\nIn the beginning", samples="2")
-    expect(ada.get_by_text("Finished", exact=True)).to_be_visible(timeout=60_000)
+    expect(ada.get_by_text("Finished", exact=True)).to_be_visible()
     expect(ada.get_by_role("heading", name="Prompt 2, sample 2")).to_be_visible()
     with ada.expect_download() as download:
         ada.get_by_role("link", name="Download JSONL").click()
@@ -121,7 +121,7 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     assert download.value.path().read_text().startswith("prompt_number,sample,prompt,text")
 
     submit(ada, "\n".join(f"Prompt {number}" for number in range(400)), longest="96")
-    expect(ada.get_by_role("status").filter(has_text="tokens/s").first).to_be_visible(timeout=60_000)
+    expect(ada.get_by_role("status").filter(has_text="tokens/s").first).to_be_visible()
     ada.get_by_role("button", name="Cancel the job").click()
     expect(ada.get_by_text("Cancelled", exact=True)).to_be_visible()
 
@@ -140,14 +140,14 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     expect(ada.get_by_role("alert")).to_contain_text("Line 3 of “prompts.jsonl” is not JSON.")
 
     submit(ada, "\n".join(f"Prompt {number}" for number in range(400)), longest="96")
-    expect(ada.get_by_role("status").filter(has_text="tokens/s").first).to_be_visible(timeout=60_000)
+    expect(ada.get_by_role("status").filter(has_text="tokens/s").first).to_be_visible()
     rita.goto("/review/grants/?q=Northlake")
     rita.get_by_role("link", name="Revoke GPT-2 124M").click()
     expect(rita.get_by_text("stopped within seconds")).to_be_visible()
     rita.get_by_label("Reason").select_option(label="The organisation asked for it")
     rita.get_by_label("In words").fill("The study ended.")
     rita.get_by_role("button", name="Revoke the grant").click()
-    expect(ada.get_by_text("Stopped", exact=True)).to_be_visible(timeout=10_000)
+    expect(ada.get_by_text("Stopped", exact=True)).to_be_visible()
     expect(ada.get_by_text("The study ended.").first).to_be_visible()
 
     rita.goto("/review/book/?q=Northlake")

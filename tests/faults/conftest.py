@@ -11,9 +11,7 @@ from release_portal.jobs.models import Completion, Job
 from release_portal.partners.models import Partner, User
 
 from .. import cast
-from ..live import until
-
-ENDS_WITHIN = 90  # seconds for 200 texts on two busy cores, a lease included
+from ..patience import until
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +55,11 @@ def some_texts_of(job: Job, number: int = 10) -> None:
         assert job.is_live, f"The job ended before the fault; was it long enough? {job.status} {job.end_reason}"
         return Completion.objects.finished().filter(job=job).count() >= number
 
-    until(there, seconds=60, what=f"{number} texts of the job")
+    until(there, what=f"{number} texts of the job")
 
 
 def the_end_of(job: Job) -> None:
-    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), seconds=ENDS_WITHIN, what="the job to end")
+    until(lambda: not Job.objects.live().filter(pk=job.pk).exists(), what="the job to end")
 
 
 def assert_books_balance(job: Job) -> None:

@@ -26,12 +26,12 @@ from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job, Share, WorkOrder
 from release_portal.partners.models import User
 
-from ..live import Portal, until
+from ..live import Portal
+from ..patience import AT_LENGTH, PATIENCE, assert_within, until, within
 from . import deadly, nemeses
 
 pytestmark = pytest.mark.faults
 
-AT_LENGTH = bool(os.environ.get("FAULTS_AT_LENGTH"))
 SEED = int(os.environ.get("FAULTS_SEED", "2019"))
 JOBS = 1_000 if AT_LENGTH else 0
 WAITING_JOBS = 6
@@ -41,12 +41,11 @@ WINDOW = 4.0  # seconds over which a rate is measured
 WINDOWS = 5
 BACK_WITHIN = 60  # seconds until a window is as fast as before
 STOPPED_WITHIN = 2  # seconds from a revocation until nothing of it runs
-GIVEN_UP_WITHIN = 120  # seconds: three workers die of it, each found silent after a lease
 
 
 def steadfast(call: Callable[[], Any]) -> Any:
     """Ask again while the database is away: what was refused for that is not accepted yet."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return call()
@@ -83,20 +82,25 @@ class Load:
 
     def revoke_grant(self, portal: Portal) -> None:
         """In the middle of it: all that runs under the grant stops, and the load goes on under another."""
+        assert_within(within(STOPPED_WITHIN), self._seconds_to_revoke_grant)
+
+    def _seconds_to_revoke_grant(self) -> float:
         while not Completion.objects.unfinished().filter(job__grant=self._grant, order__isnull=False).exists():
             self.keep_up()
         told = {"reason_code": "misuse", "reason": "The study ended early."}
         access.revoke_grant(by=self._reviewer, grant=self._grant, **told)
-        left = Job.objects.live().filter(grant=self._grant)
-        until(lambda: not left.exists(), seconds=STOPPED_WITHIN, what="what ran under the grant to stop")
+        began, left = time.monotonic(), Job.objects.live().filter(grant=self._grant)
+        until(lambda: not left.exists(), what="what ran under the grant to stop")
+        seconds = time.monotonic() - began
         self._grant = self._new_grant()
+        return seconds
 
     def submit_poison(self, portal: Portal) -> None:
         """A prompt that kills the worker that takes it, which is started anew each time."""
         portal.kill("generate", signal.SIGTERM)
         portal.start("generate", worker="tests.faults.deadly")
         job = self.submit(["Prompt", f"Prompt{deadly.WORD}"] + ["Prompt"] * 20)
-        deadline = time.monotonic() + GIVEN_UP_WITHIN
+        deadline = time.monotonic() + 2 * PATIENCE
         while Job.objects.live().filter(pk=job.pk).exists():
             assert time.monotonic() < deadline, "the deadly prompt is not given up"
             if portal.processes["generate"].poll() is not None:
@@ -139,7 +143,7 @@ def seconds_until_texts_come(load: Load) -> float:
     while not steadfast(
         lambda: Completion.objects.filter(job__in=load.accepted[-300:], finished_at__gt=since).exists()
     ):
-        assert time.monotonic() - began < RECOVERED_WITHIN, "no text comes any more"
+        assert time.monotonic() - began < within(RECOVERED_WITHIN), "no text comes any more"
         load.keep_up()
         time.sleep(0.1)
     return time.monotonic() - began
@@ -149,7 +153,7 @@ def seconds_until_as_fast(load: Load, rate: float) -> float:
     """From now until a window is as fast as before, and what was begun and not ended has been tried again."""
     began = time.monotonic()
     while load.go_on(WINDOW if rate else 0.5) < 0.95 * rate or steadfast(tried_before(load).exists):
-        assert time.monotonic() - began < BACK_WITHIN, f"it never came back to {rate:.0f} tokens/s"
+        assert time.monotonic() - began < within(BACK_WITHIN), f"it never came back to {rate:.0f} tokens/s"
     return time.monotonic() - began
 
 
@@ -182,7 +186,7 @@ def test_no_fault_loses_or_doubles_anything(portal: Portal, load: Load, capsys: 
 
 
 def the_end_of_all(load: Load) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 2 * PATIENCE
     while live := steadfast(lambda: Job.objects.live().filter(pk__in=load.accepted).count()):
         assert time.monotonic() < deadline, f"{live} jobs never ended"
         time.sleep(0.5)

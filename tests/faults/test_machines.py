@@ -10,7 +10,8 @@ from django.utils import timezone
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Job, Worker, WorkOrder
 
-from ..live import START_SECONDS, has_worker, until
+from ..live import has_worker
+from ..patience import PATIENCE, until, within
 from .conftest import assert_books_balance, the_end_of
 from .machines import REDIS_PORT, Machine, machine, why_not
 
@@ -35,10 +36,10 @@ def machines(portal) -> list[Machine]:
     """Two machines with a worker each. The portal's own worker is stopped meanwhile."""
     portal.kill("generate", signal.SIGTERM)
     with ExitStack() as running:
-        running.callback(until, lambda: has_worker(portal), seconds=START_SECONDS, what="the portal's own worker")
+        running.callback(until, lambda: has_worker(portal), what="the portal's own worker")
         running.callback(portal.start, "generate")
         two = [running.enter_context(machine(number, portal)) for number in range(2)]
-        until(lambda: len(alive(two)) == 2, seconds=START_SECONDS, what="two workers on other machines")
+        until(lambda: len(alive(two)) == 2, what="two workers on other machines")
         yield two
 
 
@@ -53,10 +54,12 @@ def workers_of(job: Job) -> set[str]:
 
 
 def test_run_a_job_on_two_machines(submit, machines):
-    job = submit(60)
-    the_end_of(job)
-    assert_books_balance(job)
-    assert workers_of(job) == {machine.name for machine in machines}
+    at_work = set()
+    while at_work != {machine.name for machine in machines}:  # whoever is quicker takes more: it may be a whole job
+        job = submit(60)
+        the_end_of(job)
+        assert_books_balance(job)
+        at_work |= workers_of(job)
     for worker in alive(machines):
         assert (worker.host, worker.device, worker.sizes) == (worker.name, "cpu", ["gpt2/124M"])
 
@@ -66,14 +69,14 @@ def test_reach_nothing_but_the_broker_from_a_machine(portal, machines):
     site, broker = f"127.0.0.1 {portal.port}", f"{here.broker} {REDIS_PORT}"
     others = [f"{here.broker} {portal.port}", f"{there.broker} {REDIS_PORT}", "192.0.2.1 80"]
     asked = here.run("python", "-c", CONNECT, site, *others, broker, stdout=subprocess.PIPE)
-    assert asked.communicate(timeout=20)[0].decode().splitlines() == [broker]
+    assert asked.communicate(timeout=PATIENCE)[0].decode().splitlines() == [broker]
 
 
 def test_cut_off_a_machine_in_the_middle_of_a_job(submit, machines):
     cut, other = machines
     job = submit(100)
     at_work = WorkOrder.objects.out().filter(completions__job=job, worker=cut.name)
-    until(at_work.exists, seconds=30, what="the machine to be at work")
+    until(at_work.exists, what="the machine to be at work")
     cut.pull_cable()
     try:
         the_end_of(job)
@@ -83,12 +86,14 @@ def test_cut_off_a_machine_in_the_middle_of_a_job(submit, machines):
     assert_books_balance(job)
     assert Event.objects.about(job).filter(kind="order.handed_out_again").exists()
     said_hello = Worker.objects.filter(name=cut.name, seen_at__gt=plugged_at)
-    until(said_hello.exists, seconds=HELLO_WITHIN, what="the machine to say hello again")
+    until(said_hello.exists, seconds=within(HELLO_WITHIN), what="the machine to say hello again")
 
     other.pull_cable()
     try:
         alone = submit(20)
-        until(lambda: workers_of(alone) == {cut.name}, seconds=WORK_WITHIN, what="the machine to take work again")
+        until(
+            lambda: workers_of(alone) == {cut.name}, seconds=within(WORK_WITHIN), what="the machine to take work again"
+        )
         the_end_of(alone)
     finally:
         other.plug_cable()

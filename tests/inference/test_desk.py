@@ -11,6 +11,9 @@ from inference.checkpoints import CheckpointError
 from inference.contract import Sampling, Sequence, Text, WorkOrder
 from inference.desk import Desk
 from inference.engine import EngineAway, Step
+from tests.patience import PATIENCE, until
+
+LONG = 10**6  # seconds
 
 
 class Broker:
@@ -77,15 +80,8 @@ def order(token=1, name="order-1", count=3, **told):
 def start(desk, order):
     thread = threading.Thread(target=desk.carry_out, args=[order], daemon=True)
     thread.start()
-    wait_until(lambda: order.id in desk._in_hand)
+    until(lambda: order.id in desk._in_hand)
     return thread
-
-
-def wait_until(condition, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this never came true"
-        time.sleep(0.005)
 
 
 def finished_texts(desk):
@@ -93,7 +89,7 @@ def finished_texts(desk):
 
 
 def end(thread):
-    thread.join(timeout=5)
+    thread.join(timeout=PATIENCE)
     assert not thread.is_alive()
 
 
@@ -119,23 +115,23 @@ def begun(broker):
 def test_carry_an_order_out_alone(desk, engine, broker):
     """It waits for those before it, and those after it wait for it; the lease of what waits is renewed."""
     threads = [start(desk, order(name=name, count=1)) for name in ("before-1", "before-2")]
-    wait_until(lambda: begun(broker) == ["before-1", "before-2"])
+    until(lambda: begun(broker) == ["before-1", "before-2"])
     threads.append(start(desk, order(name="alone", count=1, alone=True)))
     threads += [start(desk, order(name=name, count=1)) for name in ("after-1", "after-2")]
     desk.report()
     assert {report.order for report in broker.taken if report.waiting} == {"alone", "after-1", "after-2"}
 
     engine.steps.release()
-    wait_until(lambda: len(broker.last) == 1)
+    until(lambda: len(broker.last) == 1)
     assert len(begun(broker)) == 2
     engine.steps.release()
-    wait_until(lambda: len(begun(broker)) == 3)
+    until(lambda: len(begun(broker)) == 3)
     assert begun(broker)[-1] == "alone"
     time.sleep(2 * desks.LOOK_SECONDS)
     assert len(begun(broker)) == 3
 
     engine.steps.release()
-    wait_until(lambda: len(begun(broker)) == 5)
+    until(lambda: len(begun(broker)) == 5)
     engine.steps.release(2)
     for thread in threads:
         end(thread)
@@ -159,7 +155,7 @@ def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
     thread = start(desk, order())
     for number in (1, 2):
         engine.steps.release()
-        wait_until(lambda number=number: finished_texts(desk) == number)
+        until(lambda number=number: finished_texts(desk) == number)
         desk.report()
     engine.steps.release()
     end(thread)
@@ -173,7 +169,7 @@ def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
 def test_keep_texts_for_the_next_report_while_the_broker_is_down(desk, engine, broker):
     thread = start(desk, order())
     engine.steps.release()
-    wait_until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(desk) == 1)
     broker.down = True
     desk.report()
     broker.down = False
@@ -188,7 +184,7 @@ def test_offer_the_last_report_until_the_broker_takes_it(desk, engine, broker):
     broker.down = True
     thread = start(desk, order(count=1))
     engine.steps.release()
-    wait_until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(desk) == 1)
     broker.down = False
     end(thread)
 
@@ -206,9 +202,10 @@ def test_give_up_the_last_report_in_the_end(desk, engine, broker, monkeypatch):
 
 
 def test_report_every_order_in_hand_but_rarely_where_there_is_no_news(desk, broker, monkeypatch):
-    first = start(desk, order())
-    second = start(desk, order(name="order-2"))
-    wait_until(lambda: len(broker.taken) == 2)
+    monkeypatch.setattr(desks, "QUIET_SECONDS", LONG)
+    first = start(desk, order(lease_seconds=LONG))
+    second = start(desk, order(name="order-2", lease_seconds=LONG))
+    until(lambda: len(broker.taken) == 2)
     desk.report()
     assert len(broker.taken) == 2
     monkeypatch.setattr(desks, "QUIET_SECONDS", 0)
@@ -218,6 +215,23 @@ def test_report_every_order_in_hand_but_rarely_where_there_is_no_news(desk, brok
     desk.close()
     end(first)
     end(second)
+
+
+def test_report_so_often_that_a_short_lease_is_renewed(desk, broker, monkeypatch):
+    """Five times in it: one report that is late loses no order."""
+    monkeypatch.setattr(desks, "REPORT_SECONDS", 1.0)
+    monkeypatch.setattr(desks, "QUIET_SECONDS", LONG)
+    assert desk.pace() == 1.0
+    threads = [start(desk, order(name=name, lease_seconds=lease)) for name, lease in (("long", 20), ("short", 2))]
+    until(lambda: len(broker.taken) == 2)
+    assert desk.pace() == 0.4
+    for held in desk._in_hand.values():
+        held.told_at -= 1  # so long ago, and there is nothing new
+    desk.report()
+    assert [report.order for report in broker.taken[2:]] == ["short"]
+    desk.close()
+    for thread in threads:
+        end(thread)
 
 
 def test_stop_one_of_two_orders(desk, engine, broker):
@@ -244,9 +258,9 @@ def test_report_the_groups_that_have_sequences_left(desk, engine, broker):
     whole = order()
     groups = [replace(one, group=group) for one, group in zip(whole.sequences, ("a", "b", "c"), strict=True)]
     thread = start(desk, replace(whole, sequences=tuple(groups)))
-    wait_until(lambda: broker.taken)
+    until(lambda: broker.taken)
     engine.steps.release()
-    wait_until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(desk) == 1)
     desk.stop("order-1", 1, "b")
     desk.report()
     desk.close()
@@ -266,7 +280,7 @@ def test_count_the_tokens_of_all_orders(desk, engine):
 def test_stop_keeps_what_is_finished(desk, engine, broker):
     thread = start(desk, order())
     engine.steps.release()
-    wait_until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(desk) == 1)
 
     assert desk.stop("order-1", 1)
     end(thread)
@@ -294,7 +308,7 @@ def test_ignore_an_order_already_in_hand(desk, broker, token):
 
 def test_replace_an_earlier_hand_out(desk, engine, broker):
     earlier = start(desk, order(token=1))
-    wait_until(lambda: engine.sizes)
+    until(lambda: engine.sizes)
     later = threading.Thread(target=desk.carry_out, args=[order(token=2)], daemon=True)
     later.start()
     end(earlier)

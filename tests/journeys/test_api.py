@@ -9,7 +9,8 @@ import requests
 from release_portal.partners.actions import create_token
 
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
-from ..live import Portal, until
+from ..live import Portal
+from ..patience import PATIENCE, until
 
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
@@ -22,13 +23,13 @@ def call(portal: Portal, researcher, organisation, grant_of):
 
     def call(method: str, path: str, **options) -> requests.Response:
         headers = {"Authorization": f"Bearer {secret}", **options.pop("headers", {})}
-        return requests.request(method, f"{portal.base_url}/api/v1{path}", headers=headers, timeout=20, **options)
+        return requests.request(method, f"{portal.base_url}/api/v1{path}", headers=headers, timeout=PATIENCE, **options)
 
     return call
 
 
 def finished(call, job: dict) -> dict:
-    until(lambda: call("GET", f"/jobs/{job['id']}").json()["status"] == "finished", seconds=60, what="the job to end")
+    until(lambda: call("GET", f"/jobs/{job['id']}").json()["status"] == "finished", what="the job to end")
     return call("GET", f"/jobs/{job['id']}").json()
 
 
@@ -75,7 +76,7 @@ def test_refuse_prompt_longer_than_context_and_continue_the_others(call):
 
 
 def test_answer_upload_over_the_limit_before_reading_it(portal):
-    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=PATIENCE)
     connection.putrequest("POST", "/api/v1/jobs/from-file")
     connection.putheader("Content-Length", str(300 * 1024 * 1024))
     connection.endheaders()
@@ -93,7 +94,7 @@ def test_answer_upload_of_unknown_length_as_soon_as_it_is_over_the_limit(portal)
             sent.append(b"x" * 1024 * 1024)
             yield sent[-1]
 
-    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=PATIENCE)
     with suppress(ConnectionError):  # it is closed while we still send
         connection.request("POST", "/api/v1/jobs/from-file", endless())
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""PostgreSQL is started once for the whole run, by `make test` itself; here one more is where it is restarted."""
+"""PostgreSQL is started once for each test process, by tests/services.py; here one more is where it is restarted."""
 
 import json
 import os
@@ -12,6 +12,8 @@ import pytest
 import redis
 
 from release_portal.lib import embedded
+
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture

@@ -4,7 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from release_portal.lib.embedded import start_redis
+
+from ..patience import PATIENCE
+
+pytestmark = pytest.mark.live
 
 WHILE_REDIS_IS_AWAY = """
 import os, signal, sys
@@ -25,7 +31,7 @@ def test_nobody_waits_for_a_broker_that_is_away(tmp_path):
     command = [sys.executable, "-c", WHILE_REDIS_IS_AWAY, str(server.pid)]
     environment = os.environ | {"REDIS_URL": f"unix://:word@{socket}"}
     try:
-        ended = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True, text=True)
+        ended = subprocess.run(command, env=environment, timeout=PATIENCE, check=False, capture_output=True, text=True)
     finally:
         server.kill()
         server.wait()

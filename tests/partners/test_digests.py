@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.db import transaction
 from django.utils import timezone
@@ -17,7 +18,7 @@ from release_portal.partners.models import Letter, Role, User
 from .. import factories
 
 NEWS, DECISION, URGENT = Letter.Urgency.NEWS, Letter.Urgency.DECISION, Letter.Urgency.URGENT
-BASE = "http://127.0.0.1:8000"
+BASE = settings.BASE_URL
 
 
 @pytest.fixture(autouse=True)

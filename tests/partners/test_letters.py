@@ -1,6 +1,7 @@
 from smtplib import SMTPResponseException
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.core.mail import BadHeaderError, EmailMessage, send_mail
 from django.core.mail.backends.locmem import EmailBackend
@@ -51,9 +52,9 @@ def test_write_puts_one_letter_per_person_in_the_outbox(ada, rita, wire):
     letter = Letter.objects.get()
     assert (letter.to, letter.subject) == (ada.email, "News")
     assert "It happened." in letter.body
-    assert "http://127.0.0.1:8000/jobs/" in letter.body
-    assert "http://127.0.0.1:8000/jobs/" in letter.html
-    assert letter.url == "http://127.0.0.1:8000/jobs/"
+    assert f"{settings.BASE_URL}/jobs/" in letter.body
+    assert f"{settings.BASE_URL}/jobs/" in letter.html
+    assert letter.url == f"{settings.BASE_URL}/jobs/"
     assert wire.names == ["partners.deliver_mail"]
     assert mail.outbox == []
 

@@ -8,8 +8,9 @@ from release_portal.partners.models import Membership, Partner, Role
 from release_portal.partners.permissions import Permission
 
 from .. import factories
+from ..patience import AT_LENGTH
 
-TIMES = 15
+TIMES = 15 if AT_LENGTH else 5
 pytestmark = pytest.mark.usefixtures("committed")
 
 

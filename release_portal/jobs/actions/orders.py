@@ -92,5 +92,11 @@ def _message(order: WorkOrder) -> contract.WorkOrder:
     )
     last_attempt = order.attempts == MOST_ATTEMPTS - 1
     return contract.WorkOrder(
-        str(order.pk), order.token, order.size.path, sequences, urgent=order.urgent, alone=last_attempt
+        str(order.pk),
+        order.token,
+        order.size.path,
+        sequences,
+        urgent=order.urgent,
+        alone=last_attempt,
+        lease_seconds=settings.LEASE_SECONDS,
     )

