@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
@@ -200,7 +201,11 @@ def test_no_configured_backend_unpickles(what, backend):
     assert not imports_of(Path(module.__file__)) & UNPICKLERS
 
 
-def test_no_message_of_celery_is_unpickled():
+def test_no_message_of_celery_is_unpickled(monkeypatch):
+    key = Fernet.generate_key().decode()
+    worker = {"WORKER_NAME": "anna", "WORKER_KEY": key, "SIZES": "gpt2/124M", "WEIGHTS_ROOT": "/weights"}
+    for name, value in worker.items():
+        monkeypatch.setenv(name, value)
     for application in ("release_portal.celery", "inference.worker"):
         conf = import_module(application).app.conf
         told = {conf.task_serializer, conf.result_serializer, conf.event_serializer, *conf.accept_content}

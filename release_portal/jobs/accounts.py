@@ -40,27 +40,30 @@ def password_of(worker: Worker) -> str:
 
 
 def set_account(worker: Worker) -> None:
-    """Make a worker's account, or set it right. Where the broker is away, `keep_accounts` does it later."""
-    if not settings.WORKER_ACCOUNTS:
-        return
-    try:
+    """Make a worker's account, or set it right. Raises `redis.RedisError`."""
+    if settings.WORKER_ACCOUNTS:
         _set(worker)
-    except redis.RedisError as error:
-        logger.warning("The broker has no account for worker %s yet: %s", worker, error)
 
 
-def keep_accounts() -> int:
-    """Make the accounts that are missing and remove those of workers whose key does not hold; returns how many."""
-    if not settings.WORKER_ACCOUNTS:
-        return 0
-    enrolled = {PREFIX + worker.name: worker for worker in Worker.objects.enrolled()}
-    there = {name for name in map(_text, broker().acl_users()) if name.startswith(PREFIX)}
-    for name in sorted(there - enrolled.keys()):
+def without_account() -> list[Worker]:
+    """The enrolled workers that the broker does not know."""
+    names = _names()
+    return [worker for worker in Worker.objects.enrolled() if PREFIX + worker.name not in names]
+
+
+def remove_others() -> int:
+    """Remove the accounts of workers whose key does not hold; returns how many there were."""
+    enrolled = {PREFIX + name for name in Worker.objects.enrolled().values_list("name", flat=True)}
+    others = sorted(_names() - enrolled)
+    for name in others:
         broker().acl_deluser(name)
+    if others:
         _write_down()
-    for name in sorted(enrolled.keys() - there):
-        _set(enrolled[name])
-    return len(there ^ enrolled.keys())
+    return len(others)
+
+
+def _names() -> set[str]:
+    return {name for name in map(_text, broker().acl_users()) if name.startswith(PREFIX)}
 
 
 def _set(worker: Worker) -> None:

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from . import accounts, actions, window
+from . import actions, window
 
 
 @shared_task(name="jobs.dispatch")
@@ -23,7 +23,7 @@ def watch_fleet() -> int:
 
 @shared_task(name="jobs.keep_accounts")
 def keep_accounts() -> int:
-    return accounts.keep_accounts()
+    return actions.keep_accounts(by=None)
 
 
 @shared_task(name="jobs.forget_seen")

@@ -20,7 +20,8 @@ from release_portal.audit.models import Failure, key_of
 from release_portal.celery import app
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.fleet import ACTS
-from release_portal.jobs.models import Job, Outage, WorkOrder
+from release_portal.jobs.models import Job, Outage, Worker, WorkOrder
+from release_portal.lib.wake import broker
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter
 from release_portal.releases.models import ModelSize
@@ -173,6 +174,22 @@ def _outages_end(request) -> Story:
     )
 
 
+def _accounts(request) -> Story:
+    request.getfixturevalue("quiet")
+    Worker.objects.all().delete()
+    workers = [jobs.enroll_worker(by=None, name=name) for name in ("anna", "bert", "cara")]
+    for name in broker().acl_users():
+        if name.startswith("worker-"):
+            broker().acl_deluser(name)
+    return Story(
+        rows=workers,
+        loop=lambda at: jobs.keep_accounts(by=None, at=at),
+        at=timezone.now(),
+        fails="release_portal.jobs.accounts._set",
+        is_done=lambda worker: f"worker-{worker.name}" in broker().acl_users(),
+    )
+
+
 STORIES = {
     "partners.deliver_mail": _deliver,
     "partners.send_digests": _digests,
@@ -182,6 +199,7 @@ STORIES = {
     "jobs.dispatch:rule": _rule,
     "jobs.dispatch:abandoned": _abandoned,
     "jobs.fill": _fill,
+    "jobs.keep_accounts": _accounts,
     "jobs.watch_fleet:begins": _outages_begin,
     "jobs.watch_fleet:ends": _outages_end,
 }
@@ -335,7 +353,10 @@ def test_every_task_of_the_clock_goes_over_rows_by_each():
         for node in ast.parse((settings.BASE_DIR / "release_portal" / room / "tasks.py").read_text()).body
         if isinstance(node, ast.FunctionDef)
     }
+    one_statement = {"jobs.forget_seen"}
     for task, package in verbs_of_the_clock().items():
+        if task in one_statement:
+            continue
         functions = functions_of(package)
         waiting = [verb for verb in package.__all__ if f"actions.{verb}(" in tasks[task.partition(".")[2]]]
         assert waiting, task

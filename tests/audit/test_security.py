@@ -49,7 +49,7 @@ def test_texts_read_by_api_are_noted_once_a_minute(texts, ben, api_of):
     for _ in range(3):
         assert client.get(f"/api/v1/jobs/{texts.pk}/texts").status_code == 200
     event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
-    assert event.detail == {"address": "127.0.0.1", "door": "api"}
+    assert event.detail == {"address": "127.0.0.1", "door": "api", "form": "json"}
 
 
 def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):

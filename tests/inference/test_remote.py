@@ -138,8 +138,7 @@ def address(served):
 
 
 def worker_of(site, served, log):
-    environment = {"REDIS_URL": site.url, "WORKER_KEY": site.key, "SIZES": SIZE, "WORKER_NAME": "anna"}
-    environment |= {"SERVER_URL": served.server_url, "SERVER_KEY": KEY, "PATH": os.environ["PATH"]}
+    environment = site.environment | {"SERVER_URL": served.server_url, "SERVER_KEY": KEY, "PATH": os.environ["PATH"]}
     environment |= {"SERVER_MODELS": f"{SIZE}={served.server_models[SIZE]}"}
     options = ["--pool", "threads", "--loglevel", "DEBUG"]
     command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]

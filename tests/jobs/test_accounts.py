@@ -6,7 +6,7 @@ from django.conf import settings
 from redis.exceptions import NoPermissionError
 
 from release_portal.jobs import actions
-from release_portal.jobs.accounts import address_for, keep_accounts, set_account
+from release_portal.jobs.accounts import address_for, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.wake import broker
 
@@ -91,14 +91,14 @@ def test_nobody_without_an_account_is_let_in():
 
 
 def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_revoked_workers(anna):
-    assert keep_accounts() == 0
+    assert actions.keep_accounts(by=None) == 0
     broker().acl_deluser("worker-anna")
-    assert keep_accounts() == 1
+    assert actions.keep_accounts(by=None) == 1
     assert client_of(anna).ping()
     actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
     held = client_of(anna)
     held.ping()
-    assert keep_accounts() == 1
+    assert actions.keep_accounts(by=None) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
 
@@ -116,4 +116,4 @@ def test_enroll_again_changes_the_password(anna):
 def test_broker_that_lets_the_site_make_none_keeps_the_address_of_the_environment(anna, settings):
     settings.WORKER_ACCOUNTS, settings.WORKER_REDIS_URL = False, "rediss://workers:word@broker.example:6379/0"
     assert address_for(anna) == "rediss://workers:word@broker.example:6379/0"
-    assert keep_accounts() == 0
+    assert actions.keep_accounts(by=None) == 0

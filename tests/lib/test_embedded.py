@@ -82,6 +82,10 @@ RESTART = """
 import sys, time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import django
+
+django.setup()
 from tests.faults.nemeses import restart_postgres
 
 running = Path(sys.argv[1])

@@ -1,9 +1,12 @@
 """Workers: enrolled under a key of their own, heard of, flagged for what cannot be so, revoked."""
 
+import logging
 import re
 from datetime import datetime
 
+import redis
 from cryptography.fernet import Fernet
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.urls import reverse
@@ -11,7 +14,7 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
-from release_portal.audit.loops import alone
+from release_portal.audit.loops import alone, each
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import wake
@@ -22,10 +25,12 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.actions import note_weights
 from release_portal.releases.models import ModelSize
 
-from ..accounts import set_account
+from ..accounts import remove_others, set_account, without_account
 from ..flaws import flaw_of_hello
 from ..models import Worker
 from ..window import send_notice
+
+logger = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
 
@@ -57,9 +62,30 @@ def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> 
             f"A worker named {name} is enrolled already. Revoke it first, or choose another name.", field="name"
         )
     worker.refresh_from_db()
-    transaction.on_commit(lambda: set_account(worker))
+    transaction.on_commit(lambda: _set_account(worker))
     record("worker.enrolled", f"Worker {worker} was enrolled", worker, by=by)
     return worker
+
+
+def _set_account(worker: Worker) -> None:
+    try:
+        set_account(worker)
+    except redis.RedisError as error:
+        logger.warning("The broker has no account for worker %s yet, the clock makes it: %s", worker, error)
+
+
+def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
+    """Make the accounts that the broker lacks, since it forgot them or was away, and remove those of workers whose key
+    does not hold; returns how many."""
+    if not settings.WORKER_ACCOUNTS:
+        return 0
+    removed = remove_others()
+    return removed + each(without_account(), _make_account, task="jobs.keep_accounts", at=at or timezone.now())
+
+
+def _make_account(worker: Worker) -> int:
+    set_account(worker)
+    return 1
 
 
 @transaction.atomic
