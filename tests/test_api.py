@@ -284,6 +284,8 @@ def test_list_of_jobs_takes_the_same_queries_for_every_number(bens, grant, ben):
 def test_openapi_describes_every_operation(client):
     told = client.get("/api/v1/openapi.json").json()
     assert set(told["paths"]) == {
+        "/api/v1/fleet/workers",
+        "/api/v1/fleet/workers/{name}/revoke",
         "/api/v1/families",
         "/api/v1/me",
         "/api/v1/jobs",

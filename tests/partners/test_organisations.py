@@ -5,6 +5,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from release_portal.lib.states import Forbidden, Refused
+from release_portal.lib.text import one_line
 from release_portal.partners import actions
 from release_portal.partners.models import Membership, Partner, Role
 from release_portal.partners.permissions import Permission
@@ -46,7 +47,7 @@ SAME_NAMES = [
 def test_apply_again_under_ones_own_name_is_refused_by_name(applied, ada, application, name):
     with pytest.raises(Refused, match="You already applied for University of Northlake: it is waiting") as refused:
         actions.apply(by=ada, **application(name))
-    assert (refused.value.field, refused.value.given) == ("legal_name", name)
+    assert (refused.value.field, refused.value.given) == ("legal_name", one_line(name))
 
 
 def test_apply_for_ones_own_organisation_is_refused(northlake, ben, application):
