@@ -17,7 +17,9 @@ from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs import actions as jobs
+from release_portal.jobs import byte_ranges
 from release_portal.jobs.actions import store
+from release_portal.jobs.downloads import JSONL
 from release_portal.jobs.models import Completion, Job, Outage, Worker, WorkOrder
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
@@ -332,3 +334,13 @@ def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant,
         assert WorkOrder.objects.out().filter(size=size).count() == sum(handed_out) == settings.ORDERS_PER_WORKER
         jobs.cancel(by=grant.partner.applied_by, job=job)
     Worker.objects.filter(name="races-worker").update(left_at=timezone.now())
+
+
+def test_two_parts_of_one_file_at_once_count_its_lines_once(grant, race, monkeypatch):
+    job = submission(grant, uuid.uuid4().hex)()
+    jobs.cancel(by=grant.partner.applied_by, job=job)
+    counted, count = [], byte_ranges._count
+    monkeypatch.setattr(byte_ranges, "_count", lambda job, file: counted.append(job.pk) or count(job, file))
+    first, second = race(lambda: byte_ranges.index_of(job, JSONL), lambda: byte_ranges.index_of(job, JSONL))
+    assert counted == [job.pk]
+    assert (first.pk, first.length) == (second.pk, 0)

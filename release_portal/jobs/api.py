@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -18,13 +18,15 @@ from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
 from . import actions
-from .delivery import require_delivery
-from .limits import LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
+from .delivery import deliver
+from .limits import LONGEST_NAME, LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
 from .models import Completion, Job
 from .progress import progress_of
 from .prompts import lines_of, read_prompts
 
 router = Router(tags=["jobs"])
+
+Prompt = Annotated[str, Field(json_schema_extra={"maxLength": LONGEST_PROMPT})]  # the verb refuses, naming its number
 
 
 class Sampling(Schema):
@@ -38,13 +40,14 @@ class Sampling(Schema):
     top_k: int = Field(0, description="0 to 1,000; 0 keeps the whole vocabulary")
     top_p: float = Field(1.0, description="0.01 to 1")
     seed: int | None = Field(None, description=f"0 to {LONGEST_SEED}; drawn where it is missing")
-    name: str = Field("", description="yours to choose")
+    name: str = Field("", max_length=LONGEST_NAME, description="yours to choose")
     purpose: Word = Field("", description="one that the grant allows, such as detection; left out: the first of them")
 
 
 class NewJob(Sampling):
-    prompts: list[str] = Field(
-        description=f"1 to {MOST_PROMPTS:,} prompts of at most {LONGEST_PROMPT:,} characters each"
+    prompts: list[Prompt] = Field(
+        description=f"1 to {MOST_PROMPTS:,} prompts of at most {LONGEST_PROMPT:,} characters each",
+        json_schema_extra={"maxItems": MOST_PROMPTS},
     )
 
 
@@ -131,7 +134,7 @@ def texts(request: SignedIn, job_id: UUID, after: int | None = None) -> Any:
     """In the order of the job. With `after`, those finished after the text of that number, in the order in which they
     were finished: ask again with the last number that you have, and you miss none while the job runs."""
     job = _job(request, job_id)
-    require_delivery(job, at=timezone.now())
+    deliver(job, "json", by=request.user, at=timezone.now())
     finished = job.completions.finished()
     return finished if after is None else finished.filter(number__gt=after).order_by("number")
 

@@ -1,38 +1,25 @@
-"""A job's texts as files, row by row, so that 50,000 take no more memory than one; and parts of such files.
-
-The file of a job that has ended is the same each time, so a download that was cut off can go on where it stopped
-(RFC 9110, 14: byte ranges).
-"""
+"""A job's texts as files, row by row, so that 50,000 take no more memory than one."""
 
 import csv
 import json
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from .models import Job
+from .models import Completion, Job
 
 COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error"]
+LAYOUT = 1  # raised whenever a line is written otherwise: parts of two layouts make no file
 
 
-async def rows_of(job: Job) -> AsyncIterator[dict[str, Any]]:
-    """One row per finished text, in the order of the job."""
-    async for completion in job.completions.finished().aiterator(chunk_size=500):
-        yield {
-            "prompt_number": completion.prompt.index + 1,
-            "sample": completion.sample,
-            "prompt": completion.prompt.text,
-            "text": completion.text,
-            "tokens": completion.tokens,
-            "prompt_tokens": completion.prompt_tokens,
-            "finish_reason": completion.finish_reason,
-            "error": completion.error,
-        }
+@dataclass(frozen=True)
+class File:
+    """A format of the texts: what stands first, and the line of a row."""
 
-
-async def as_jsonl(job: Job) -> AsyncIterator[str]:
-    async for row in rows_of(job):
-        yield json.dumps(row, ensure_ascii=False) + "\n"
+    extension: str
+    content_type: str
+    first_line: str
+    line_of: Callable[[Mapping[str, Any]], str]
 
 
 class _Line:
@@ -42,41 +29,38 @@ class _Line:
         return line
 
 
-async def as_csv(job: Job) -> AsyncIterator[str]:
-    writer = csv.DictWriter(_Line(), COLUMNS)
-    yield writer.writeheader()
-    async for row in rows_of(job):
-        yield writer.writerow(row)
+def _csv_line(row: Mapping[str, Any]) -> str:
+    line: str = csv.DictWriter(_Line(), COLUMNS).writerow(row)
+    return line
 
 
-def etag_of(job: Job) -> str:
-    """Names the file that the texts of an ended job make."""
-    return f'"{job.pk}-{job.texts_done}"'
+def _json_line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def wanted_bytes(headers: Mapping[str, str], etag: str) -> tuple[int, int | None] | None:
-    """First and last byte that a request asks for, None where it wants the whole file, or a part of another one."""
-    if headers.get("If-Range", etag) != etag:
-        return None
-    found = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("Range", ""))
-    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+JSONL = File("jsonl", "application/jsonl; charset=utf-8", "", _json_line)
+CSV = File("csv", "text/csv; charset=utf-8", _csv_line({name: name for name in COLUMNS}), _csv_line)
 
 
-async def length_of(lines: AsyncIterator[str]) -> int:
-    """Bytes of the whole file."""
-    length = 0
-    async for line in lines:
-        length += len(line.encode())
-    return length
+def row_of(completion: Completion) -> dict[str, Any]:
+    return {
+        "prompt_number": completion.prompt.index + 1,
+        "sample": completion.sample,
+        "prompt": completion.prompt.text,
+        "text": completion.text,
+        "tokens": completion.tokens,
+        "prompt_tokens": completion.prompt_tokens,
+        "finish_reason": completion.finish_reason,
+        "error": completion.error,
+    }
 
 
-async def part_of(lines: AsyncIterator[str], first: int, last: int) -> AsyncIterator[bytes]:
-    """The bytes of a file from `first` to `last`, which is included."""
-    at = 0
-    async for line in lines:
-        content = line.encode()
-        if part := content[max(0, first - at) : max(0, last + 1 - at)]:
-            yield part
-        at += len(content)
-        if at > last:
-            return
+async def lines_of(job: Job, file: File, *, since: int = 0, until: int | None = None) -> AsyncIterator[str]:
+    """One line per finished text, in the order of the job; those from one place of the job up to another, left out."""
+    if not since:
+        yield file.first_line
+    finished = job.completions.finished().filter(index__gte=since)
+    if until is not None:
+        finished = finished.filter(index__lt=until)
+    async for completion in finished.aiterator(chunk_size=500):
+        yield file.line_of(row_of(completion))

@@ -1,8 +1,5 @@
 """The HTML door: jobs, their progress and texts; and the downloads."""
 
-from collections.abc import AsyncIterator, Callable
-
-from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -19,8 +16,9 @@ from release_portal.partners.models import Membership, Partner
 from release_portal.partners.permissions import Permission
 
 from . import actions
-from .delivery import require_delivery, why_held
-from .downloads import as_csv, as_jsonl, etag_of, length_of, part_of, wanted_bytes
+from .byte_ranges import ByteRange, etag_of, index_of, part_of, wanted_bytes
+from .delivery import deliver, why_held
+from .downloads import CSV, JSONL, File, lines_of
 from .forms import JobForm
 from .models import Job
 from .progress import progress_of
@@ -114,12 +112,12 @@ def cancel(request: SignedIn, pk: str) -> HttpResponse:
 
 @login_required
 def texts_jsonl(request: SignedIn, pk: str) -> HttpResponseBase:
-    return _download(request, _job(request, pk), as_jsonl, "jsonl", "application/jsonl; charset=utf-8")
+    return _download(request, _job(request, pk), JSONL)
 
 
 @login_required
 def texts_csv(request: SignedIn, pk: str) -> HttpResponseBase:
-    return _download(request, _job(request, pk), as_csv, "csv", "text/csv; charset=utf-8")
+    return _download(request, _job(request, pk), CSV)
 
 
 def _job(request: SignedIn, pk: str) -> Job:
@@ -139,21 +137,23 @@ def _grants(request: SignedIn) -> QuerySet[Grant]:
     )
 
 
-def _download(
-    request: SignedIn, job: Job, write: Callable[[Job], AsyncIterator[str]], extension: str, content_type: str
-) -> HttpResponseBase:
-    require_delivery(job, at=timezone.now())
-    filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{extension}"
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Content-Type": content_type}
+def _download(request: SignedIn, job: Job, file: File) -> HttpResponseBase:
+    deliver(job, file.extension, by=request.user, at=timezone.now())
+    filename = f"{job.size.family.slug}-{job.size.name}-{str(job.pk)[:8]}.{file.extension}"
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Content-Type": file.content_type}
     if job.is_live:
-        return StreamingHttpResponse(write(job), headers=headers)
-    headers |= {"ETag": etag_of(job), "Accept-Ranges": "bytes"}
-    wanted = wanted_bytes(request.headers, etag_of(job))
-    if wanted is None:
-        return StreamingHttpResponse(write(job), headers=headers)
-    length = async_to_sync(length_of)(write(job))
-    first, last = wanted[0], min(length - 1, length if wanted[1] is None else wanted[1])
-    if first > last:
+        return StreamingHttpResponse(lines_of(job, file), headers=headers)
+    headers |= {"ETag": etag_of(job, file), "Accept-Ranges": "bytes"}
+    wanted = wanted_bytes(request.headers, etag_of(job, file))
+    return _part(job, file, wanted, headers) if wanted else StreamingHttpResponse(lines_of(job, file), headers=headers)
+
+
+def _part(job: Job, file: File, wanted: ByteRange, headers: dict[str, str]) -> HttpResponseBase:
+    index = index_of(job, file)
+    length = index.length or 0
+    part = wanted.within(length)
+    if part is None:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{length}"})
+    first, last = part
     headers |= {"Content-Range": f"bytes {first}-{last}/{length}", "Content-Length": str(last - first + 1)}
-    return StreamingHttpResponse(part_of(write(job), first, last), status=206, headers=headers)
+    return StreamingHttpResponse(part_of(job, file, index.starts, first, last), status=206, headers=headers)

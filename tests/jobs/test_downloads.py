@@ -6,8 +6,9 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from inference import contract
-from release_portal.jobs import actions
+from release_portal.jobs import actions, byte_ranges, downloads
 from release_portal.jobs.downloads import COLUMNS
+from release_portal.jobs.models import FileIndex
 
 from .. import factories
 
@@ -146,18 +147,81 @@ def test_download_of_a_few_bytes_in_the_middle(finished, download):
     assert (response.status_code, some) == (206, content[50:60])
 
 
+def test_download_of_the_last_bytes(finished, download):
+    content = download(finished, "jsonl")[1].encode()
+    response, some = part(download, finished, "jsonl", Range="bytes=-10")
+    assert (response.status_code, some) == (206, content[-10:])
+    assert response["content-range"] == f"bytes {len(content) - 10}-{len(content) - 1}/{len(content)}"
+    response, some = part(download, finished, "jsonl", Range=f"BYTES=-{len(content) + 5}")
+    assert (response.status_code, some) == (206, content)
+
+
 @pytest.mark.parametrize(
-    "headers", [{"Range": "bytes=5-", "If_Range": '"another"'}, {"Range": "lines=5-"}, {"Range": "bytes=-5"}]
+    "headers",
+    [
+        {"Range": "bytes=5-", "If_Range": '"another"'},
+        {"Range": "lines=5-"},
+        {"Range": "bytes=-"},
+        {"Range": "bytes=9-5"},
+        {"Range": "bytes=0-1,5-9"},
+    ],
 )
 def test_download_of_a_part_that_is_not_understood_or_of_another_file_is_whole(finished, download, headers):
     response, text = download(finished, "jsonl", **{name.replace("_", "-"): value for name, value in headers.items()})
     assert (response.status_code, text.count("\n")) == (200, 6)
 
 
-def test_download_beyond_the_end_is_refused_with_the_length(finished, download):
+@pytest.mark.parametrize("wanted", ["{length}-", "-0", "9" * 5_000 + "-", "9" * 4_999 + "-" + "9" * 5_000])
+def test_download_beyond_the_end_is_refused_with_the_length(finished, download, wanted):
+    length = len(download(finished, "jsonl")[1].encode())
+    response, _ = download(finished, "jsonl", Range="bytes=" + wanted.format(length=length))
+    assert (response.status_code, response["content-range"]) == (416, f"bytes */{length}")
+
+
+def test_download_up_to_a_byte_of_5000_digits_goes_to_the_end(finished, download):
     content = download(finished, "jsonl")[1].encode()
-    response, _ = download(finished, "jsonl", Range=f"bytes={len(content)}-")
-    assert (response.status_code, response["content-range"]) == (416, f"bytes */{len(content)}")
+    response, some = part(download, finished, "jsonl", Range=f"bytes=7-{'9' * 5_000}")
+    assert (response.status_code, some) == (206, content[7:])
+
+
+@pytest.fixture
+def rows_read(monkeypatch) -> list[int]:
+    """The places of the texts that are read for a file."""
+    read, row_of = [], downloads.row_of
+
+    def counted(completion):
+        read.append(completion.index)
+        return row_of(completion)
+
+    for module in (byte_ranges, downloads):
+        monkeypatch.setattr(module, "row_of", counted)
+    return read
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+def test_download_of_a_byte_reads_the_block_that_holds_it_alone(
+    finished, download, rows_read, django_assert_max_num_queries, extension
+):
+    factories.finished_texts(finished, 1_000)
+    content = download(finished, extension)[1].encode()
+    length = len(content)
+    part(download, finished, extension, Range="bytes=0-0")  # counts where the lines begin
+    for first, last in ((length - 1, length - 1), (length // 2, length // 2), (0, 0), (length // 3, length // 2)):
+        rows_read.clear()
+        with django_assert_max_num_queries(15):
+            response, some = part(download, finished, extension, Range=f"bytes={first}-{last}")
+        assert (response.status_code, some) == (206, content[first : last + 1])
+        blocks = 1 if first == last else 2
+        assert len(rows_read) <= blocks * FileIndex.ROWS, f"{first}-{last}"
+
+
+def test_download_of_parts_counts_the_lines_of_a_format_once(finished, download, monkeypatch):
+    counted = []
+    count = byte_ranges._count
+    monkeypatch.setattr(byte_ranges, "_count", lambda job, file: counted.append(file.extension) or count(job, file))
+    for extension in ("jsonl", "csv", "jsonl", "csv"):
+        assert download(finished, extension, Range="bytes=5-9")[0].status_code == 206
+    assert counted == ["jsonl", "csv"]
 
 
 def test_download_of_a_running_job_is_always_whole(order, job, download):

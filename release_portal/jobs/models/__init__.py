@@ -1,6 +1,7 @@
 """The nouns of this room."""
 
 from .completion import NOT_DELIVERED, Completion, FinishReason
+from .file_index import FileIndex
 from .job import INTERACTIVE_SEQUENCES, Job, JobQuerySet, Prompt
 from .order import WorkOrder
 from .share import Share
@@ -11,6 +12,7 @@ __all__ = [
     "NOT_DELIVERED",
     "WORKER_SILENCE",
     "Completion",
+    "FileIndex",
     "FinishReason",
     "Job",
     "JobQuerySet",
