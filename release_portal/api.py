@@ -12,7 +12,10 @@ from release_portal.access.api import router as access
 from release_portal.access.models import Grant, Right
 from release_portal.jobs.api import router as jobs
 from release_portal.jobs.limits import LIMITS
+from release_portal.lib.parsing import StrictParser
+from release_portal.lib.rendering import JSONRenderer
 from release_portal.lib.states import Refused
+from release_portal.lib.text import shortened
 from release_portal.middleware import problem_of, problem_response
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
@@ -22,6 +25,8 @@ from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
 from release_portal.review.api import router as review
 from release_portal.review.api.fleet import router as fleet
+
+MOST_ERRORS = 20  # that one answer lists
 
 
 class PortalAPI(NinjaAPI):
@@ -51,6 +56,8 @@ api = PortalAPI(
     "document whose `detail` says what was wrong, the limit, and what was given.",
     auth=Token(),
     docs_url="/docs",
+    parser=StrictParser(),
+    renderer=JSONRenderer(),
 )
 api.add_router("/jobs", jobs)
 api.add_router("/organisations", organisations)
@@ -150,6 +157,8 @@ def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, Refused):  # the parser's, around which ninja puts an error of its own
+        return refused(request, error.__cause__)
     detail = f"The request cannot be read: {error.message}."
     return problem_response({"status": error.status_code, "title": "Not read", "detail": detail})
 
@@ -157,7 +166,7 @@ def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """What has the wrong type. A number outside its limits is told in the same words as on the form."""
-    problems = [_problem_of(found) for found in error.errors]
+    problems = [_problem_of(found) for found in error.errors[:MOST_ERRORS]]
     return problem_response({**problems[0], "errors": problems})
 
 
@@ -171,7 +180,24 @@ def _problem_of(found: dict[str, Any]) -> dict[str, object]:
             LIMITS[field].read(given)
         except Refused as refused:
             return problem_of(refused)
+    return problem_of(_refusal(field, found, given))
+
+
+def _refusal(field: str, found: dict[str, Any], given: Any) -> Refused:
+    """What the schema found, with the limit and what was given."""
     limit = next((found["ctx"][key] for key in ("ge", "le", "max_length") if key in found.get("ctx", {})), None)
-    sentence = f"“{field}”: {found['msg'][0].lower()}{found['msg'][1:]}."
-    given = given if isinstance(given, str | int | float) else None
-    return problem_of(Refused(sentence, field=field, limit=limit, given=given))
+    match found["type"]:
+        case "string_too_long":
+            given, sentence = len(given), f"has {len(given):,} characters; it takes at most {limit:,}."
+        case "too_long":
+            given, sentence = len(given), f"has {len(given):,} entries; it takes at most {limit:,}."
+        case "less_than_equal":
+            sentence = f"is at most {limit:,}; you gave {shortened(str(given), 40)}."
+        case "greater_than_equal":
+            sentence = f"is at least {limit:,}; you gave {shortened(str(given), 40)}."
+        case _:
+            given = given if isinstance(given, str | int | float) else None
+            return Refused(
+                f"“{field}”: {found['msg'][0].lower()}{found['msg'][1:]}.", field=field, limit=limit, given=given
+            )
+    return Refused(f"“{field}” {sentence}", field=field, limit=limit, given=given)

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from release_portal.lib.text import number_in
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "release_portal.settings")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -44,8 +46,8 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 
 def _announced_bytes(scope: dict[str, Any]) -> int:
-    length = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(length) if length.isdigit() else 0
+    length = dict(scope["headers"]).get(b"content-length", b"0").decode("latin-1")
+    return number_in(length) or 0
 
 
 async def _answer_too_large(scope: dict[str, Any], given: int, send: Send) -> None:

@@ -1,11 +1,19 @@
-"""One answer to every refusal: a problem document for programs, a page for people."""
+"""What is so for every request: its texts are texts, a refusal is told in one form, an error of the API is JSON."""
 
+import codecs
+import math
 from collections.abc import Callable
+from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
+from release_portal.lib.rendering import written
 from release_portal.lib.states import Refused
+from release_portal.lib.text import shortened
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def problem_of(refused: Refused) -> dict[str, object]:
@@ -13,27 +21,110 @@ def problem_of(refused: Refused) -> dict[str, object]:
     titles = {403: "Not allowed", 409: "Not possible now", 422: "Not accepted"}
     problem: dict[str, object] = {"status": refused.status, "title": titles[refused.status], "detail": refused.sentence}
     if refused.field:
-        problem |= {"field": refused.field, "limit": refused.limit, "given": refused.given}
+        problem |= {"field": refused.field, "limit": refused.limit, "given": _shown(refused.given)}
     return problem
 
 
-def problem_response(problem: dict[str, object]) -> JsonResponse:
-    return JsonResponse(problem, status=int(str(problem["status"])), content_type="application/problem+json")
+def _shown(given: object) -> object:
+    """What was given, as far as an answer repeats it."""
+    if isinstance(given, float) and not math.isfinite(given):
+        return str(given)
+    return shortened(given) if isinstance(given, str) else given
+
+
+def problem_response(problem: dict[str, object]) -> HttpResponse:
+    status = int(str(problem["status"]))
+    return HttpResponse(written(problem), status=status, content_type="application/problem+json")
+
+
+def is_of_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+class ProblemMiddleware:
+    """An error of the API is a problem document, where Django itself answers too. It repeats nothing of the request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code >= 400 and is_of_api(request) and "json" not in response["Content-Type"]:
+            response.content = written(_unforeseen(request, response))
+            response.headers["Content-Type"] = "application/problem+json"
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
+
+
+def _unforeseen(request: HttpRequest, response: HttpResponse) -> dict[str, object]:
+    """The problem document of an error that no door of the API answered itself."""
+    failed = "The portal could not answer this request. The error is noted."
+    detail = {
+        404: "There is nothing here that you may see.",
+        405: f"This address takes {response.headers.get('Allow')}; you sent {shortened(request.method or '', 20)}.",
+    }.get(response.status_code, failed if response.status_code >= 500 else "The request cannot be read.")
+    return {"status": response.status_code, "title": HTTPStatus(response.status_code).phrase, "detail": detail}
+
+
+class PlainTextMiddleware:
+    """A request has only texts in it before any page reads it.
+
+    Nobody sees a null character, so one that was pasted into a field is left out. A program of the API is told of it by
+    the parser. In an address it names nothing.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
+        if not _is_utf_8(request):
+            sentence = "This site reads UTF-8 alone. Leave the charset out of the header Content-Type, or name utf-8."
+            return answer_to(request, Refused(sentence, field="Content-Type", limit="utf-8"))
+        request.COOKIES = {name: value.replace("\0", "") for name, value in request.COOKIES.items()}
+        if not is_of_api(request):
+            request.GET = _without_null(request.GET)  # type: ignore[assignment]
+            request.POST = _without_null(request.POST)  # type: ignore[assignment]
+        return self.get_response(request)
+
+
+def _is_utf_8(request: HttpRequest) -> bool:
+    return request.encoding is None or codecs.lookup(request.encoding).name in {"utf-8", "ascii"}
+
+
+def _without_null(fields: QueryDict) -> QueryDict:
+    if not any("\0" in text for name, values in fields.lists() for text in (name, *values)):
+        return fields
+    clean = QueryDict(mutable=True)
+    for name, values in fields.lists():
+        clean.setlist(name.replace("\0", ""), [value.replace("\0", "") for value in values])
+    return clean
+
+
+def answer_to(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """A refusal as a page, or as a problem document of the API."""
+    if is_of_api(request):
+        return problem_response(problem_of(refused))
+    context = {"sentence": refused.sentence, "back_url": _back_of(request)}
+    return render(request, "refused.html", context, status=refused.status)
+
+
+def _back_of(request: HttpRequest) -> str:
+    """Where the person was on this site. Another site, or a script in the place of an address, is not linked to."""
+    address, own = request.headers.get("Referer", ""), request.get_host()
+    is_ours = url_has_allowed_host_and_scheme(address, allowed_hosts={own}, require_https=request.is_secure())
+    return address if is_ours else "/"
 
 
 class RefusalMiddleware:
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    """What a verb refuses is told in one form."""
+
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, Refused):
-            return None
-        if request.path.startswith("/api/"):
-            return problem_response(problem_of(exception))
-        back = request.headers.get("referer", "/")
-        return render(
-            request, "refused.html", {"sentence": exception.sentence, "back_url": back}, status=exception.status
-        )
+        return answer_to(request, exception) if isinstance(exception, Refused) else None

@@ -147,3 +147,14 @@ def test_nothing_leaves_before_commit(path):
     text = path.read_text()
     for forbidden in (".delay(", ".apply_async(", "send_task(", ".control.broadcast("):
         assert forbidden not in text
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_digits_become_a_number_in_one_place(path):
+    """`isdigit` takes “²”, and `int` refuses 5,000 digits: `number_in` of lib/text.py does neither."""
+    asked = [
+        f"line {call.lineno}: .{call.func.attr}()"
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"isdigit", "isdecimal", "isnumeric"}
+    ]
+    assert not asked or name_of(path) == "release_portal/lib/text.py"

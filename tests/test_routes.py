@@ -408,18 +408,24 @@ def world(
     }
 
 
-def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
-    path = reverse(row.route, kwargs=world["address"].get(row.route))
-    sent = world["sent"].get(row.route, {})
+def send(
+    client: Client, row: Row, world: dict[str, Any], *, path: str = "", fields: dict[str, Any] | None = None
+) -> Any:
+    """The request of a row, to another address or with other fields where they are given."""
+    path = path or reverse(row.route, kwargs=world["address"].get(row.route))
+    sent = world["sent"].get(row.route, {}) | (fields or {})
     if row.method == "GET":
-        response = client.get(path)
-    elif row.route.startswith("api-1:") and row.route in world["sent"] and row.route != "api-1:submit_file":
+        return client.get(path)
+    if row.route.startswith("api-1:") and row.route in world["sent"] and row.route != "api-1:submit_file":
         body = json.dumps(sent, default=str)
-        response = client.generic(row.method, path, body, content_type="application/json")
-    elif row.route == "api-1:submit_file":
-        response = client.post(path, sent | {"file": SimpleUploadedFile("a.txt", b"one")})
-    else:
-        response = client.post(path, sent)
+        return client.generic(row.method, path, body, content_type="application/json")
+    if row.route == "api-1:submit_file":
+        return client.post(path, {"file": SimpleUploadedFile("a.txt", b"one")} | sent)
+    return client.post(path, sent)
+
+
+def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
+    response = send(client, row, world)
     if response.status_code == 302 and response["location"].startswith(reverse("account_login")):
         return "in"
     return str(response.status_code)

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
@@ -49,7 +50,7 @@ class TokensField(forms.IntegerField):
 
     def to_python(self, value: Any) -> int | None:
         text = str(value or "").replace(",", "").replace(" ", "").replace("\N{THIN SPACE}", "")
-        if text and not text.lstrip("-").isdigit():
+        if text and number_in(text.removeprefix("-")) is None:
             raise forms.ValidationError(f"A quota is a whole number of tokens; you gave “{str(value)[:40]}”.")
         return super().to_python(text)
 

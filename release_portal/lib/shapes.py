@@ -1,18 +1,15 @@
-"""Types of what programs send to the API: a text that is one, a moment that has a zone."""
+"""Types of what programs send to the API: a word of a known length, a moment that has a zone.
+
+Every text of a schema has a longest length, which OpenAPI tells; what no text has, the parser refuses (`parsing.py`).
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from .text import flaw_of
-
-
-def _plain(text: str) -> str:
-    """Refuse what no text has, before it reaches a query."""
-    if flaw := flaw_of(text):
-        raise ValueError(f"it contains {flaw}, which no text has")
-    return text
+LONGEST_WORD = 200  # characters
+LONGEST_LIST = 100  # entries
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -20,5 +17,6 @@ def _in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-Word = Annotated[str, AfterValidator(_plain)]
+Word = Annotated[str, Field(max_length=LONGEST_WORD)]
+"""A name, a code, a search."""
 Moment = Annotated[datetime, AfterValidator(_in_utc)]

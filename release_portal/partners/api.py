@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
+from release_portal.lib.shapes import LONGEST_LIST, Word
 from release_portal.lib.states import Refused
 
 from . import actions
@@ -21,13 +22,13 @@ router = Router(tags=["organisations"])
 class Told(Schema):
     """What an organisation tells about itself."""
 
-    legal_name: str = Field(description="as it stands in agreements, at most 200 characters")
-    website: str
-    country: str = Field(description="two letters of ISO 3166-1, such as GB")
-    contact_name: str
-    contact_email: str
-    purpose: str = Field(description="what you want to find out, and who gains from it; at most 4,000 characters")
-    intended_use: str = Field(description="who will use which size, and why; at most 4,000 characters")
+    legal_name: Word = Field(description="as it stands in agreements")
+    website: str = Field(max_length=300)
+    country: str = Field(max_length=2, description="two letters of ISO 3166-1, such as GB")
+    contact_name: str = Field(max_length=120)
+    contact_email: str = Field(max_length=254)
+    purpose: str = Field(max_length=4_000, description="what you want to find out, and who gains from it")
+    intended_use: str = Field(max_length=4_000, description="who will use which size, and why")
 
 
 class Application(Told):
@@ -35,17 +36,17 @@ class Application(Told):
 
 
 class Reason(Schema):
-    reason: str = Field(description="for the applicant to read")
+    reason: str = Field(max_length=4_000, description="for the applicant to read")
 
 
 class NewInvitation(Schema):
-    email: str
-    roles: list[str] = Field(description="owner, signatory, investigator, researcher, viewer")
+    email: str = Field(max_length=254)
+    roles: list[Word] = Field(max_length=LONGEST_LIST, description="owner, signatory, investigator, researcher, viewer")
 
 
 class NewServiceAccount(Schema):
-    name: str
-    roles: list[str] = Field(description="researcher, viewer")
+    name: str = Field(max_length=120)
+    roles: list[Word] = Field(max_length=LONGEST_LIST, description="researcher, viewer")
 
 
 class PartnerOut(Told):

@@ -14,6 +14,7 @@ from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
 
 from .. import actions
+from ..actions.rules import LONGEST_FINDING
 from ..models import Right
 from ..rule import decide
 from .shapes import MissingOut, partner_of, size_named
@@ -32,7 +33,7 @@ class AccessOut(Schema):
 class FindingIn(Schema):
     size: Word = Field(description="family/size, such as gpt2/124M")
     title: Word
-    text: Word = Field(description="what was found, at most 10,000 characters")
+    text: str = Field(max_length=LONGEST_FINDING, description="what was found")
 
 
 class FindingOut(Schema):

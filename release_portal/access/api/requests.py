@@ -8,10 +8,11 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import LONGEST_LIST, Word
 from release_portal.partners.doors import SignedIn
 
 from .. import actions
+from ..actions.requests import LONGEST, LONGEST_REMARK
 from ..models import AccessRequest, Grant, Purpose, RequestItem, Right
 from ..rule import decide
 from .shapes import MissingOut, TermsOut, partner_of, size_named
@@ -30,14 +31,20 @@ class WantedIn(Schema):
 class RequestIn(Schema):
     """What a request says; a draft may leave out anything."""
 
-    wanted: list[WantedIn] = []
-    purposes: list[Purpose] = Field([], description="what it is for; a grant allows some of these")
-    purpose: Word = Field("", description="what you will study, at most 4,000 characters")
-    team: Word = Field("", description="who will use it, at most 2,000 characters")
-    ethics_reference: Word = ""
+    wanted: list[WantedIn] = Field([], max_length=LONGEST_LIST)
+    purposes: list[Purpose] = Field(
+        [], max_length=LONGEST_LIST, description="what it is for; a grant allows some of these"
+    )
+    purpose: str = Field("", max_length=LONGEST["purpose"], description="what you will study")
+    team: str = Field("", max_length=LONGEST["team"], description="who will use it")
+    ethics_reference: str = Field("", max_length=LONGEST["ethics_reference"])
     until_wanted: date | None = Field(None, description="the last day, in UTC")
-    use_summary: Word = Field("", description="for an amendment or a renewal: what was done so far")
-    grounds: Word = Field("", description="for an appeal: why the decision should be another")
+    use_summary: str = Field(
+        "", max_length=LONGEST["use_summary"], description="for an amendment or a renewal: what was done so far"
+    )
+    grounds: str = Field(
+        "", max_length=LONGEST["grounds"], description="for an appeal: why the decision should be another"
+    )
 
     def told(self) -> dict[str, Any]:
         """As the verbs take it."""
@@ -46,7 +53,7 @@ class RequestIn(Schema):
 
 
 class RemarkIn(Schema):
-    text: Word = Field(description="at most 4,000 characters")
+    text: str = Field(max_length=LONGEST_REMARK)
 
 
 class ItemSummary(Schema):

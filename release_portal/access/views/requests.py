@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from release_portal.audit.models import Event
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner, Pause, User
@@ -128,7 +129,7 @@ def _draft(request: SignedIn, slug: str, pk: int, verb: Callable[..., AccessRequ
 def _asked_in_address(request: SignedIn) -> dict[str, object]:
     """?size=… ticks hosted generation of that size."""
     size = request.GET.get("size", "")
-    return {f"rights_{size}": ["generation"], f"tokens_{size}": 1_000_000} if size.isdigit() else {}
+    return {f"rights_{size}": ["generation"], f"tokens_{size}": 1_000_000} if number_in(size) else {}
 
 
 def _request_of(request: SignedIn, slug: str, pk: int) -> AccessRequest:

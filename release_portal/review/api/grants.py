@@ -9,6 +9,7 @@ from ninja import Field, Router, Schema
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
+from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.grants import GrantOut
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Grant
@@ -23,7 +24,7 @@ router = Router(tags=["review"])
 
 class RevokeIn(Schema):
     reason_code: Word = Field(description="misuse, agreement, key, requested, other")
-    reason: Word = Field(description="for the organisation to read")
+    reason: str = Field(max_length=LONGEST_REASON, description="for the organisation to read")
 
 
 class StaffGrantOut(GrantOut):

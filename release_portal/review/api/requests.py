@@ -11,11 +11,12 @@ from ninja.pagination import paginate
 
 from release_portal.access import actions as access
 from release_portal.access.actions import Answer
+from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, RequestOut, RequestSummary
 from release_portal.access.models import AccessRequest, Purpose, RequestItem
 from release_portal.access.tally import tally_of
 from release_portal.access.terms import Terms
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import LONGEST_LIST, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
@@ -32,13 +33,13 @@ class TermsIn(Schema):
     ends_on: date = Field(description="the last day, in UTC")
     starts_on: date | None = Field(None, description="left out: at once")
     token_quota: int = Field(0, description="for generation alone")
-    purposes: list[Purpose] = Field(description="among those that were asked for")
+    purposes: list[Purpose] = Field(max_length=LONGEST_LIST, description="among those that were asked for")
     sample_quota: int | None = None
     concurrent_jobs: int | None = None
     longest_text: int | None = None
     samples_per_prompt: int | None = None
-    conditions: Word = Field("", max_length=2_000, description="for the organisation to read")
-    waiver: Word = Field("", max_length=500, description="why the steps before the size are waived")
+    conditions: str = Field("", max_length=2_000, description="for the organisation to read")
+    waiver: str = Field("", max_length=500, description="why the steps before the size are waived")
 
 
 class AnswerIn(Schema):
@@ -47,23 +48,27 @@ class AnswerIn(Schema):
     item: int
     terms: TermsIn | None = None
     reason_code: Word = Field("", description="purpose, need, safeguards, ethics, ladder, capacity, record, other")
-    reason: Word = Field("", description="for the applicant to read, at most 2,000 characters")
-    note: Word = Field("", max_length=2_000, description="for reviewers alone")
+    reason: str = Field("", max_length=LONGEST_REASON, description="for the applicant to read")
+    note: str = Field("", max_length=2_000, description="for reviewers alone")
 
 
 class DecisionsIn(Schema):
-    answers: list[AnswerIn]
+    answers: list[AnswerIn] = Field(max_length=LONGEST_LIST)
     seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
 
 
 class ReturnIn(Schema):
     reason_code: Word = Field(description="unclear, team, amount, ethics, safeguards, other")
-    reason: Word = Field(description="for the applicant to read, at most 2,000 characters")
+    reason: str = Field(max_length=LONGEST_REASON, description="for the applicant to read")
     seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
 
 
 class ReasonIn(Schema):
-    reason: Word
+    reason: str = Field(max_length=LONGEST_REASON)
+
+
+class RecuseIn(Schema):
+    reason: str = Field(max_length=500, description="for other reviewers to read")
 
 
 class InternalRemarkIn(RemarkIn):
@@ -162,7 +167,7 @@ def release(request: SignedIn, pk: int) -> Any:
 
 @router.post("/requests/{int:pk}/recuse", response=StaffRequestOut, summary="Step aside: your interests are touched")
 @staff(Permission.REQUEST_DECIDE)
-def recuse(request: SignedIn, pk: int, body: ReasonIn) -> Any:
+def recuse(request: SignedIn, pk: int, body: RecuseIn) -> Any:
     access.recuse(by=request.user, request=_request(pk), reason=body.reason)
     return _request(pk)
 

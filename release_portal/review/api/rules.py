@@ -12,7 +12,7 @@ from release_portal.access import actions as access
 from release_portal.access.api.organisation import FindingOut
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Finding, SizeRule
-from release_portal.lib.shapes import Moment, Word
+from release_portal.lib.shapes import LONGEST_LIST, Moment, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
 
@@ -27,12 +27,14 @@ MOST_FINDINGS = 100
 class RuleIn(Schema):
     size: Word = Field(description="family/size, such as gpt2/1558M")
     approvals: int = Field(1, description="1 to 5")
-    roles: list[Word] = Field([], description="roles of the lab whose approvals count; none: all")
-    veto_roles: list[Word] = Field([], description="roles of the lab that decline alone")
+    roles: list[Word] = Field(
+        [], max_length=LONGEST_LIST, description="roles of the lab whose approvals count; none: all"
+    )
+    veto_roles: list[Word] = Field([], max_length=LONGEST_LIST, description="roles of the lab that decline alone")
     after_size: Word | None = Field(None, description="the smaller size that comes before")
     after_days: int = Field(0, ge=0, le=LONGEST_DAYS, description="days of it before")
     findings: int = Field(0, ge=0, le=MOST_FINDINGS, description="accepted findings on it before")
-    reason: Word
+    reason: str = Field(max_length=300)
 
 
 class RuleOut(Schema):

@@ -8,6 +8,7 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
+from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.lib.shapes import Word
@@ -30,7 +31,7 @@ class SuspensionIn(Schema):
     grant: int | None = None
     everything: bool = False
     reason_code: Word = Field(description="investigation, key, misuse, agreement, risk, requested, other")
-    reason: Word = Field(description="for those concerned to read")
+    reason: str = Field(max_length=LONGEST_REASON, description="for those concerned to read")
 
 
 class SuspensionOut(Schema):

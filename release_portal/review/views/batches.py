@@ -11,6 +11,7 @@ from release_portal.access import actions as access
 from release_portal.access.decision_forms import BatchForm
 from release_portal.access.models import AccessRequest, Batch, Grant
 from release_portal.lib.states import Refused
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.permissions import Permission
 
@@ -74,7 +75,8 @@ def _answered(request: SignedIn, shown: Batch) -> HttpResponse:
 
 def _row(chosen: str) -> tuple[int, int | None]:
     """The key of a row, and the revision that was seen of a request."""
-    pk, _, seen = chosen.partition(":")
-    if not pk.isdecimal() or len(pk) > 18 or (seen and not seen.isdecimal()):
+    key, _, revision = chosen.partition(":")
+    pk, seen = number_in(key), number_in(revision)
+    if pk is None or (revision and seen is None):
         raise Refused("A row was not named as the list names it. Go back and choose again.", field="rows", given=chosen)
-    return int(pk), int(seen) if seen else None
+    return pk, seen

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, DeskColumns
 from release_portal.lib.states import Refused
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -132,11 +133,11 @@ def promise_of(asked: AccessRequest, *, at: datetime) -> dict[str, str] | None:
 def saved(request: SignedIn) -> HttpResponse:
     """Keep the search under a name, or remove one."""
     if pk := request.POST.get("forget", ""):
-        kept = get_object_or_404(request.user.saved_searches, pk=int(pk) if pk.isdecimal() else 0)
+        kept = get_object_or_404(request.user.saved_searches, pk=number_in(pk))
         access.forget_search(by=request.user, search=kept)
         messages.success(request, f"The search “{kept}” was removed.")
         return redirect("review:desk")
-    name, query = (request.POST.get(field, "").replace("\0", "") for field in ("name", "query"))
+    name, query = (request.POST.get(field, "") for field in ("name", "query"))
     kept = access.save_search(by=request.user, name=name, query=query)
     messages.success(request, f"The search is kept as “{kept}”.")
     return redirect(f"{reverse('review:desk')}?{query}")
@@ -151,7 +152,7 @@ def columns(request: SignedIn) -> HttpResponse:
 
 
 def _words(request: SignedIn) -> str:
-    return request.GET.get("q", "").replace("\0", "").strip()
+    return request.GET.get("q", "").strip()
 
 
 def _tab(request: SignedIn) -> str:

@@ -22,6 +22,7 @@ from release_portal.access.tally import Tally, tally_of
 from release_portal.access.terms import Terms, terms_asked
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn, refusals_told
 from release_portal.partners.permissions import Permission
 
@@ -48,7 +49,8 @@ class Row:
 def access_request(request: SignedIn, pk: int) -> HttpResponse:
     """A request with all that is known; decide, return or step aside here."""
     asked = _request(pk)
-    seen = int(request.POST["seen"]) if request.POST.get("seen", "").isdecimal() else asked.revision
+    named = number_in(request.POST.get("seen", ""))
+    seen = asked.revision if named is None else named
     rows, notice, preview = _rows(request, asked), "", None
     return_form = ReturnForm(request.POST if "return" in request.POST else None, prefix="return")
     recuse_form = RecuseForm(request.POST if "recuse" in request.POST else None, prefix="recuse")

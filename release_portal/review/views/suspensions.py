@@ -12,6 +12,7 @@ from release_portal.access import actions as access
 from release_portal.access.forms import LiftForm, SuspendForm, TimeForm
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.audit.models import Event
+from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -115,5 +116,5 @@ def _subject(request: SignedIn) -> Subject:
     if path := request.GET.get("size"):
         return get_object_or_404(ModelSize.objects.named(path).select_related("family"))
     if pk := request.GET.get("grant"):
-        return get_object_or_404(Grant.objects.latest_first(), pk=int(pk) if pk.isdigit() else 0)
+        return get_object_or_404(Grant.objects.latest_first(), pk=number_in(pk))
     return None
