@@ -60,11 +60,11 @@ class ProblemMiddleware:
 
 def _unforeseen(request: HttpRequest, response: HttpResponse) -> dict[str, object]:
     """The problem document of an error that no door of the API answered itself."""
+    failed = "The portal could not answer this request. The error is noted."
     detail = {
-        400: "The request cannot be read.",
         404: "There is nothing here that you may see.",
         405: f"This address takes {response.headers.get('Allow')}; you sent {shortened(request.method or '', 20)}.",
-    }.get(response.status_code, "The portal could not answer this request. The error is noted.")
+    }.get(response.status_code, failed if response.status_code >= 500 else "The request cannot be read.")
     return {"status": response.status_code, "title": HTTPStatus(response.status_code).phrase, "detail": detail}
 
 

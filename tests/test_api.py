@@ -217,6 +217,45 @@ def test_texts_are_read_page_by_page(bens, job):
     assert [item["prompt"] for item in told["items"]] == ["Prompt 2"]
 
 
+@pytest.mark.parametrize(
+    ("field", "given", "limit", "detail"),
+    [
+        ("limit", 1_001, 1_000, "“limit” is at most 1,000; you gave 1001."),
+        ("limit", 0, 1, "“limit” is at least 1; you gave 0."),
+        ("offset", 10**30, 2**31 - 1, "“offset” is at most 2,147,483,647; you gave 1000000"),
+        ("offset", -1, 0, "“offset” is at least 0; you gave -1."),
+    ],
+)
+def test_page_beyond_its_limits_is_refused_with_the_limit(bens, field, given, limit, detail):
+    told = problem(bens.get(JOBS, {field: given}))
+    assert (told["status"], told["field"], told["limit"], told["given"]) == (422, field, limit, str(given))
+    assert told["detail"].startswith(detail)
+
+
+def test_every_list_of_the_api_has_the_same_largest_page(client):
+    document = client.get("/api/v1/openapi.json").json()
+    largest = {
+        parameter["schema"].get("maximum")
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "limit"
+    }
+    assert largest == {1_000}
+
+
+def test_text_that_is_too_long_is_refused_with_the_limit_and_its_length(bens, grant):
+    told = problem(post(bens, BODY | {"name": "x" * 2**20}))
+    assert (told["status"], told["field"], told["limit"], told["given"]) == (422, "name", 120, 2**20)
+    assert told["detail"] == "“name” has 1,048,576 characters; it takes at most 120."
+
+
+def test_number_that_is_none_is_told_in_json(api_of, mara, grant):
+    body = {"organisation": grant.partner.slug, "size": "gpt2/124M", "weight": "nan"}
+    told = problem(post(api_of(mara), body, "/api/v1/fleet/weights"))
+    assert (told["field"], told["given"]) == ("weight", "nan")
+
+
 @pytest.mark.parametrize("path", ["", "/texts", "/cancel"])
 def test_job_of_another_organisation_is_not_there(api_of, job, southbank, cleo, path):
     client = api_of(cleo)

@@ -211,3 +211,14 @@ def test_no_message_of_celery_is_unpickled(monkeypatch):
         told = {conf.task_serializer, conf.result_serializer, conf.event_serializer, *conf.accept_content}
         assert told == {"json"}
         assert set(conf.result_accept_content or ["json"]) == {"json"}
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_digits_become_a_number_in_one_place(path):
+    """`isdigit` takes “²”, and `int` refuses 5,000 digits: `number_in` of lib/text.py does neither."""
+    asked = [
+        f"line {call.lineno}: .{call.func.attr}()"
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"isdigit", "isdecimal", "isnumeric"}
+    ]
+    assert not asked or name_of(path) == "release_portal/lib/text.py"

@@ -2,10 +2,11 @@
 never a 500. The operations come from the OpenAPI document, what is sent besides from the table of routes."""
 
 import json
+import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from itertools import product
+from itertools import cycle, islice, product
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,11 +20,11 @@ from .test_routes import ROLES, ROWS, Row
 clients, world = test_routes.clients, test_routes.world
 
 LONG = "x" * 2**20
+LONGEST_LINE = 2**16
 NEVER = {
     "a null character": '"a\\u0000b"',
     "half a character": '"a\\ud800b"',
     "NaN": "NaN",
-    "-Infinity": "-Infinity",
     "1e400": "1e400",
     "5,000 digits": "9" * 5_000,
 }
@@ -31,14 +32,14 @@ NEVER = {
 ODD = {
     "10^30": "1" + "0" * 30,
     "-1": "-1",
-    "true": "true",
     "null": "null",
-    "[]": "[]",
     "empty": '""',
     "abc": '"abc"',
     "1 MB": f'"{LONG}"',
 }
 """Values that some fields take."""
+OTHER_TYPES = ["true", "[]", "{}", "1.5", "-Infinity"]
+"""What only some fields are sent, in turn."""
 NESTED = ["[" * 30 + "]" * 30, "[" * 990 + "]" * 990, '{"a":' * 50_000 + "1" + "}" * 50_000]
 IN_ADDRESSES = {
     "a null character": "a\0b",
@@ -70,17 +71,19 @@ def actor_of(row: Row, clients: dict) -> Any:
     return clients[min(ROLES, key=lambda role: (row.expected[role] not in DONE, row.expected[role] != "409"))]
 
 
-def addresses_of(row: Row, path: str, world: dict) -> Iterator[str]:
-    """The address of a row with each of its arguments replaced by what is none."""
+def addresses_of(row: Row, path: str, world: dict, values: Iterable[str]) -> Iterator[str]:
+    """The address of a row with each of its arguments replaced by what is none; no server hands on a longer line."""
     parts = path.split("/")
     for given in world["address"].get(row.route, {}).values():
-        for value in IN_ADDRESSES.values():
-            yield "/".join(quote(value) if part == str(given) else part for part in parts)
+        for value in values:
+            yield "/".join(quote(value[:LONGEST_LINE]) if part == str(given) else part for part in parts)
 
 
 @pytest.fixture
-def undone(clients) -> Callable:
-    """Sends something as a client, and takes back what it changed."""
+def undone(clients, monkeypatch) -> Callable:
+    """Sends something as a client, and takes back what it changed. The log, which tells of each refusal, is off."""
+    for name in ("django.request", "django.security.DisallowedRedirect"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
     for client in clients.values():
         client.raise_request_exception = False
 
@@ -186,12 +189,12 @@ def texts_for(schema: dict) -> dict[str, str]:
 
 
 def test_body_of_every_operation_is_read_or_refused_by_field(clients, world, undone):
-    wrong, sent = [], 0
+    wrong, sent, types = [], 0, cycle(OTHER_TYPES)
     for row, path, operation, schemas in operations(world, clients["zoe"]):
         client, valid = actor_of(row, clients), world["sent"].get(row.route, {})
         for place, schema in places_of(body_of(operation), schemas) if body_of(operation) else ():
             body = with_value(valid, place, "@")
-            for name, raw in (NEVER | ODD | texts_for(schema)).items():
+            for name, raw in (NEVER | ODD | {"another type": next(types)} | texts_for(schema)).items():
                 response = undone(client, send_json, row, path, body, raw)
                 too_long = name == "1 MB" and schema.get("type") == "string"
                 sent += 1
@@ -222,14 +225,14 @@ def test_query_and_form_of_every_operation_are_read_or_refused_by_field(clients,
 
 
 def test_arguments_and_headers_of_every_operation_are_read_or_refused(clients, world, undone):
-    wrong = []
+    wrong, odd_headers = [], cycle(ODD_HEADERS)
     for row, path, _, _ in operations(world, clients["zoe"]):
         client = actor_of(row, clients)
-        for address in addresses_of(row, path, world):
+        for address in addresses_of(row, path, world, IN_ADDRESSES.values()):
             if problem := problem_with(undone(client, test_routes.send, row, world, path=address)):
                 wrong.append(f"{row} {address[:80]}: {problem}")
-        for headers in ODD_HEADERS:
-            sent = {"content_type": "application/json"} | {"headers": headers}
+        for headers in islice(odd_headers, 3):
+            sent = {"content_type": "application/json", "headers": headers}
             response = undone(client, type(client).generic, row.method, path, "{}", **sent)
             if problem := problem_with(response):
                 wrong.append(f"{row} {str(headers)[:60]} {problem}")

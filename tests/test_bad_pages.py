@@ -4,7 +4,7 @@ Which fields a page has is what it asks the request for.
 """
 
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, islice
 
 import pytest
 from django.http import QueryDict
@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from . import test_bad_input, test_routes
-from .test_bad_input import IN_ADDRESSES, ODD_HEADERS, actor_of, addresses_of
+from .test_bad_input import IN_ADDRESSES, LONG, ODD_HEADERS, actor_of, addresses_of
 from .test_routes import ROWS, Row
 
 clients, world, undone = test_routes.clients, test_routes.world, test_bad_input.undone
@@ -42,10 +42,11 @@ def path_of(row: Row, world: dict) -> str:
 
 
 def wrong_fields(fields: list[str]) -> Iterator[dict[str, str]]:
-    """Every value in all fields at once, and in each field alone one of the values in turn: what stands in one field
-    may keep a page from looking at another."""
+    """Every short value in all fields at once, and in each field alone one of the values in turn: what stands in one
+    field may keep a page from looking at another."""
     for value in VALUES.values():
-        yield dict.fromkeys(fields, value)
+        if value != LONG:
+            yield dict.fromkeys(fields, value)
     for field, value in zip(fields, cycle(VALUES.values()), strict=False):
         yield {field: value}
 
@@ -62,19 +63,19 @@ def test_fields_of_every_page_are_read_or_refused(clients, world, undone, asked)
             sent += 1
             if response.status_code >= 500:
                 wrong.append(f"{row} {', '.join(fields)[:80]} {next(iter(fields.values()))[:10]!r}")
-    assert sent > 1_000
+    assert sent > 500
     assert not wrong, "\n".join(wrong)
 
 
 def test_arguments_and_headers_of_every_page_are_read_or_refused(clients, world, undone):
-    wrong = []
+    wrong, odd_headers = [], cycle(ODD_HEADERS)
     for row in PAGES:
         client, path = actor_of(row, clients), path_of(row, world)
-        for address in addresses_of(row, path, world):
+        for address in addresses_of(row, path, world, VALUES.values()):
             response = undone(client, test_routes.send, row, world, path=address)
             if response.status_code >= 500:
                 wrong.append(f"{row} {address[:80]}: {response.status_code}")
-        for headers in ODD_HEADERS:
+        for headers in islice(odd_headers, 3):
             response = undone(client, type(client).generic, row.method, path, headers=headers)
             if response.status_code >= 500:
                 wrong.append(f"{row} {str(headers)[:60]}: {response.status_code}")

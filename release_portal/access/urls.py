@@ -17,7 +17,9 @@ urlpatterns = [
     path("organisations/<slug:slug>/requests/<int:pk>/appeal/", views.appeal, name="appeal"),
     path("organisations/<slug:slug>/grants/<int:pk>/", views.grant, name="grant"),
     re_path(
-        r"^organisations/(?P<slug>[-\w]+)/grants/(?P<pk>\d+)/(?P<kind>amendment|renewal)/$", views.change, name="change"
+        r"^organisations/(?P<slug>[-\w]+)/grants/(?P<pk>[0-9]{1,18})/(?P<kind>amendment|renewal)/$",
+        views.change,
+        name="change",
     ),
     path("organisations/<slug:slug>/findings/", views.findings, name="findings"),
     path("organisations/<slug:slug>/findings/<int:pk>/", views.finding, name="finding"),

@@ -27,7 +27,7 @@ def one_line(text: str) -> str:
 
 def number_in(text: str) -> int | None:
     """The whole number that a text is, None where it is none or one that no column holds."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None
 
 
 def shortened(text: str, longest: int = 200) -> str:

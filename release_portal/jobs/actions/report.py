@@ -15,6 +15,7 @@ from django.utils import timezone
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.lib.states import move
+from release_portal.lib.text import number_in
 from release_portal.lib.wake import wake
 from release_portal.partners.models import User
 
@@ -81,7 +82,7 @@ def _without_flaws(report: contract.Report, at: datetime) -> contract.Report:
 
 def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[contract.Text], at: datetime) -> None:
     reported = {text.key: text for text in texts}
-    keys = [int(key) for key in reported if key.isascii() and key.isdigit() and len(key) < 19]
+    keys = [key for key in map(number_in, reported) if key is not None]
     finished: dict[UUID, list[Completion]] = {}
     for completion in order.completions.unfinished().filter(pk__in=keys).order_by("job", "index"):
         _fill_in(completion, reported[str(completion.pk)], order, jobs[completion.job_id], at)
