@@ -95,6 +95,14 @@ def test_texts_that_are_none_change_nothing(order, job, worker, texts):
     assert job.texts_done == 0
 
 
+def test_text_under_another_spelling_of_its_key_costs_no_other(order, job, worker):
+    report = factories.report_on(order)
+    first, second = to_wire(report)["texts"]
+    send(worker, report, texts=[first | {"key": f"0{first['key']}"}, second])
+    job.refresh_from_db()
+    assert list(job.completions.finished().values_list("index", flat=True)) == [1]
+
+
 @pytest.mark.parametrize("key", ["-1", "1e9", "²", "9" * 30, "", " 1", "abc"])
 def test_text_with_a_key_that_is_none_changes_nothing(order, job, worker, key):
     report = factories.report_on(order)

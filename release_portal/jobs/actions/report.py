@@ -85,8 +85,9 @@ def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[con
     keys = [key for key in map(number_in, reported) if key is not None]
     finished: dict[UUID, list[Completion]] = {}
     for completion in order.completions.unfinished().filter(pk__in=keys).order_by("job", "index"):
-        _fill_in(completion, reported[str(completion.pk)], order, jobs[completion.job_id], at)
-        finished.setdefault(completion.job_id, []).append(completion)
+        if text := reported.get(str(completion.pk)):  # a number can be spelt in several ways, a key in one
+            _fill_in(completion, text, order, jobs[completion.job_id], at)
+            finished.setdefault(completion.job_id, []).append(completion)
     for key, completions in finished.items():
         store(jobs[key], completions, at)
 
