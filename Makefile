@@ -18,7 +18,7 @@ export DJANGO_SETTINGS_MODULE := release_portal.settings
 # Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
 SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 
-.PHONY: help demo run test test-fast bench faults check format environment
+.PHONY: help demo run test test-fast test-live bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,8 +32,11 @@ run: $(VENV)/ready ## the same site on the data that is there, without the journ
 test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
 	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
 
-test-fast: environment ## the tests that need no live process
-	$(VENV)/bin/pytest -n 2 -m "not live" $(ARGS)
+test-fast: environment ## the tests that need neither live processes nor long
+	$(VENV)/bin/pytest -n 2 -m "not live and not slow" $(ARGS)
+
+test-live: environment ## the tests of live processes, RUNS times in a row, beside LOAD busy loops
+	$(VENV)/bin/python -m tests.under_load --runs $(or $(RUNS),1) --loops $(or $(LOAD),0) $(VENV)/bin/pytest -n 4 -m live $(ARGS)
 
 bench: environment ## the engine and the site beside their peers, which it installs; ONLY=W1 runs one
 	rm -rf $(HOME_DIR)/bench/services

@@ -449,6 +449,7 @@ def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
     return str(response.status_code)
 
 
+@pytest.mark.slow
 def test_every_route_answers_every_role_as_the_table_says(subtests, clients, world):
     for row in ROWS:
         with subtests.test(msg=str(row)):

@@ -15,6 +15,7 @@ from release_portal.partners.models import User
 from .. import factories
 from ..tables import OF_THE_LAB, OF_THE_ORGANISATION, Door, Row, Table, Trace, cast_of, headers_of, rows_of, undone
 
+pytestmark = pytest.mark.slow
 REQUEST_STATES = ("draft", "submitted", "returned", "decided", "withdrawn")
 REQUESTS = """
 save     | draft returned                       | investigator

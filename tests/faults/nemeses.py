@@ -13,13 +13,35 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from inference.contract import REPORTS, Report, Text, notices_of, orders_of
+from inference.seal import addressed
+from release_portal.jobs import actions as jobs
+from release_portal.jobs.models import Worker, WorkOrder
 from release_portal.lib.embedded import start_redis
 
 from .. import factories
 from ..live import LEASE_SECONDS, Portal, until
+from ..patience import within
 from ..silence import silent_server
 
 Nemesis = Callable[[Portal], None]
+GARBAGE = [
+    b"no JSON",
+    b"\xff\xfe\x00",
+    b"[]",
+    b"null",
+    b"{}",
+    b"[" * 100_000,
+    b'{"body": 1, "properties": 2}',
+    b'{"body": "e30=", "content-type": "application/x-python-serialize", "content-encoding": "binary", "headers": {},'
+    b' "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "1"}}',
+    b'{"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {"task": "no.task",'
+    b' "id": 3}, "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "2"}}',
+    b"live gAAAA",
+    b"nobody gAAAA",
+]
+FORGED = "This text is forged."
+REVOKED_WITHIN = 2  # seconds from the revocation of a key until its worker has ended
 AWAY_SECONDS = 2.0
 """How long something that was killed or stopped stays away."""
 
@@ -45,6 +67,12 @@ def kill_site_worker(portal: Portal) -> None:
     portal.kill("site")
     time.sleep(AWAY_SECONDS)
     portal.start("site")
+
+
+def kill_receiver(portal: Portal) -> None:
+    portal.kill("receive")
+    time.sleep(AWAY_SECONDS)
+    portal.start("receive")
 
 
 def kill_clock(portal: Portal) -> None:
@@ -99,6 +127,36 @@ def silence_mail_server(portal: Portal, meanwhile: Callable[[], object] = lambda
     portal.start("mail")
 
 
+def put_garbage_into_every_queue(portal: Portal) -> None:
+    """What no part of the portal sent, where each of them reads."""
+    queues = ["site", "mail", REPORTS, orders_of("live"), notices_of("live")]
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        for queue in queues:
+            client.lpush(queue, *GARBAGE)
+
+
+def steal_worker_key(portal: Portal) -> None:
+    """A thief reports in the worker's name. The key is revoked, which ends the worker, and the worker gets another."""
+    worker = Worker.objects.enrolled().get(name="live")
+    jobs.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+    portal.processes.pop("generate").wait(within(REVOKED_WITHIN))
+    forge_reports(worker)
+    portal.enroll("live")
+    portal.start("generate")
+    forge_reports(worker)
+
+
+def forge_reports(worker: Worker) -> None:
+    """Report on every order that is out, under the key that the worker had."""
+    thief = worker.seal
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        for order in WorkOrder.objects.out():
+            unfinished = order.completions.unfinished().values_list("pk", flat=True)
+            texts = tuple(Text(str(key), FORGED, 1, 1, "stop") for key in unfinished)
+            report = Report(str(order.pk), order.token, worker.name, len(texts), texts, ended=True)
+            client.lpush(REPORTS, addressed(worker.name, thief.close(report)))
+
+
 def restart_postgres(portal: Portal | None = None) -> None:
     """At once, as after a power cut: sessions are cut off, and what was committed is there again."""
     sockets = Path(parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0])
@@ -113,6 +171,7 @@ ALL: tuple[Nemesis, ...] = (
     kill_generation_worker,
     empty_redis,
     kill_site_worker,
+    kill_receiver,
     freeze_generation_worker,
     restart_postgres,
     kill_clock,
@@ -121,4 +180,6 @@ ALL: tuple[Nemesis, ...] = (
     pause_redis,
     terminate_generation_worker,
     silence_mail_server,
+    put_garbage_into_every_queue,
+    steal_worker_key,
 )

@@ -205,6 +205,7 @@ def assert_books(load: Load) -> None:
     told = Completion.objects.filter(job__in=ended)
     assert not told.filter(finished_at__isnull=True).exclude(job__status="stopped").exists()
     assert not told.filter(finished_at__gt=F("job__ended_at")).exists()
+    assert not told.filter(text=nemeses.FORGED).exists()
     given_up = told.filter(finish_reason="failed")
     assert set(given_up) == set(told.filter(prompt__text__contains=deadly.WORD))
     delivered = Q(completions__finish_reason__in=["stop", "length"])

@@ -16,6 +16,7 @@ from .. import factories
 from ..patience import AT_LENGTH
 
 DEADLY = " (deadly)"
+pytestmark = pytest.mark.slow
 
 
 def work_until_it_dies(orders, at, chance):

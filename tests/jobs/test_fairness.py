@@ -15,8 +15,9 @@ from release_portal.jobs.models import Job, Share, WorkOrder
 from .. import factories
 from ..patience import AT_LENGTH
 
+pytestmark = pytest.mark.slow
 TOKENS_PER_SECOND = 200
-MINUTES = 10 if AT_LENGTH else 2
+MINUTES = 10 if AT_LENGTH else 3
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from release_portal.partners.models import Invitation, Membership, Partner, Role
 from .. import factories
 from ..tables import KNOWN_TO_STAFF, OF_THE_LAB, Door, Row, Table, Trace, cast_of, headers_of, rows_of, undone
 
+pytestmark = pytest.mark.slow
 STATES = ("applied", "returned", "admitted", "declined", "suspended", "closed")
 TABLE = """
 correct  | returned                            | owner
