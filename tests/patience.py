@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 AT_LENGTH = bool(os.environ.get("FAULTS_AT_LENGTH"))
-PATIENCE = 120
+PATIENCE = 180
 """Seconds until a test that waits in vain gives up: more than any busy machine takes."""
 MEASURED_TIMES = 3
 Found = TypeVar("Found")
