@@ -9,11 +9,13 @@ import functools
 import io
 import json
 import pickle
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models
+from django.utils import timezone
 
 READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "SET CONSTRAINTS")
 TABLES = """
@@ -66,7 +68,8 @@ class Memory:
         """Make it, or put it back."""
         if self.watch not in connection.execute_wrappers:
             connection.execute_wrappers.append(self.watch)
-        if self._path is None or not connection.in_atomic_block:
+        if self._path is None or not connection.in_atomic_block or not _clock_is_right():
+            self._path = None
             return make(**arguments)
         path = (*self._path, name)
         if path in self._made:
@@ -136,6 +139,11 @@ class Memory:
         unpickler = pickle.Unpickler(io.BytesIO(told))
         unpickler.persistent_load = self._objects.__getitem__
         return unpickler.load()
+
+
+def _clock_is_right() -> bool:
+    """Some tests set the clock: what is made then has times of then."""
+    return abs(timezone.now().timestamp() - time.time()) < 60
 
 
 memory = Memory()

@@ -13,11 +13,10 @@ from release_portal.jobs import actions
 from release_portal.jobs.models import Job, Share, WorkOrder
 
 from .. import factories
-from ..patience import AT_LENGTH
 
 pytestmark = pytest.mark.slow
 TOKENS_PER_SECOND = 200
-MINUTES = 10 if AT_LENGTH else 3
+MINUTES = 10
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def shares_of(used):
     return [used[key] / used.total() for key in sorted(used)]
 
 
-def test_five_organisations_of_equal_weight_get_equal_shares_in_minutes(organisations):
+def test_five_organisations_of_equal_weight_get_equal_shares_in_ten_minutes(organisations):
     """Whatever their jobs are like: few long texts or many short ones, in one job or in several."""
     for partner, (jobs, texts, longest) in zip(
         organisations, [(1, 500, 16), (1, 200, 64), (3, 60, 128), (1, 60, 256), (10, 30, 32)], strict=True
