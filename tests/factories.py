@@ -329,10 +329,15 @@ def hello(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contra
     return contract.Hello(worker, **about)
 
 
+def enrolled(name: str, at: datetime | None = None) -> Worker:
+    """The enrolled worker of that name."""
+    there = Worker.objects.enrolled().filter(name=name).first()
+    return there or jobs.enroll_worker(by=None, name=name, at=at)
+
+
 def say_hello(worker: str = "worker-1", at: datetime | None = None, **fields) -> Worker:
     """What a worker says of itself arrives; one that is not enrolled is enrolled first."""
-    if not Worker.objects.enrolled().filter(name=worker).exists():
-        jobs.enroll_worker(by=None, name=worker, at=at)
+    enrolled(worker, at)
     return jobs.receive_hello(by=None, hello=hello(worker, **fields), at=at)
 
 

@@ -169,13 +169,17 @@ def test_two_signatures_at_once_are_one_agreement(race, committed):
         assert Signature.objects.get(agreement__partner=partner) == won
 
 
+def holder() -> Worker:
+    return factories.enrolled("races-holder")
+
+
 def handed_out(grant) -> WorkOrder:
     """A job of two texts, all of it with a worker, as dispatch leaves it."""
     told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
     job = jobs.submit(by=grant.partner.applied_by, prompts=["one", "two"], **told)
     at = job.submitted_at
     Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, started_at=at)
-    order = WorkOrder.objects.create(size=grant.size, token=1, handed_out_at=at, leased_until=at)
+    order = WorkOrder.objects.create(size=grant.size, token=1, handed_out_at=at, leased_until=at, worker=holder())
     job.completions.update(order=order)
     return order
 
@@ -206,7 +210,7 @@ def shared(first, second) -> WorkOrder:
     at = other.submitted_at
     both = Job.objects.filter(pk__in=[one.pk, other.pk])
     both.update(status=Job.Status.RUNNING, started_at=at)
-    order = WorkOrder.objects.create(size=first.size, token=1, handed_out_at=at, leased_until=at)
+    order = WorkOrder.objects.create(size=first.size, token=1, handed_out_at=at, leased_until=at, worker=holder())
     Completion.objects.filter(job__in=both).update(order=order)
     return order
 

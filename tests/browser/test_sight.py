@@ -17,6 +17,7 @@ from release_portal.access import actions as access
 from release_portal.access.models import Grant
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job, Outage, Share, Worker
+from release_portal.jobs.window import note_drop
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
@@ -281,11 +282,15 @@ def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant
     Job.objects.filter(pk=unserved.pk).update(submitted_at=timezone.now() - timedelta(minutes=4))
     told = {"host": "rack-7", "device": "cuda:0", "dtype": "bfloat16", "sizes": ["gpt2/355M"], "loaded": ["gpt2/355M"]}
     gone = timezone.now() - timedelta(hours=3)
-    Worker.objects.update_or_create(name="generate@rack-7", defaults=told | {"seen_at": gone, "left_at": gone})
+    told |= {"seen_at": gone, "left_at": gone, "enrolled_at": gone, "flaws": 2, "flawed_at": gone, "dropped": 3}
+    told["last_flaw"] = "a text with 1,204 tokens; 64 were asked for"
+    worker, _ = Worker.objects.update_or_create(name="rack-7", defaults=told)
+    note_drop("it comes from no worker whose key holds", at=timezone.now())
     until(lambda: Outage.objects.going_on().filter(size=unserved.size).exists(), what="the outage")
     sign_in(page, mara.email)
     share = Share.objects.get(partner=job.partner, size=job.size)
-    paths = ["/review/fleet/", f"/review/fleet/shares/{share.pk}/"]
+    paths = ["/review/fleet/", f"/review/fleet/shares/{share.pk}/", "/review/fleet/workers/"]
+    paths.append(f"/review/fleet/workers/{worker.pk}/revoke/")
     wrong = [wrong for path in paths for wrong in look(page, path, "manager")]
     page.goto(paths[1])
     page.get_by_role("textbox", name="Weight").fill("2000")

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,7 +17,7 @@ from inference.engine import EngineAway
 from inference.remote import ServedEngine, ServerError
 from inference.wire import seed_of
 from tests.inference.servers import KEY, SIZE, StandIn, fault, real_server
-from tests.inference.test_worker import ROOT, Site, order
+from tests.inference.test_worker import COMMAND, ROOT, Site, order
 from tests.patience import PATIENCE, until
 
 
@@ -140,8 +139,7 @@ def address(served):
 def worker_of(site, served, log):
     environment = site.environment | {"SERVER_URL": served.server_url, "SERVER_KEY": KEY, "PATH": os.environ["PATH"]}
     environment |= {"SERVER_MODELS": f"{SIZE}={served.server_models[SIZE]}"}
-    options = ["--pool", "threads", "--loglevel", "DEBUG"]
-    command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
+    command = [*COMMAND, "--loglevel", "DEBUG"]
     with log.open("w") as opened:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=opened, stderr=opened)
 

@@ -13,7 +13,7 @@ from inference.contract import Report, Sampling, Sequence
 from inference.engine import EngineAway
 from inference.remote import ServerError
 from tests.inference.servers import SIZE, StandIn, fault
-from tests.inference.test_worker import wait_until
+from tests.patience import until
 
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 HALVES = ("\ud83d", "\ude00")
@@ -345,7 +345,7 @@ def test_read_which_models_the_server_serves(server, listing):
     server.listing = listing
     engine = server.engine(server_models={SIZE: "7"})
 
-    wait_until(lambda: engine.loaded() == (SIZE,), 5)
+    until(lambda: engine.loaded() == (SIZE,))
 
 
 @pytest.mark.parametrize("listing", NO_LISTINGS.values(), ids=NO_LISTINGS)

@@ -1,6 +1,7 @@
 """A real worker process behind a real Redis."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,11 +19,13 @@ from inference.seal import Seal
 from release_portal.jobs.accounts import COMMANDS
 from release_portal.lib.embedded import start_redis
 from tests.inference.tiny import install_tiny_gpt2
+from tests.live import procfile
 from tests.patience import PATIENCE, until
 
 SIZE = "gpt2/124M"
 MANY = 3000  # texts that no machine writes before a test goes on
 ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", *shlex.split(procfile()["generate"])]
 
 
 pytestmark = pytest.mark.live
@@ -99,10 +102,8 @@ def site(tmp_path_factory):
 def worker(site, weights, tmp_path):
     environment = site.environment | {"WEIGHTS_ROOT": str(weights), "DEVICE": "cpu", "PATH": os.environ["PATH"]}
     environment["OMP_NUM_THREADS"] = "1"
-    options = ["--pool", "threads", "--loglevel", "INFO"]
-    command = [sys.executable, "-m", "celery", "-A", "inference.worker", "worker", *options]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
     process.log = tmp_path / "log"
     try:
         until(lambda: site.messages(Hello))
