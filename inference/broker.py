@@ -40,7 +40,7 @@ class Channel(kombu_redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc] - the stubs lack it
+            return super()._brpop_read(**options)  # type: ignore[misc]
         except (ValueError, RecursionError) as error:
             drop(error)
             return True

@@ -119,6 +119,12 @@ class Fleet:
     def tokens_per_s(self) -> float:
         return sum(hand.worker.tokens_per_s for hand in self.live)
 
+    @property
+    def flagged(self) -> list[Worker]:
+        """Those that said what cannot be so, and whose key holds."""
+        workers = [hand.worker for hand in (*self.live, *self.gone)]
+        return [worker for worker in workers if worker.flaws and worker.revoked_at is None]
+
 
 def fleet_of(*, at: datetime) -> Fleet:
     sizes = {size.pk: size for size in ModelSize.objects.smallest_first()}

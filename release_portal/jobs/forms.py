@@ -41,6 +41,14 @@ class WorkerForm(PlainWords, forms.Form):
     )
 
 
+class RevokeForm(PlainWords, forms.Form):
+    """Why a worker's key ends."""
+
+    reason = forms.CharField(
+        max_length=4_000, widget=forms.Textarea(attrs={"rows": 4}), help_text="For those who look after the workers."
+    )
+
+
 class GrantChoice(forms.ModelChoiceField[Grant]):
     def label_from_instance(self, grant: Grant) -> str:
         return f"{grant.size}: {grant.tokens_left:,} tokens left, until {grant.last_day:%-d %b %Y} ({grant.partner})"

@@ -171,7 +171,7 @@ def test_revoke_says_first_what_it_does(client_of, nadia, order):
 
 def test_revoke_needs_a_reason_and_then_the_fleet_says_so(client_of, nadia, worker):
     address = f"/review/fleet/workers/{worker.pk}/revoke/"
-    assert "a reason is needed to revoke" in body(client_of(nadia).post(address, {"reason": ""}))
+    assert "Reason is missing." in body(client_of(nadia).post(address, {"reason": ""}))
     page = body(client_of(nadia).post(address, {"reason": "Its machine was stolen."}, follow=True))
     assert "The key of worker worker-1 is revoked. It stops now." in page
     assert "its key was revoked" in page
@@ -182,7 +182,8 @@ def test_fleet_says_what_a_worker_reported_that_cannot_be_and_what_was_dropped(c
     jobs.flag(by=None, name=worker.name, flaw="a text with 11 tokens; 10 were asked for", at=now)
     note_drop("it was read before", at=now)
     page = body(client_of(nadia).get(PAGE))
-    assert "reported 1 time what cannot be, the last: a text with 11 tokens; 10 were asked for" in page
+    assert "Worker worker-1 reported 1 time what cannot be" in page
+    assert "a text with 11 tokens; 10 were asked for. Such a text fails and is not charged." in page
     assert "It was read before" in page
 
 
