@@ -13,6 +13,8 @@ export WEIGHTS_ROOT ?= $(HOME_DIR)/weights
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)
 export PYTHONUNBUFFERED := 1
+# Compiled modules are kept, whatever the machine says: each process would compile torch and Django again.
+export PYTHONDONTWRITEBYTECODE :=
 export DJANGO_SETTINGS_MODULE := release_portal.settings
 
 # Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
@@ -30,7 +32,7 @@ run: $(VENV)/ready ## the same site on the data that is there, without the journ
 	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
 test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
-	$(VENV)/bin/pytest -n $(if $(ARGS),0,6) $(ARGS)
+	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
 
 test-fast: environment ## the tests that need neither live processes nor long
 	$(VENV)/bin/pytest -n 2 -m "not live and not slow" $(ARGS)
