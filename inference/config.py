@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from inference import contract
+
 MOST_MEMORY = 0.7
 """The part of a device's memory that a worker takes where nothing else is said."""
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how many bytes a container may use, by the second and the first version of its control groups."""
 REQUIRED = ("REDIS_URL", "WORKER_NAME", "WORKER_KEY", "SIZES")
-WORKER_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
-"""What a worker may be called: its name is a part of the names of its queues."""
 
 
 class ConfigError(Exception):
@@ -112,7 +112,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def _worker_name(given: str) -> str:
-    if not WORKER_NAME.fullmatch(given):
+    if not contract.WORKER_NAME.fullmatch(given):
         raise ConfigError(
             "WORKER_NAME is at most 63 letters, digits, dots, dashes and underscores, the first a letter or a digit;"
             f" this one is {given[:80]!r}."

@@ -6,6 +6,7 @@ default, so the two sides can be upgraded in either order. A message may arrive 
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -15,6 +16,8 @@ GENERATE = "inference.generate"
 """Task, site to worker, in the queue of the worker's orders: carry out one sealed `WorkOrder`."""
 REPORTS = "reports"
 """The list in Redis that workers push to, each message behind the name of the worker whose key seals it."""
+WORKER_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
+"""What a worker may be called: its name is a part of the names of its queues."""
 MESSAGE_SECONDS = 600
 """A message that is older is refused; one that is not is read once."""
 

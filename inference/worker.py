@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 ORDERS_OF_A_SIZE = 4
 """So many orders of each size are in hand at once: the site hands out three, and one more may be ending."""
 NOTICE_SECONDS = 2
-"""How long it waits for a notice before it waits anew; less than the broker's time limit."""
+"""How long it waits for a notice before it looks whether it is to end; less than the broker's time limit."""
 
 settings = config.from_environment()
 seal, once = Seal(settings.worker_key), Once()

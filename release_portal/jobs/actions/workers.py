@@ -1,7 +1,6 @@
 """Workers: enrolled under a key of their own, heard of, flagged for what cannot be so, revoked."""
 
 import logging
-import re
 from datetime import datetime
 
 import redis
@@ -32,15 +31,13 @@ from ..window import send_notice
 
 logger = logging.getLogger(__name__)
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,62}", re.ASCII)
-
 
 @transaction.atomic
 def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> Worker:
     """Give a worker of this name a key of its own. A name whose key was revoked may be enrolled again."""
     if by:
         require(by, Permission.WORKER_ENROLL)
-    if not NAME.fullmatch(name):
+    if not contract.WORKER_NAME.fullmatch(name):
         raise Refused(
             "A worker's name has at most 63 letters without accents, digits, dots, dashes and underscores, and begins "
             f"with a letter or digit; you gave “{name[:80]}”.",
