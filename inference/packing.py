@@ -34,7 +34,7 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Any, bias: Any) -> None:
         super().__init__()
         self.bias = bias
-        self.shape = tuple(weight.shape)
+        self.shape: tuple[int, int] = tuple(weight.shape)
         self.activation = ("none", "")
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), EXPECTED_ROWS)
 
@@ -55,14 +55,30 @@ def keep_freed_memory() -> None:
             mallopt(option, value)
 
 
+def can_pack(dtype: Any) -> bool:
+    """Whether oneDNN computes with this dtype on this processor: with bfloat16 it needs AVX-512 or newer."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    operators = torch.ops.mkldnn
+    asked = {torch.bfloat16: operators._is_mkldnn_bf16_supported, torch.float16: operators._is_mkldnn_fp16_supported}
+    return bool(asked[dtype]()) if dtype in asked else True
+
+
 def pack(model: Any) -> int:
-    """Lay out every linear layer of a model on a CPU; elsewhere the device's own kernels take weights as they are.
+    """Lay out every linear layer of a model on a CPU that can; elsewhere torch's own kernels take weights as they are.
 
     Returns how many rows a pass must have, at the least, for the rounding of a row not to depend on their number.
     """
-    if model.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if model.device.type != "cpu":
         return 1
     keep_freed_memory()
+    if can_pack(model.dtype):
+        _lay_out(model)
+    layers = {_shape(layer): layer for layer in model.modules() if isinstance(layer, PackedLinear | nn.Linear | Conv1D)}
+    return max((_fewest_rows(layer, inputs, model.dtype) for (_, inputs), layer in layers.items()), default=1)
+
+
+def _lay_out(model: Any) -> None:
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is nn.Linear:
@@ -71,8 +87,14 @@ def pack(model: Any) -> int:
                 setattr(parent, name, PackedLinear(layer.weight.t(), layer.bias))
     for parent in model.modules():
         _activate(parent)
-    layers = {layer.shape: layer for layer in model.modules() if type(layer) is PackedLinear}
-    return max((_fewest_rows(layer, model.dtype) for layer in layers.values()), default=1)
+
+
+def _shape(layer: Any) -> tuple[int, int]:
+    """Numbers out and in."""
+    if isinstance(layer, PackedLinear):
+        return layer.shape
+    rows, columns = layer.weight.shape
+    return (columns, rows) if isinstance(layer, Conv1D) else (rows, columns)
 
 
 def _activate(parent: Any) -> None:
@@ -87,12 +109,12 @@ def _activate(parent: Any) -> None:
 
 
 @torch.inference_mode()
-def _fewest_rows(layer: PackedLinear, dtype: Any) -> int:
+def _fewest_rows(layer: Any, inputs: int, dtype: Any) -> int:
     """From how many rows on a row comes out the same: products of fewer may take other kernels, which round otherwise.
 
     Where a machine has such kernels depends on its instructions, so it is tried out.
     """
-    given = torch.randn(MOST_PADDING, layer.shape[1], generator=torch.Generator().manual_seed(0)).to(dtype)
+    given = torch.randn(MOST_PADDING, inputs, generator=torch.Generator().manual_seed(0)).to(dtype)
     expected = layer(given)
     for rows in range(MOST_PADDING - 1, 0, -1):
         if not torch.equal(layer(given[:rows]), expected[:rows]):
@@ -108,6 +130,8 @@ def fastest_dtype(device: str) -> str:
     """
     if torch.device(device).type != "cpu":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if not (can_pack(torch.bfloat16) and can_pack(torch.float32)):
+        return "float32"
     with ThreadPoolExecutor(1) as thread:
         half, full = thread.map(_seconds, (torch.bfloat16, torch.float32))
     return "bfloat16" if half * 1.3 < full else "float32"

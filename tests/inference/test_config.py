@@ -29,6 +29,7 @@ def test_read_a_complete_environment():
 
 
 def test_choose_the_dtype_by_measuring_where_none_is_named(monkeypatch):
+    monkeypatch.setattr(packing, "can_pack", lambda dtype: True)
     monkeypatch.setattr(packing, "_seconds", {torch.bfloat16: 1.0, torch.float32: 2.0}.get)
     assert from_environment(COMPLETE | {"DEVICE": "cpu"}).chosen_dtype() == "bfloat16"
     monkeypatch.setattr(packing, "_seconds", {torch.bfloat16: 1.9, torch.float32: 2.0}.get)
@@ -36,7 +37,7 @@ def test_choose_the_dtype_by_measuring_where_none_is_named(monkeypatch):
     assert from_environment(COMPLETE | {"DTYPE": "bfloat16"}).chosen_dtype() == "bfloat16"
 
 
-def test_measure_both_dtypes_on_this_machine():
+def test_find_a_dtype_on_this_machine():
     assert packing.fastest_dtype("cpu") in ("bfloat16", "float32")
 
 

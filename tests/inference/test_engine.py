@@ -68,8 +68,11 @@ def test_write_what_transformers_would_write_at_temperature_zero(root, engine):
         assert texts[str(key)].prompt_tokens == given.input_ids.shape[1]
 
 
+@pytest.mark.parametrize("can_pack", [None, False], ids=["", "a processor that cannot pack"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_write_the_same_whatever_the_batch(root, dtype):
+def test_write_the_same_whatever_the_batch(root, monkeypatch, dtype, can_pack):
+    if can_pack is not None:
+        monkeypatch.setattr(packing, "can_pack", lambda dtype: can_pack)
     sequences = [*some_sequences(70), *some_sequences(6, seed=4, top_k=40), *some_sequences(6, seed=5, top_p=0.8)]
     sequences = [replace(sequence, key=str(number)) for number, sequence in enumerate(sequences)]
     together = texts_of(engine_over(root, dtype), sequences)

@@ -53,10 +53,35 @@ def test_pack_lets_a_layer_apply_the_activation_that_follows(kind, layer, activa
     assert type(getattr(packed.mlp, activation)) is nn.Identity
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", MLPS)
+def test_model_stays_as_it_is_where_the_processor_cannot_pack(kind, monkeypatch):
+    monkeypatch.setattr(packing, "can_pack", lambda dtype: False)
+    plain = Model(MLPS[kind]().eval().to(torch.bfloat16))
+    plain.dtype = torch.bfloat16
+
+    assert packing.pack(plain) >= 1
+    assert not any(isinstance(layer, packing.PackedLinear) for layer in plain.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_whether_a_layer_can_be_packed_is_known_before_it_is_tried(dtype):
+    """On any processor: what it cannot compute is refused by the question, not by an exception at the first load."""
+    weight = torch.ones(8, 8, dtype=dtype)
+    if packing.can_pack(dtype):
+        assert packing.PackedLinear(weight, None)(torch.ones(2, 8, dtype=dtype)).tolist() == [[8.0] * 8] * 2
+    else:
+        with pytest.raises(RuntimeError):
+            packing.PackedLinear(weight, None)
+
+
+def test_dtype_is_float32_where_the_processor_has_no_bfloat16(monkeypatch):
+    monkeypatch.setattr(packing, "can_pack", lambda dtype: dtype == torch.float32)
+    assert packing.fastest_dtype("cpu") == "float32"
+
+
 class Rounding:
     """A layer that takes another kernel for fewer rows than so many."""
-
-    shape = (8, 8)
 
     def __init__(self, fewest):
         self.fewest = fewest
@@ -67,7 +92,7 @@ class Rounding:
 
 @pytest.mark.parametrize("fewest", [1, 2, 9, 40])
 def test_find_the_fewest_rows_from_which_a_row_comes_out_the_same(fewest):
-    assert packing._fewest_rows(Rounding(fewest), torch.float32) == fewest
+    assert packing._fewest_rows(Rounding(fewest), 8, torch.float32) == fewest
 
 
 MEASURE = """

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from inference import contract
@@ -35,7 +36,9 @@ def organisations(quiet, size_124m, settings):
 def submit(partner, texts, longest):
     grant = Grant.objects.get(partner=partner)
     told = {"by": partner.applied_by, "partner": partner, "size": grant.size, "max_new_tokens": longest, "seed": 1}
-    return actions.submit(prompts=["x"] * texts, **told)
+    job = actions.submit(prompts=["x"] * texts, **told)
+    connection.check_constraints()  # as at a commit; at the end of the test it would take minutes
+    return job
 
 
 def work(seconds, at, chance):
@@ -55,6 +58,7 @@ def work(seconds, at, chance):
         at += timedelta(seconds=sum(text.tokens for text in texts) / TOKENS_PER_SECOND)
         report = contract.Report(str(order.pk), order.token, "worker-1", texts=tuple(texts), ended=True)
         actions.receive_report(by=None, report=report, at=at)
+        connection.check_constraints()
     return used, at
 
 
