@@ -1,11 +1,11 @@
 """A whole portal for tests: the processes of the Procfile, on the test services, with tiny random models."""
 
+import io
 import os
 import shlex
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from string import Template
 
 import pytest
 import requests
+from django.core.management import call_command
 from django.db import connection
 
 from release_portal.lib.processes import environment_of
@@ -93,9 +94,8 @@ class Portal:
             )
 
     def manage(self, *arguments: str) -> None:
-        """Run a command of manage.py."""
-        command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, check=True, cwd=ROOT, env=self.environment, capture_output=True)
+        """Run a command of manage.py, in this process: it has Django at hand."""
+        call_command(*arguments, stdout=io.StringIO())
 
     def enroll(self, name: str) -> None:
         """Give its generation worker a name and a key."""
@@ -115,6 +115,11 @@ class Portal:
             except subprocess.TimeoutExpired:
                 process.kill()
 
+    def assert_all_run(self) -> None:
+        """Fail where a process ended by itself, with what all of them wrote."""
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        assert not ended, f"These processes ended by themselves: {ended}\n{self.log()}"
+
     def log(self) -> str:
         return "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in self.home.glob("*.log"))
 
@@ -131,6 +136,8 @@ def free_port() -> int:
 
 
 def has_worker(portal: Portal) -> bool:
+    """Whether the site answers and knows of a worker; fails where one of them has ended."""
+    portal.assert_all_run()
     try:
         return bool(requests.get(f"{portal.base_url}/health/", timeout=10).json()["workers"])
     except requests.RequestException:
@@ -152,8 +159,7 @@ def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Por
                 portal.start(name)
             until(lambda: has_worker(portal), what="the site and its worker to start")
             yield portal
-            ended = [name for name, process in portal.processes.items() if process.poll() is not None]
-            assert not ended, f"These processes ended by themselves: {ended}\n{portal.log()}"
+            portal.assert_all_run()
         finally:
             portal.stop()
             connection.close()

@@ -3,6 +3,7 @@
 A process that DATABASE_URL and REDIS_URL name servers to uses those.
 """
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -21,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".portal" / "test"
 MIGRATED = ROOT / ".portal" / "migrated"
 """Folders of services that were stopped once their database was migrated, by what their tables depend on."""
+MIGRATED_HERE = "TEST_DATABASE_IS_MIGRATED"
+"""In the environment of what uses such a copy."""
 running = ExitStack()
 
 
@@ -41,7 +44,7 @@ def start(name: str) -> dict[str, str]:
     home = HOME / f"{os.getpid()}-{name}"
     HOME.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", _migrated(), home], check=True)
-    return running.enter_context(services(home, given={}))
+    return running.enter_context(services(home, given={})) | {MIGRATED_HERE: "1"}
 
 
 def _sweep() -> None:
@@ -57,10 +60,13 @@ def _migrated() -> Path:
     sources += [path for room in ("release_portal", "agreements") for path in (ROOT / room).rglob("migrations/*.py")]
     digest = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in sorted(sources)))
     made = MIGRATED / digest.hexdigest()[:16]
-    if not made.exists():
-        shutil.rmtree(MIGRATED, ignore_errors=True)
-        MIGRATED.mkdir(parents=True)
-        _migrate(Path(tempfile.mkdtemp(dir=MIGRATED))).rename(made)
+    MIGRATED.parent.mkdir(exist_ok=True)
+    with Path(f"{MIGRATED}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two runs one makes it
+        if not made.exists():
+            shutil.rmtree(MIGRATED, ignore_errors=True)
+            MIGRATED.mkdir()
+            _migrate(Path(tempfile.mkdtemp(dir=MIGRATED))).rename(made)
     return made
 
 

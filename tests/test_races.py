@@ -31,7 +31,7 @@ from release_portal.releases.actions import open_component
 from release_portal.releases.models import Audience, Component, Family, ModelSize
 
 from . import factories
-from .patience import AT_LENGTH
+from .patience import AT_LENGTH, PATIENCE
 
 TIMES = 20 if AT_LENGTH else 5
 DECISIONS = 1_500 if AT_LENGTH else 20
@@ -338,7 +338,7 @@ def test_each_row_of_a_loop_is_committed_before_the_next(committed):
 
     def send(letter: Letter) -> None:
         with ThreadPoolExecutor(1) as elsewhere:
-            seen.append(elsewhere.submit(sent).result(10))
+            seen.append(elsewhere.submit(sent).result(PATIENCE))
         Letter.objects.filter(pk=letter.pk).update(sent_at=timezone.now())
 
     def sent() -> int:

@@ -23,8 +23,9 @@ from release_portal.partners import actions as partners
 from release_portal.partners.models import ApplicationDraft, Invitation, Partner, Role, User
 
 from . import factories
+from .patience import AT_LENGTH, PATIENCE
 
-TIMES = 8
+TIMES = 20 if AT_LENGTH else 3
 ROOMS = ("release_portal.", "agreements")
 
 RANDOM = "drawn by lot from 2^24 or more; the net answers"
@@ -234,7 +235,7 @@ def at_once(number: int, call: Callable[[int], object]) -> list:
     start = threading.Barrier(number)
 
     def one(index: int) -> object:
-        start.wait(20)
+        start.wait(PATIENCE)
         try:
             return call(index)
         finally:

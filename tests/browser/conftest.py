@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +11,7 @@ from release_portal.demo.browser import mailed_link
 from release_portal.partners.models import User
 
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
-from ..live import ROOT, Portal
+from ..live import Portal
 from ..patience import PATIENCE
 
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
@@ -47,7 +46,7 @@ def staff(portal: Portal) -> dict[str, str]:
     """The lab's people, with passwords; made by the operator's command."""
     people = {"rita@lab.example": ("Rita Moss", "reviewer"), "mara@lab.example": ("Mara Voss", "release-manager")}
     for email, (name, role) in people.items():
-        _manage(portal, "appoint", email, "--name", name, "--role", role)
+        portal.manage("appoint", email, "--name", name, "--role", role)
         user = User.objects.get(email=email)
         user.set_password(PASSWORD)
         user.save()
@@ -66,6 +65,7 @@ def chromium(staff) -> Iterator[Browser]:
 @pytest.fixture
 def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
     context = chromium.new_context(base_url=portal.base_url)
+    context.set_default_timeout(PATIENCE * 1000)
     yield context.new_page()
     context.close()
 
@@ -110,9 +110,3 @@ def sign_in(page: Page, email: str) -> None:
     page.locator("input[name=password]").fill(PASSWORD)
     page.locator("main form button[type=submit]").first.click()
     page.wait_for_url("**/organisations/**")
-
-
-def _manage(portal: Portal, *arguments: str) -> None:
-    subprocess.run(
-        ["python", "manage.py", *arguments], check=True, cwd=ROOT, env=portal.environment, capture_output=True
-    )

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from starlette.routing import Route
 from inference.config import Config
 from inference.remote import ServedEngine
 from tests.inference.tiny import save_tiny_gpt2
+from tests.live import free_port
+from tests.patience import until
 
 SIZE = "gpt2/124M"
 KEY = "open-sesame"
@@ -30,12 +31,6 @@ COMMANDS = {
     "transformers": "serve --host 127.0.0.1 --port {port} --device cpu",
 }
 """vLLM is tried where it is installed: its CPU build is too large a dependency for tests alone."""
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @contextmanager
@@ -51,22 +46,19 @@ def real_server(program: str, folder: Path) -> Iterator[Config]:
         command = [shutil.which(program), *arguments]
         process = subprocess.Popen(command, env=without_ours | quietly, stdout=log, stderr=log, cwd=folder)
     try:
-        wait_for_server(f"http://127.0.0.1:{port}/health", process)
+        until(lambda: answers(f"http://127.0.0.1:{port}/health", process), what="the server to start")
         yield settings(f"http://127.0.0.1:{port}/v1", server_models={SIZE: str(model)})
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()
+        process.wait()
 
 
-def wait_for_server(url: str, process: "subprocess.Popen[bytes]", seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        assert process.poll() is None, "the server did not start"
-        assert time.monotonic() < deadline, "the server does not answer"
-        try:
-            return requests.get(url, timeout=2).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.2)
+def answers(url: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, "the server did not start"
+    try:
+        return requests.get(url, timeout=10).ok
+    except requests.RequestException:
+        return False
 
 
 def settings(url: str, **given) -> Config:
@@ -91,7 +83,8 @@ class StandIn:
         self.requests: list[dict] = []
         self.abandoned: list[str] = []
         self.running = self.most_running = 0
-        self.port = free_port()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
         routes = [Route("/v1/completions", self.complete, methods=["POST"]), Route("/v1/models", self.list_models)]
         self.app = Starlette(routes=routes)
         self.start()
@@ -100,12 +93,12 @@ class StandIn:
         return ServedEngine(settings(f"http://127.0.0.1:{self.port}/v1", **{"server_key": KEY} | given))
 
     def start(self) -> None:
-        config = uvicorn.Config(self.app, "127.0.0.1", self.port, log_level="critical", timeout_graceful_shutdown=0)
+        config = uvicorn.Config(self.app, log_level="critical", timeout_graceful_shutdown=0)
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        listening = [socket.create_server(("127.0.0.1", self.port))]
+        self.thread = threading.Thread(target=self.server.run, args=[listening], daemon=True)
         self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
+        until(lambda: self.server.started, what="the server to start")
 
     def stop(self) -> None:
         """Go away at once, whatever is under way."""

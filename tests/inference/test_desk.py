@@ -222,7 +222,7 @@ def test_report_so_often_that_a_short_lease_is_renewed(desk, broker, monkeypatch
     monkeypatch.setattr(desks, "REPORT_SECONDS", 1.0)
     monkeypatch.setattr(desks, "QUIET_SECONDS", LONG)
     assert desk.pace() == 1.0
-    threads = [start(desk, order(name=name, lease_seconds=lease)) for name, lease in (("long", 20), ("short", 2))]
+    threads = [start(desk, order(name=name, lease_seconds=lease)) for name, lease in (("long", LONG), ("short", 2))]
     until(lambda: len(broker.taken) == 2)
     assert desk.pace() == 0.4
     for held in desk._in_hand.values():

@@ -16,6 +16,7 @@ from inference.contract import Sampling, Sequence
 from inference.engine import Engine
 from inference.limits import flaw_of
 from tests.inference.tiny import install_tiny_gpt2
+from tests.patience import PATIENCE
 
 SIZE = "gpt2/124M"
 GOOD = [
@@ -147,7 +148,7 @@ def test_write_beside_other_orders_of_which_all_is_refused(engine, alone):
     thread.start()
     for bad, _ in BAD.values():
         texts_of(engine, [bad])
-    thread.join(30)
+    thread.join(PATIENCE)
 
     assert written == alone
 
