@@ -58,8 +58,10 @@ class FailureQuerySet(models.QuerySet["Failure"]):
         return self.order_by("-attempts", "id")
 
     def untold(self) -> "FailureQuerySet":
-        """Those that failed often enough for an operator to be told, and of which none was."""
-        return self.filter(attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
+        """Those that failed often enough for an operator to be told, and of which none was. A letter that tells of
+        failures is none of them: while the mail server is away it fails too, and would be told of for ever."""
+        telling = Event.objects.filter(kind=Failure.TOLD, about__contains=[models.OuterRef("thing")])
+        return self.filter(~models.Exists(telling), attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
 
 
 class Failure(models.Model):
@@ -70,6 +72,8 @@ class Failure(models.Model):
 
     TOLD_AFTER = 5
     """Attempts, about a minute's worth, after which an operator is told by mail."""
+    TOLD = "failures.told"
+    """The kind of event that tells of such a mail, about the letters."""
 
     task = models.CharField(max_length=60, help_text="the task that goes over the rows, and after a colon its part")
     thing = models.CharField(max_length=120)
