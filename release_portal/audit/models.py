@@ -117,8 +117,8 @@ class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
 
 
 class SecurityEvent(models.Model):
-    """A sign-in, a download, a refusal: who came to which door, and from where. They are many, so they stand apart from
-    the book's acts. The database refuses to change or delete one."""
+    """A sign-in, a reading of texts, a refusal: who came to which door, and from where. They are many, so they stand
+    apart from the book's acts. The database refuses to change or delete one."""
 
     class Kind(models.TextChoices):
         SIGNED_IN = "account.signed_in", "Signed in"
@@ -128,7 +128,7 @@ class SecurityEvent(models.Model):
         PASSWORD_CHANGED = "account.password_changed", "Password changed"
         PASSWORD_RESET = "account.password_reset", "Password reset"
         ADDRESS_CHANGED = "account.address_changed", "E-mail address changed"
-        TEXTS_READ = "texts.read", "Texts downloaded"
+        TEXTS_READ = "texts.read", "Texts read"
         REFUSED = "access.refused", "Refused"
 
     kind = models.CharField(max_length=60, choices=Kind)

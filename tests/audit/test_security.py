@@ -52,6 +52,26 @@ def test_texts_read_by_api_are_noted_once_a_minute(texts, ben, api_of):
     assert event.detail == {"address": "127.0.0.1", "door": "api", "form": "json"}
 
 
+def test_texts_read_on_the_page_of_a_job_are_noted_once_a_minute(texts, ben, client_of):
+    client = client_of(ben)
+    for page in (1, 2, 1):
+        assert client.get(f"/jobs/{texts.pk}/?page={page}").status_code == 200
+    event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
+    assert (event.by, event.sentence) == (ben, f"Texts of “{texts}” were read on its page")
+    assert event.detail == {"address": "127.0.0.1", "door": "page", "form": "page"}
+    client.get(f"/jobs/{texts.pk}/texts.csv")
+    forms = SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).order_by("id").values_list("detail__form", flat=True)
+    assert list(forms) == ["page", "csv"], "a download is told although the page was read a moment ago"
+
+
+def test_page_of_a_job_without_texts_is_not_noted(job, ben, rita, client_of):
+    client_of(ben).get(f"/jobs/{job.pk}/")
+    factories.finished_texts(job, 1)
+    suspend(by=rita, subject=job.partner, reason_code="misuse", reason="It is looked into.")
+    client_of(ben).get(f"/jobs/{job.pk}/")
+    assert not SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).exists()
+
+
 def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):
     suspend(by=rita, subject=texts.partner, reason_code="misuse", reason="It is looked into.")
     client_of(ben).get(f"/jobs/{texts.pk}/texts.csv")
@@ -110,22 +130,29 @@ def test_every_part_of_an_address_is_a_thing_or_a_secret():
 
 
 def test_event_stays_where_the_request_fails(committed, client_of, monkeypatch):
-    person = factories.UserFactory()
+    person, grant = factories.UserFactory(), factories.GrantFactory()
+    factories.MembershipFactory(user=person, partner=grant.partner, roles=["researcher"])
+    factories.AgreementFactory(partner=grant.partner, signed=True)
+    (job,) = factories.jobs_of(grant, person, 1, status=Job.Status.CANCELLED)
     client = client_of(person)
     client.raise_request_exception = False
-    monkeypatch.setattr("release_portal.partners.views.ApiToken", None)
-    assert client.post("/account/tokens/1/revoke/").status_code == 500
-    assert client.get("/jobs/00000000-0000-0000-0000-000000000000/").status_code == 404
-    assert [kind for kind, _ in told(person)] == ["access.refused"]
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("release_portal.jobs.views.lines_of", fail)
+    assert client.get(f"/jobs/{job.pk}/texts.csv").status_code == 500
+    assert [kind for kind, _ in told(person)] == ["texts.read"]
 
 
-def test_event_is_not_lost_with_what_is_rolled_back(committed):
+def test_event_is_not_lost_with_what_is_rolled_back(committed, caplog):
     """Inside a transaction it would go with it: that is refused, and logged."""
     person = factories.UserFactory()
     with pytest.raises(Refused), transaction.atomic():
         note(Kind.SIGNED_IN, "Signed in", by=person)
         raise Refused("No.")
     assert told(person) == []
+    assert "kind account.signed_in was not noted" in caplog.text
     note(Kind.SIGNED_OUT, "Signed out", by=person)
     assert told(person) == [("account.signed_out", "Signed out")]
 
