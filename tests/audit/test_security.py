@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from release_portal.access.actions import suspend
@@ -13,6 +14,7 @@ from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Refused
+from release_portal.partners.actions import create_token, revoke_token
 from release_portal.partners.watch import THINGS
 
 from .. import factories
@@ -111,6 +113,48 @@ def test_secret_in_an_address_is_never_kept(ben, client_of):
     client_of(ben).get("/accounts/confirm-email/the-secret-key/")
     events = SecurityEvent.objects.all()
     assert not any("the-secret-key" in f"{event.sentence} {event.detail}" for event in events)
+
+
+# --- tokens
+
+
+@pytest.fixture
+def ask_with():
+    def ask(secret: str) -> int:
+        return Client(headers={"authorization": f"Bearer {secret}"}).get("/api/v1/me").status_code
+
+    return ask
+
+
+def test_token_that_was_revoked_is_noted_once_a_minute_with_its_owner(ben, ask_with):
+    token, secret = create_token(by=ben, name="notebook")
+    assert ask_with(secret) == 200
+    revoke_token(by=ben, token=token)
+    assert [ask_with(secret) for _ in range(3)] == [401] * 3
+    event = SecurityEvent.objects.get(kind=Kind.SIGN_IN_FAILED)
+    assert (event.by, event.sentence) == (None, "A sign-in with an API token of Ben Hart failed")
+    assert event.about == [f"partners.user:{ben.pk}", f"partners.apitoken:{token.pk}"]
+    assert event.detail == {"address": "127.0.0.1", "door": "api"}
+
+
+def test_token_with_a_wrong_secret_is_noted_without_it(ben, ask_with):
+    _, secret = create_token(by=ben, name="notebook")
+    assert ask_with(secret[:-1] + ("a" if secret[-1] != "a" else "b")) == 401
+    assert ask_with("a-password-that-was-pasted") == 401
+    events = SecurityEvent.objects.filter(kind=Kind.SIGN_IN_FAILED).order_by("id")
+    assert [event.sentence for event in events] == [
+        "A sign-in with an API token of Ben Hart failed",
+        "A sign-in with an API token that nobody has failed",
+    ]
+    kept = str(list(events.values()))
+    assert "pasted" not in kept
+    assert secret[3:15] not in kept
+    assert secret[16:59] not in kept
+
+
+def test_request_without_a_token_is_not_noted(zoe, db):
+    assert zoe.get("/api/v1/me").status_code == 401
+    assert not SecurityEvent.objects.exists()
 
 
 def parts_of_addresses(patterns) -> set[str]:
