@@ -115,9 +115,9 @@ def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _owner_of(email: str) -> User | None:
-    address = EmailAddress.objects.select_related("user").filter(email__iexact=email.replace("\0", "")).first()
+    address = EmailAddress.objects.select_related("user").filter(email__iexact=email).first()
     return address.user if address else None
 
 
 def _short(value: object) -> str:
-    return str(value).replace("\0", "").encode(errors="replace").decode()[:LONGEST_ADDRESS]
+    return str(value).encode(errors="replace").decode()[:LONGEST_ADDRESS]

@@ -106,7 +106,7 @@ def correct_application(
 def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
     """Keep what is typed into the application so far, checked only when it is sent."""
     require_person(by)
-    kept = {name: str(content[name]).replace("\0", "") for name in (*TOLD, "will_sign") if content.get(name)}
+    kept = {name: str(content[name]) for name in (*TOLD, "will_sign") if content.get(name)}
     length = sum(len(text) for text in kept.values())
     if length > LONGEST_DRAFT:
         raise Refused(
