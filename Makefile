@@ -20,16 +20,20 @@ export DJANGO_SETTINGS_MODULE := release_portal.settings
 # Runs a command with PostgreSQL and Redis at hand: those of DATABASE_URL and REDIS_URL, or its own from wheels.
 SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 
+# Runs a command on the newest schema. The address of the tables' owner ends with `migrate`: what a process was started
+# with, others of its user can read.
+MIGRATED := sh -c 'python manage.py migrate --database owner --verbosity 0 && unset DATABASE_OWNER_URL && exec "$$@"' sh
+
 .PHONY: help demo run test test-fast test-live bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/ready ## play the main journey on a real model, then leave the site running; EXIT=1 stops it after the journey
-	$(SERVICES) $(HOME_DIR) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
+	$(SERVICES) $(HOME_DIR) $(MIGRATED) $(VENV)/bin/python -m release_portal.demo $(if $(EXIT),--exit)
 
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
-	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
+	$(SERVICES) $(HOME_DIR) $(MIGRATED) sh -c 'python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
 test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
 	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)

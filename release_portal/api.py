@@ -22,6 +22,7 @@ from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner, User
+from release_portal.partners.watch import note_wrong_token
 from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
 from release_portal.review.api import router as review
@@ -45,7 +46,9 @@ class Token(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         user = read_token(secret=token)
-        if user is not None:
+        if user is None:
+            note_wrong_token(request, token)
+        else:
             request.user = user
         return user
 

@@ -1,6 +1,7 @@
 """What is so for every request: its texts are texts, a refusal is told in one form, an error of the API is JSON."""
 
 import codecs
+import logging
 import math
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from psycopg2.errors import UniqueViolation
 from release_portal.lib.rendering import written
 from release_portal.lib.states import Refused
 from release_portal.lib.text import shortened
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -120,8 +123,10 @@ def _back_of(request: HttpRequest) -> str:
 
 
 def refused_by_database(error: Exception) -> Refused | None:
-    """The net under the verbs: of two at the same moment a unique constraint refused one, and no verb said so."""
+    """The net under the verbs: of two at the same moment a unique constraint refused one, and no verb said so. The
+    log names the constraint, and no value."""
     if isinstance(error, IntegrityError) and isinstance(error.__cause__, UniqueViolation):
+        logger.error("A verb left it to the database to refuse: %s", error.__cause__.diag.constraint_name)
         return Refused("The same was sent a moment ago. Open the page again: what was sent first is there.")
     return None
 

@@ -244,6 +244,18 @@ def test_every_list_of_the_api_has_the_same_largest_page(client):
     assert largest == {1_000}
 
 
+def test_list_without_pages_is_one_that_cannot_grow(client):
+    """The families of one lab, and what an organisation may use of their sizes: a few of each."""
+    document = client.get("/api/v1/openapi.json").json()
+    answers = {
+        path: methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        for path, methods in document["paths"].items()
+        if "get" in methods
+    }
+    without = {path for path, schema in answers.items() if schema.get("type") == "array"}
+    assert without == {"/api/v1/families", "/api/v1/organisations/{slug}/access"}
+
+
 def test_text_that_is_too_long_is_refused_with_the_limit_and_its_length(bens, grant):
     told = problem(post(bens, BODY | {"name": "x" * 2**20}))
     assert (told["status"], told["field"], told["limit"], told["given"]) == (422, "name", 120, 2**20)

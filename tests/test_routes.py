@@ -1,25 +1,35 @@
 """One table of every route and role. Outsiders get 404, insiders without the right 403, strangers the sign-in page."""
 
 import json
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from agreements import actions as agreements
 from release_portal.access import actions as access
+from release_portal.audit.models import SecurityEvent
 from release_portal.jobs.models import Share
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Membership, Role
 
 from . import factories
+from .tables import undone
 
 ROLES = ["zoe", "ben", "ada", "cleo", "rita", "mara", "otto"]
+PEOPLE = {
+    "ben": "Ben Hart",
+    "ada": "Ada Lowell",
+    "cleo": "Cleo Marsh",
+    "rita": "Rita Moss",
+    "mara": "Mara Quill",
+    "otto": "Otto Finch",
+}
 
 # Zoe is anonymous; Ben researches at Northlake; Ada owns it, signs and leads its research; Cleo is of another
 # organisation; Rita reviews; Mara manages releases; Otto audits. "in" is a redirect to the sign-in page.
@@ -449,18 +459,27 @@ def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
     return str(response.status_code)
 
 
+def refusals() -> Counter[str]:
+    """How many were noted of each person; under "" those of nobody."""
+    names = SecurityEvent.objects.filter(kind=SecurityEvent.Kind.REFUSED).values_list("by__name", flat=True)
+    return Counter(name or "" for name in names)
+
+
 @pytest.mark.slow
 def test_every_route_answers_every_role_as_the_table_says(subtests, clients, world):
     for row in ROWS:
         with subtests.test(msg=str(row)):
-            answers = {}
+            answers, noted = {}, {}
             for role, client in clients.items():
                 cookies = deepcopy(client.cookies)
-                with transaction.atomic():  # nobody sees what another did
+                with undone():  # nobody sees what another did
+                    before = refusals()
                     answers[role] = answer(client, row, world)
-                    transaction.set_rollback(True)
+                    noted[role] = dict(refusals() - before)
                 client.cookies = cookies
             assert answers == row.expected
+            refused = [role for role, told in answers.items() if role != "zoe" and told in {"403", "404"}]
+            assert noted == {role: {PEOPLE[role]: 1} if role in refused else {} for role in ROLES}
 
 
 def routes(patterns, namespace: str = "") -> set[str]:
@@ -502,6 +521,5 @@ def test_table_has_every_way_to_write(clients, world, subtests):
     for row in ROWS:
         if row.route in told | only_read or row.route.startswith(("account_", "review:")):
             continue
-        with subtests.test(msg=row.route), transaction.atomic():
+        with subtests.test(msg=row.route), undone():
             assert answer(clients["ada"], Row(row.route, "POST", {}), world) in {"404", "405"}
-            transaction.set_rollback(True)

@@ -307,13 +307,16 @@ def same_mark(monkeypatch):
     monkeypatch.setattr("release_portal.partners.actions.applications.secrets.token_hex", lambda _: "000000")
 
 
-def test_net_turns_a_unique_violation_into_a_sentence(same_mark, ada, cleo, client_of, api_of, application):
+def test_net_turns_a_unique_violation_into_a_sentence(same_mark, ada, cleo, client_of, api_of, application, caplog):
     partners.apply(by=ada, **application())
     page = client_of(cleo).post("/organisations/apply/", application())
     answer = api_of(cleo).post("/api/v1/organisations", application(), content_type="application/json")
     assert page.status_code == answer.status_code == 409
     assert "The same was sent a moment ago" in page.content.decode()
     assert answer.json()["detail"].startswith("The same was sent a moment ago")
+    logged = [record.getMessage() for record in caplog.records if record.name == "release_portal.middleware"]
+    assert logged == ["A verb left it to the database to refuse: partners_partner_slug_key"] * 2
+    assert "northlake" not in caplog.text
 
 
 def test_net_lets_every_other_error_through():

@@ -45,16 +45,17 @@ def note(
 ) -> None:
     """Add one security event, in a transaction of its own: it stays whatever becomes of the request.
 
-    With `every`, the same by the same person is noted once in that time. It never raises: what cannot be noted is
-    logged, and the request goes on. No passwords, tokens, texts, nor addresses that no account has.
+    With `every`, the same by the same person, from one address and in all other detail, is noted once in that time. It
+    never raises: what cannot be noted is logged, and the request goes on. No passwords, tokens, texts, nor addresses
+    that no account has.
     """
     keys = [key_of(thing) for thing in about]
-    now = timezone.now()
-    same = SecurityEvent.objects.filter(kind=kind, by=by, about=keys)  # type: ignore[misc]
+    now, detail = timezone.now(), detail or {}
+    same = SecurityEvent.objects.filter(kind=kind, by=by, about=keys, detail=detail)  # type: ignore[misc]
     try:
         with transaction.atomic(durable=True):
             if every is None or not same.filter(at__gt=now - every).exists():
-                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "about": keys, "detail": detail or {}}
+                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "about": keys, "detail": detail}
                 SecurityEvent.objects.create(**told)
     except Exception:
         logger.exception("A security event of kind %s was not noted", kind)

@@ -37,7 +37,8 @@ def each(
     """Do `act` with each row that is due, in a transaction of its own; returns the sum of what it returned.
 
     `task` is the name of the Celery task that goes over the rows, after a colon its part. An error is noted as a
-    Failure under `key` and `name`; it goes no further. `act` returns None where another round has the row in hand.
+    Failure under `key` and `name`; it goes no further. `act` returns None where the row was not tried, as another round
+    has it in hand: what is noted of it stays.
     """
     failed = {failure.thing: failure for failure in Failure.objects.filter(task=task)}
     unseen = {thing for thing, failure in failed.items() if failure.is_due(at)}

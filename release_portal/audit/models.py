@@ -58,8 +58,10 @@ class FailureQuerySet(models.QuerySet["Failure"]):
         return self.order_by("-attempts", "id")
 
     def untold(self) -> "FailureQuerySet":
-        """Those that failed often enough for an operator to be told, and of which none was."""
-        return self.filter(attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
+        """Those that failed often enough for an operator to be told, and of which none was. A letter that tells of
+        failures is none of them: while the mail server is away it fails too, and would be told of for ever."""
+        telling = Event.objects.filter(kind=Failure.TOLD, about__contains=[models.OuterRef("thing")])
+        return self.filter(~models.Exists(telling), attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
 
 
 class Failure(models.Model):
@@ -70,6 +72,8 @@ class Failure(models.Model):
 
     TOLD_AFTER = 5
     """Attempts, about a minute's worth, after which an operator is told by mail."""
+    TOLD = "failures.told"
+    """The kind of event that tells of such a mail, about the letters."""
 
     task = models.CharField(max_length=60, help_text="the task that goes over the rows, and after a colon its part")
     thing = models.CharField(max_length=120)
@@ -113,8 +117,8 @@ class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
 
 
 class SecurityEvent(models.Model):
-    """A sign-in, a download, a refusal: who came to which door, and from where. They are many, so they stand apart from
-    the book's acts. The database refuses to change or delete one."""
+    """A sign-in, a reading of texts, a refusal: who came to which door, and from where. They are many, so they stand
+    apart from the book's acts. The database refuses to change or delete one."""
 
     class Kind(models.TextChoices):
         SIGNED_IN = "account.signed_in", "Signed in"
@@ -124,7 +128,7 @@ class SecurityEvent(models.Model):
         PASSWORD_CHANGED = "account.password_changed", "Password changed"
         PASSWORD_RESET = "account.password_reset", "Password reset"
         ADDRESS_CHANGED = "account.address_changed", "E-mail address changed"
-        TEXTS_READ = "texts.read", "Texts downloaded"
+        TEXTS_READ = "texts.read", "Texts read"
         REFUSED = "access.refused", "Refused"
 
     kind = models.CharField(max_length=60, choices=Kind)

@@ -1,4 +1,5 @@
-"""python -m release_portal.demo [--exit]: set up, start every process, play the journey, stay or stop."""
+"""python -m release_portal.demo [--exit]: set up, start every process, play the journey, stay or stop. On the newest
+schema: `make demo` has migrated before."""
 
 import argparse
 import json
@@ -44,9 +45,8 @@ def manage(*arguments: str, **options: Any) -> None:
 
 
 def set_up(home: Path) -> dict[str, str]:
-    """Schema, first records and the lab's people; returns everybody's password, the same ones at every run."""
-    print("Schema and first records", flush=True)
-    manage("migrate", "--database", "owner", "--verbosity", "0")
+    """First records and the lab's people; returns everybody's password, the same ones at every run."""
+    print("First records", flush=True)
     manage("first_records")
     manage("enroll_worker", "local", "--file", str(home / "worker.env"), "--again")
     for person in CAST.values():

@@ -27,6 +27,10 @@ def deliver(request: SignedIn, job: Job, form: str, *, at: datetime) -> None:
     sentence = why_held(job, at=at)
     if sentence:
         raise Forbidden(f"These texts are held. {sentence}")
-    taken, detail = f"Texts of “{job}” were downloaded", seen_from(request) | {"form": form}
-    kind, every = SecurityEvent.Kind.TEXTS_READ, READING_IS_NOTED_EVERY
-    note(kind, taken, job, job.partner, by=request.user, detail=detail, every=every)
+    note_reading(request, job, form, f"Texts of “{job}” were downloaded")
+
+
+def note_reading(request: SignedIn, job: Job, form: str, sentence: str) -> None:
+    """Leave a security event that the texts were read in this form: one a minute for each person, job and form."""
+    kind, detail = SecurityEvent.Kind.TEXTS_READ, seen_from(request) | {"form": form}
+    note(kind, sentence, job, job.partner, by=request.user, detail=detail, every=READING_IS_NOTED_EVERY)

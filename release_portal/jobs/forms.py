@@ -10,7 +10,7 @@ from release_portal.access.models import Grant, Purpose
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
-from .limits import LIMITS, WEIGHT, Limit
+from .limits import LIMITS, LONGEST_REASON, WEIGHT, Limit
 from .prompts import lines_of, read_prompts
 
 
@@ -45,7 +45,9 @@ class RevokeForm(PlainWords, forms.Form):
     """Why a worker's key ends."""
 
     reason = forms.CharField(
-        max_length=4_000, widget=forms.Textarea(attrs={"rows": 4}), help_text="For those who look after the workers."
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="For those who look after the workers.",
     )
 
 

@@ -13,6 +13,7 @@ LONGEST_PROMPT = 20_000  # characters; the worker then counts tokens against the
 LONGEST_SEED = 2**63 - 1
 LONGEST_NAME = 120  # characters
 LONGEST_KEY = 100  # characters of an idempotency key
+LONGEST_REASON = 4_000  # characters in which a worker's key is revoked
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from release_portal.partners.permissions import Permission
 
 from . import actions
 from .byte_ranges import ByteRange, etag_of, index_of, part_of, wanted_bytes
-from .delivery import deliver, why_held
+from .delivery import deliver, note_reading, why_held
 from .downloads import CSV, JSONL, File, lines_of
 from .forms import JobForm
 from .models import Job
@@ -77,6 +77,8 @@ def job(request: SignedIn, pk: str) -> HttpResponse:
     held = why_held(job, at=now)
     finished = job.completions.none() if held else job.completions.finished()
     texts = Paginator(finished, TEXTS_PER_PAGE).get_page(request.GET.get("page"))
+    if texts.object_list:
+        note_reading(request, job, "page", f"Texts of “{job}” were read on its page")
     context = {
         "job": job,
         "progress": progress_of(job, at=now),

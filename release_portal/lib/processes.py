@@ -39,6 +39,7 @@ FILES = {"generate": "worker.env"}
 
 LOOK_SECONDS = 0.2
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before a process is started again
+MOST_DOUBLINGS = 12  # far beyond the longest wait, and far below what a float holds
 STEADY_SECONDS = 10
 """A process that ran for so long was well: its next end is the first."""
 STOP_SECONDS = 8
@@ -92,12 +93,8 @@ class Kept:
             return
         self.signal(signal.SIGKILL)  # what it left behind
         self._close()
-        well = time.monotonic() - self._began >= STEADY_SECONDS
-        self.early_ends = 1 if well else self.early_ends + 1
-        wait = min(FIRST_WAIT * 2 ** (self.early_ends - 1), LONGEST_WAIT)
-        self._due = time.monotonic() + wait
         how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with status {ended}"
-        self.say(f"It {how}; it is started again in {wait:.0f} s.")
+        self._wait_after(f"It {how}", well=time.monotonic() - self._began >= STEADY_SECONDS)
 
     @property
     def output(self) -> int | None:
@@ -119,15 +116,27 @@ class Kept:
         with suppress(BrokenPipeError):  # nobody reads any more; that is no reason to leave processes behind
             print(f"{self.name:<8} | {sentence}", flush=True)
 
+    def _wait_after(self, what: str, *, well: bool) -> None:
+        """Set when it is started again, and say so: later with each early end, a start that fails being one."""
+        self.early_ends = 1 if well else self.early_ends + 1
+        doublings = min(self.early_ends - 1, MOST_DOUBLINGS)
+        wait = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+        self._due = time.monotonic() + wait
+        self.say(f"{what}; it is started again in {wait:.0f} s.")
+
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            self._words,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                self._words,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:  # no memory, no process left, or no such program: the others go on
+            self._wait_after(f"It could not be started: {error.strerror}", well=False)
+            return
         self._began = time.monotonic()
         assert self.output is not None  # noqa: S101 - it is a pipe
         os.set_blocking(self.output, False)

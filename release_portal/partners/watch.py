@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 
+from .actions.tokens import token_named
 from .models import User
 
 Kind = SecurityEvent.Kind
@@ -21,6 +22,7 @@ THINGS = frozenset({"slug", "pk", "job_id", "family", "name", "number", "kind"})
 """Parts of addresses that name a thing and may be kept. Others are secrets, such as the key of an invitation."""
 LONGEST_ADDRESS = 200  # characters that are kept
 STOPPED_IS_NOTED_EVERY = timedelta(minutes=1)
+WRONG_TOKEN_IS_NOTED_EVERY = timedelta(minutes=1)  # of each token and from each address: a program goes on asking
 
 
 class WatchMiddleware:
@@ -53,6 +55,15 @@ def note_stopped(request: HttpRequest, email: str) -> None:
     known = _owner_of(email)
     about = [known] if known else []
     note(Kind.SIGN_IN_STOPPED, sentence, *about, by=None, detail=seen_from(request), every=STOPPED_IS_NOTED_EVERY)
+
+
+def note_wrong_token(request: HttpRequest, secret: str) -> None:
+    """A request came with a token that is wrong, ended or revoked. Whose it is, is kept; what came is not."""
+    token = token_named(secret)
+    whose = f"an API token of {token.user}" if token else "an API token that nobody has"
+    sentence, about = f"A sign-in with {whose} failed", [token.user, token] if token else []
+    every = WRONG_TOKEN_IS_NOTED_EVERY
+    note(Kind.SIGN_IN_FAILED, sentence, *about, by=None, detail=seen_from(request), every=every)
 
 
 def seen_from(request: HttpRequest | None) -> dict[str, Any]:
@@ -104,9 +115,9 @@ def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _owner_of(email: str) -> User | None:
-    address = EmailAddress.objects.select_related("user").filter(email__iexact=email.replace("\0", "")).first()
+    address = EmailAddress.objects.select_related("user").filter(email__iexact=email).first()
     return address.user if address else None
 
 
 def _short(value: object) -> str:
-    return str(value).replace("\0", "").encode(errors="replace").decode()[:LONGEST_ADDRESS]
+    return str(value).encode(errors="replace").decode()[:LONGEST_ADDRESS]

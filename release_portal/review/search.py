@@ -42,7 +42,7 @@ def search(words: str, *, by: User, at: datetime) -> Q:
 
 def _parts(words: str) -> list[str]:
     """The words, where only double quotes hold some together: an apostrophe is a letter of a name."""
-    lexer = shlex.shlex(words.replace("\0", ""), posix=True)
+    lexer = shlex.shlex(words, posix=True)
     lexer.whitespace_split, lexer.quotes, lexer.escape, lexer.commenters = True, '"', "", ""
     try:
         return list(lexer)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from release_portal.access.actions import suspend
@@ -13,6 +14,7 @@ from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Refused
+from release_portal.partners.actions import create_token, revoke_token
 from release_portal.partners.watch import THINGS
 
 from .. import factories
@@ -50,6 +52,26 @@ def test_texts_read_by_api_are_noted_once_a_minute(texts, ben, api_of):
         assert client.get(f"/api/v1/jobs/{texts.pk}/texts").status_code == 200
     event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
     assert event.detail == {"address": "127.0.0.1", "door": "api", "form": "json"}
+
+
+def test_texts_read_on_the_page_of_a_job_are_noted_once_a_minute(texts, ben, client_of):
+    client = client_of(ben)
+    for page in (1, 2, 1):
+        assert client.get(f"/jobs/{texts.pk}/?page={page}").status_code == 200
+    event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
+    assert (event.by, event.sentence) == (ben, f"Texts of “{texts}” were read on its page")
+    assert event.detail == {"address": "127.0.0.1", "door": "page", "form": "page"}
+    client.get(f"/jobs/{texts.pk}/texts.csv")
+    forms = SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).order_by("id").values_list("detail__form", flat=True)
+    assert list(forms) == ["page", "csv"], "a download is told although the page was read a moment ago"
+
+
+def test_page_of_a_job_without_texts_is_not_noted(job, ben, rita, client_of):
+    client_of(ben).get(f"/jobs/{job.pk}/")
+    factories.finished_texts(job, 1)
+    suspend(by=rita, subject=job.partner, reason_code="misuse", reason="It is looked into.")
+    client_of(ben).get(f"/jobs/{job.pk}/")
+    assert not SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).exists()
 
 
 def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):
@@ -93,6 +115,48 @@ def test_secret_in_an_address_is_never_kept(ben, client_of):
     assert not any("the-secret-key" in f"{event.sentence} {event.detail}" for event in events)
 
 
+# --- tokens
+
+
+@pytest.fixture
+def ask_with():
+    def ask(secret: str) -> int:
+        return Client(headers={"authorization": f"Bearer {secret}"}).get("/api/v1/me").status_code
+
+    return ask
+
+
+def test_token_that_was_revoked_is_noted_once_a_minute_with_its_owner(ben, ask_with):
+    token, secret = create_token(by=ben, name="notebook")
+    assert ask_with(secret) == 200
+    revoke_token(by=ben, token=token)
+    assert [ask_with(secret) for _ in range(3)] == [401] * 3
+    event = SecurityEvent.objects.get(kind=Kind.SIGN_IN_FAILED)
+    assert (event.by, event.sentence) == (None, "A sign-in with an API token of Ben Hart failed")
+    assert event.about == [f"partners.user:{ben.pk}", f"partners.apitoken:{token.pk}"]
+    assert event.detail == {"address": "127.0.0.1", "door": "api"}
+
+
+def test_token_with_a_wrong_secret_is_noted_without_it(ben, ask_with):
+    _, secret = create_token(by=ben, name="notebook")
+    assert ask_with(secret[:-1] + ("a" if secret[-1] != "a" else "b")) == 401
+    assert ask_with("a-password-that-was-pasted") == 401
+    events = SecurityEvent.objects.filter(kind=Kind.SIGN_IN_FAILED).order_by("id")
+    assert [event.sentence for event in events] == [
+        "A sign-in with an API token of Ben Hart failed",
+        "A sign-in with an API token that nobody has failed",
+    ]
+    kept = str(list(events.values()))
+    assert "pasted" not in kept
+    assert secret[3:15] not in kept
+    assert secret[16:59] not in kept
+
+
+def test_request_without_a_token_is_not_noted(zoe, db):
+    assert zoe.get("/api/v1/me").status_code == 401
+    assert not SecurityEvent.objects.exists()
+
+
 def parts_of_addresses(patterns) -> set[str]:
     found = set()
     for pattern in patterns:
@@ -110,22 +174,29 @@ def test_every_part_of_an_address_is_a_thing_or_a_secret():
 
 
 def test_event_stays_where_the_request_fails(committed, client_of, monkeypatch):
-    person = factories.UserFactory()
+    person, grant = factories.UserFactory(), factories.GrantFactory()
+    factories.MembershipFactory(user=person, partner=grant.partner, roles=["researcher"])
+    factories.AgreementFactory(partner=grant.partner, signed=True)
+    (job,) = factories.jobs_of(grant, person, 1, status=Job.Status.CANCELLED)
     client = client_of(person)
     client.raise_request_exception = False
-    monkeypatch.setattr("release_portal.partners.views.ApiToken", None)
-    assert client.post("/account/tokens/1/revoke/").status_code == 500
-    assert client.get("/jobs/00000000-0000-0000-0000-000000000000/").status_code == 404
-    assert [kind for kind, _ in told(person)] == ["access.refused"]
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("release_portal.jobs.views.lines_of", fail)
+    assert client.get(f"/jobs/{job.pk}/texts.csv").status_code == 500
+    assert [kind for kind, _ in told(person)] == ["texts.read"]
 
 
-def test_event_is_not_lost_with_what_is_rolled_back(committed):
+def test_event_is_not_lost_with_what_is_rolled_back(committed, caplog):
     """Inside a transaction it would go with it: that is refused, and logged."""
     person = factories.UserFactory()
     with pytest.raises(Refused), transaction.atomic():
         note(Kind.SIGNED_IN, "Signed in", by=person)
         raise Refused("No.")
     assert told(person) == []
+    assert "kind account.signed_in was not noted" in caplog.text
     note(Kind.SIGNED_OUT, "Signed out", by=person)
     assert told(person) == [("account.signed_out", "Signed out")]
 

@@ -1,14 +1,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.actions import revoke_grant
 from release_portal.access.models import Grant
-from release_portal.audit.models import Event
+from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions
+from release_portal.jobs.actions.dispatch import ONE_AT_A_TIME
 from release_portal.jobs.models import WORKER_SILENCE, Job, Worker, WorkOrder
 from release_portal.lib.states import Forbidden, Refused
 
@@ -74,6 +76,34 @@ def test_dispatch_starts_the_job(job, worker):
     actions.dispatch(by=None, at=at)
     job.refresh_from_db()
     assert (job.status, job.started_at) == ("running", at)
+
+
+@pytest.fixture
+def failure(job):
+    """The lane of the job failed before, and is due."""
+    Failure.objects.all().delete()
+    return factories.FailureFactory(
+        task="jobs.fill", thing=f"releases.modelsize:{job.size_id}:urgent", next_try_at=timezone.now()
+    )
+
+
+def test_fill_while_another_round_packs_keeps_what_is_noted_of_a_failure(failure, worker):
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+        assert actions.fill(by=None) == 0
+    finally:
+        other.close()
+    assert Failure.objects.contains(failure)
+    assert actions.fill(by=None) == 1
+    assert not Failure.objects.contains(failure)
+
+
+def test_fill_without_room_keeps_what_is_noted_of_a_failure(failure, worker, settings):
+    settings.ORDERS_PER_WORKER = settings.URGENT_ORDERS_PER_WORKER = 0
+    assert actions.fill(by=None) == 0
+    assert Failure.objects.contains(failure)
 
 
 def test_dispatch_twice_hands_nothing_out_twice(order):

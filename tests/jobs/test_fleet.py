@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from release_portal.audit.models import Event, Failure
+from release_portal.audit.models import Event, Failure, key_of
 from release_portal.jobs import actions
 from release_portal.jobs.fleet import fleet_of, in_words
 from release_portal.jobs.models import Outage, Share, Worker
@@ -196,6 +196,35 @@ def test_tell_of_failures_writes_once_of_each_and_once_an_hour(failing, nadia, l
     assert actions.tell_of_failures(by=None, at=at + 2 * hour) == 1
     assert actions.tell_of_failures(by=None, at=at + 4 * hour) == 0
     assert letters(nadia) == ["2 things keep failing", "1 thing keeps failing"]
+
+
+def test_tell_of_failures_writes_once_an_hour_where_what_was_told_is_done_since(failing, nadia):
+    at = timezone.now()
+    told = failing()
+    assert actions.tell_of_failures(by=None, at=at) == 1
+    told.delete()
+    failing()
+    assert actions.tell_of_failures(by=None, at=at + timedelta(minutes=30)) == 0
+    assert actions.tell_of_failures(by=None, at=at + timedelta(hours=2)) == 1
+
+
+def test_tell_of_failures_is_silent_of_its_own_letters(failing, nadia):
+    """While the mail server is away, the letter that says so fails too."""
+    at = timezone.now()
+    failing()
+    assert actions.tell_of_failures(by=None, at=at) == 1
+    letter = Letter.objects.get(to=nadia.email)
+    failing(task="partners.deliver_mail", thing=key_of(letter))
+    assert actions.tell_of_failures(by=None, at=at + timedelta(hours=2)) == 0
+    failing(task="partners.deliver_mail", thing=key_of(factories.LetterFactory()))
+    assert actions.tell_of_failures(by=None, at=at + timedelta(hours=2)) == 1
+
+
+def test_try_now_of_what_was_done_meanwhile_changes_nothing(failing, mara):
+    failure = failing()
+    Failure.objects.filter(pk=failure.pk).delete()
+    actions.try_now(by=mara, failure=failure)
+    assert not Event.objects.filter(kind="failure.retried").exists()
 
 
 def test_tell_of_failures_names_each_and_why(failing, nadia):

@@ -3,9 +3,11 @@
 import io
 import logging
 import os
+import uuid
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psycopg2
 import pytest
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
@@ -41,10 +43,13 @@ def provoke(job, sql, kind):
     return caught.value
 
 
+def socket_folder() -> Path:
+    return Path(parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0])
+
+
 def postgres_log():
     """All that the embedded PostgreSQL has logged."""
-    socket_folder = Path(parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0])
-    folder = Path((socket_folder / ".s.PGSQL.5432.lock").read_text().split()[1])
+    folder = Path((socket_folder() / ".s.PGSQL.5432.lock").read_text().split()[1])
     return "".join(
         path.read_text(errors="replace") for path in (*folder.glob("log*"), *folder.glob("log/*")) if path.is_file()
     )
@@ -53,8 +58,11 @@ def postgres_log():
 @pytest.mark.parametrize(("sql", "kind"), REFUSED)
 def test_refused_row_is_quoted_in_no_log_of_postgres(job, sql, kind):
     provoke(job, sql, kind)
+    nobody = f"nobody_{uuid.uuid4().hex}"
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(host=str(socket_folder()), dbname="postgres", user=nobody)
     written = postgres_log()
-    assert "database system is ready" in written, "the log was looked for where it is not"
+    assert f'FATAL:  role "{nobody}" does not exist' in written, "the log was looked for where it is not"
     assert SECRET not in written
 
 

@@ -15,6 +15,8 @@ import pytest
 from release_portal.lib import processes
 from release_portal.lib.processes import Kept, commands, environment_of, words_of
 
+from ..patience import PATIENCE, until
+
 # Beside its own, each starts a process that would stay behind.
 STAYS = "sh -c 'sleep 300 & echo I am here; sleep 300'"
 RUN = """
@@ -40,13 +42,15 @@ class Running:
         return [int(pid) for pid in re.findall(rf"{name} +\| It started as process (\d+)", self.log.read_text())]
 
     def until(self, holds: Callable[[], object]) -> None:
-        for _ in range(500):
-            if self.keeper.poll() not in (None, 0, 1) or "Traceback" in self.log.read_text():
-                break
-            if holds():
-                return
-            time.sleep(0.02)
-        pytest.fail(f"In vain:\n{self.log.read_text()}")
+        def holds_or_failed() -> object:
+            return holds() or self.keeper.poll() not in (None, 0, 1) or "Traceback" in self.log.read_text()
+
+        until(holds_or_failed, what=f"the log is {self.log}")
+        assert holds(), self.log.read_text()
+
+    def end(self) -> int:
+        """Wait for the keeper; returns its exit status."""
+        return self.keeper.wait(PATIENCE)
 
 
 def is_there(pid: int) -> bool:
@@ -57,6 +61,17 @@ def is_there(pid: int) -> bool:
             if int(group) == pid and state != "Z":
                 return True
     return False
+
+
+def until_gone(*pids: int) -> None:
+    """What was killed is there for a moment still."""
+    until(lambda: not any(is_there(pid) for pid in pids), what=f"nothing of {pids} is left")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    """What a worker.env beside the tests tells is not read."""
+    monkeypatch.setenv("PORTAL_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -84,7 +99,7 @@ def test_process_that_is_killed_comes_back_alone(running):
     os.kill(one, signal.SIGKILL)
     both.until(lambda: len(both.pids("one")) == 2)
     assert is_there(both.pids("one")[1])
-    assert not is_there(one), "what it had started was left behind"
+    until_gone(one)  # with what it had started
     assert both.pids("other") == [other]
     assert is_there(other)
     assert "one      | It was ended by SIGKILL; it is started again in" in both.log.read_text()
@@ -95,16 +110,16 @@ def test_end_leaves_nothing_behind(running, number):
     both = running(STAYS, STAYS)
     both.until(lambda: both.pids("one") and both.pids("other"))
     both.keeper.send_signal(number)
-    assert both.keeper.wait(30) == 0
-    assert not any(is_there(pid) for name in ("one", "other") for pid in both.pids(name))
+    assert both.end() == 0
+    until_gone(*both.pids("one"), *both.pids("other"))
 
 
 def test_process_that_does_not_want_to_end_is_killed(running):
     deaf = running("sh -c 'trap : TERM; echo ready; while true; do sleep 0.1; done'", STAYS)
     deaf.until(lambda: "ready" in deaf.log.read_text())
     deaf.keeper.send_signal(signal.SIGTERM)
-    assert deaf.keeper.wait(30) == 0
-    assert not is_there(deaf.pids("one")[0])
+    assert deaf.end() == 0
+    until_gone(deaf.pids("one")[0])
 
 
 def test_output_of_each_is_shown_under_its_name(running):
@@ -117,16 +132,23 @@ def test_output_of_each_is_shown_under_its_name(running):
 
 def test_process_that_keeps_ending_at_its_start_is_given_up_with_all_others(running):
     both = running("false", STAYS, give_up_after=3)
-    assert both.keeper.wait(30) == 1
+    assert both.end() == 1
     assert len(both.pids("one")) == 3
     assert "one      | It ended 3 times in a row, so all are stopped." in both.log.read_text()
-    assert not is_there(both.pids("other")[0])
+    until_gone(both.pids("other")[0])
+
+
+def test_process_that_cannot_be_started_is_tried_again_and_the_other_goes_on(running):
+    both = running("no-such-program", STAYS)
+    both.until(lambda: both.log.read_text().count("one      | It could not be started: No such file") >= 2)
+    assert is_there(both.pids("other")[0])
+    assert len(both.pids("other")) == 1
 
 
 def test_process_that_keeps_ending_is_started_ever_later(monkeypatch):
     now = [1_000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    kept, waits = Kept("one", "true", {}), []
+    kept, waits = Kept("one", "true", os.environ), []
     for _ in range(9):
         kept.look()
         kept._process.wait()
@@ -134,6 +156,12 @@ def test_process_that_keeps_ending_is_started_ever_later(monkeypatch):
         waits.append(kept._due - now[0])
         now[0] = kept._due
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    kept.early_ends = 10_000  # a week of them
+    kept.look()
+    kept._process.wait()
+    kept.look()
+    assert kept._due - now[0] == processes.LONGEST_WAIT
+    now[0] = kept._due
     kept.look()
     now[0] += processes.STEADY_SECONDS
     kept._process.wait()
@@ -141,10 +169,11 @@ def test_process_that_keeps_ending_is_started_ever_later(monkeypatch):
     assert kept._due - now[0] == 1, "it was well for a while"
 
 
-def test_no_process_sees_what_it_does_not_need():
+def test_no_process_sees_what_it_does_not_need(tmp_path):
     whole = dict.fromkeys(["DATABASE_OWNER_URL", "DATABASE_URL", "SECRET_KEY", "EMAIL_URL", "WORKER_KEY"], "x")
+    whole["PORTAL_HOME"] = str(tmp_path)
     assert set(processes.HIDDEN_FROM) == set(commands())
-    seen = {name: set(environment_of(name, whole)) - {"PATH"} for name in commands()}
+    seen = {name: set(environment_of(name, whole)) - {"PATH", "PORTAL_HOME"} for name in commands()}
     assert not [name for name in seen if "DATABASE_OWNER_URL" in seen[name]]
     assert seen["generate"] == {"WORKER_KEY"}
     assert [name for name in seen if "EMAIL_URL" in seen[name]] == ["mail"]
@@ -162,7 +191,7 @@ def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
     started = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "python"), "web"], env=whole, stdout=subprocess.PIPE, text=True
     )
-    told, _ = started.communicate(timeout=30)
+    told, _ = started.communicate(timeout=PATIENCE)
     assert told.split() == [
         str(started.pid),
         "app",

@@ -1,5 +1,6 @@
 """Signing up and in: nobody learns who has an account, nobody guesses for long, and no password is easy."""
 
+import re
 from unittest.mock import patch
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from release_portal.audit.models import SecurityEvent
 from release_portal.partners import passwords
-from release_portal.partners.models import User
+from release_portal.partners.models import Letter, User
 from release_portal.partners.passwords import GuessValidator
 
 GOOD = "lantern gravel otter sixpence"
@@ -239,3 +240,32 @@ def test_new_passwords_are_noted(ada, client_of, letters):
     client.post("/accounts/password/change/", {"oldpassword": GOOD, "password1": new, "password2": new})
     assert kinds()[-1] == "account.password_changed"
     assert SecurityEvent.objects.latest("id").by == ada
+
+
+def test_first_password_is_noted(ada, client_of):
+    ada.set_unusable_password()
+    ada.save()
+    client_of(ada).post("/accounts/password/set/", {"password1": GOOD, "password2": GOOD})
+    event = SecurityEvent.objects.latest("id")
+    assert (event.kind, event.by, event.sentence) == ("account.password_changed", ada, "Changed the password")
+
+
+def test_password_set_by_a_mailed_link_is_noted_without_the_link(ada):
+    reset(ada.email)
+    path = re.search(r"/accounts/password/reset/key/\S+", Letter.objects.get(to=ada.email).body)[0]
+    client = Client()
+    form = client.get(path, follow=True)
+    client.post(form.redirect_chain[-1][0], {"password1": GOOD, "password2": GOOD})
+    ada.refresh_from_db()
+    assert ada.check_password(GOOD)
+    event = SecurityEvent.objects.get(kind="account.password_reset")
+    assert (event.by, event.sentence) == (ada, "Set a new password by a mailed link")
+    assert path.rpartition("-")[2].strip("/") not in f"{event.sentence} {event.detail}"
+
+
+def test_new_address_is_noted_without_it(ada, client_of):
+    EmailAddress.objects.create(user=ada, email="ada@elsewhere.example", verified=True)
+    client_of(ada).post("/accounts/email/", {"action_primary": "", "email": "ada@elsewhere.example"})
+    event = SecurityEvent.objects.get(kind="account.address_changed")
+    assert (event.by, event.sentence) == (ada, "Changed the address that the portal writes to")
+    assert "elsewhere" not in f"{event.sentence} {event.detail}"

@@ -24,7 +24,9 @@ def test_address_that_a_server_can_take_stays_as_it_is(address):
     assert deliverable(address) == address
 
 
-@pytest.mark.parametrize("address", [UNSENDABLE, "a@b..example", f"a@{'.'.join(['ü' * 50] * 5)}.example"])
+@pytest.mark.parametrize(
+    "address", [UNSENDABLE, "a@b..example", f"a@{'.'.join(['ü' * 50] * 5)}.example", "İ@b.example"]
+)
 def test_address_that_no_server_can_take_is_refused(address):
     with pytest.raises(ValidationError):
         deliverable(address)
@@ -46,6 +48,12 @@ def test_invitation_of_an_address_that_no_server_can_take_is_refused(northlake, 
     assert (answer.status_code, answer.json()["field"]) == (422, "email")
     assert SENTENCE in answer.json()["detail"]
     assert not Invitation.objects.filter(partner=northlake).exists()
+
+
+def test_invitation_of_an_address_that_grows_in_lower_case_is_refused(northlake, ada, client_of):
+    told = {"email": f"{'İ' * 200}@b.example", "roles": ["viewer"]}
+    page = client_of(ada).post(f"/organisations/{northlake.slug}/members/", told)
+    assert "a mail server takes only the letters a to z" in page.content.decode()
 
 
 def test_application_with_a_contact_that_no_server_can_take_is_refused(ada, client_of, application):

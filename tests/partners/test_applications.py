@@ -1,9 +1,12 @@
 """The draft, the correction, and intake while it is paused."""
 
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.apps import apps
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from release_portal.audit.models import Event
@@ -29,6 +32,46 @@ def corrected(application):
         return {name: value for name, value in told.items() if name != "will_sign"}
 
     return about
+
+
+# --- the name
+
+GROWS = "Legal name has 414 characters once its ligatures are written out; it takes at most 400."
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "limit", "given"),
+    [
+        (
+            "\ufdfa" * 23,
+            GROWS,
+            400,
+            414,
+        ),
+        ("\u200b" * 3, "Legal name is missing.", None, None),
+    ],
+    ids=["grows", "unseen"],
+)
+def test_name_that_cannot_be_compared_is_refused_at_every_door(
+    ada, client_of, api_of, application, corrected, returned, name, sentence, limit, given
+):
+    page = client_of(ada).post("/organisations/apply/", application(name))
+    assert (page.status_code, sentence in page.content.decode()) == (200, True)
+    answer = api_of(ada).post("/api/v1/organisations", application(name), content_type="application/json")
+    told = answer.json()
+    assert (answer.status_code, told["field"], told["detail"]) == (422, "legal_name", sentence)
+    assert (told["limit"], told["given"]) == (limit, given)
+    with pytest.raises(Refused, match=sentence):
+        actions.correct_application(by=ada, partner=returned, **corrected(legal_name=name))
+
+
+def test_names_of_before_that_cannot_be_compared_are_folded_by_the_migration(db):
+    """None was refused then."""
+    long, unseen = (factories.PartnerFactory(legal_name=name) for name in ("\ufdfa" * 23, "\u200b" * 3))
+    fold = import_module("release_portal.partners.migrations.0011_folded_names").fold
+    fold(apps, SimpleNamespace(connection=connection))
+    kept = dict(Partner.objects.filter(pk__in=[long.pk, unseen.pk]).values_list("pk", "folded_name"))
+    assert (len(kept[long.pk]), kept[unseen.pk]) == (400, "\u200b" * 3)
 
 
 # --- return and correct
@@ -129,9 +172,7 @@ def test_correct_without_the_right_is_forbidden(returned, cleo, rita, corrected)
 def test_draft_is_one_per_person_and_keeps_only_the_fields_of_the_form(ada, cleo):
     actions.save_draft(by=cleo, content={"purpose": "Cleo's"})
     actions.save_draft(by=ada, content={"purpose": "First"})
-    actions.save_draft(
-        by=ada, content={"purpose": "Second\0", "country": "", "csrfmiddlewaretoken": "x", "name": "Eve"}
-    )
+    actions.save_draft(by=ada, content={"purpose": "Second", "country": "", "csrfmiddlewaretoken": "x", "name": "Eve"})
     assert ApplicationDraft.objects.get(user=ada).content == {"purpose": "Second"}
     assert ApplicationDraft.objects.get(user=cleo).content == {"purpose": "Cleo's"}
 

@@ -209,6 +209,17 @@ def test_one_letter_each_goes_by_the_most_urgent(reader):
     assert list(Letter.objects.put_aside().values_list("to", flat=True)) == [patient.email]
 
 
+def test_one_letter_each_that_is_urgent_leaves_the_day_its_digest(reader):
+    """It goes between 07:00 and the digest's round."""
+    daily, now = reader("daily"), timezone.now()
+    put_aside(daily.email, digests.last_digest(now) - timedelta(hours=1))
+    with one_letter_each("Several"):
+        write(daily, subject="First", urgency=URGENT)
+        write(daily, subject="Second", urgency=URGENT)
+    assert carried() == ["Several"]
+    assert actions.send_digests(by=None, at=timezone.now()) == 1
+
+
 def test_one_letter_each_stopped_by_an_error_leaves_its_letters_to_the_digest(reader):
     person = reader("at_once")
     with pytest.raises(ZeroDivisionError), one_letter_each("Several"):

@@ -34,7 +34,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
 
     def about(self, word: str) -> "AccessRequestQuerySet":
         """Those whose study has a word that begins like this one."""
-        quoted = word.replace("\\", " ").replace("'", " ").replace("\0", " ")
+        quoted = word.replace("\\", " ").replace("'", " ")
         begins = SearchQuery(f"'{quoted}':*", search_type="raw", config=WORDS)
         return self.filter(SearchVectorExact(STUDY, begins))
 

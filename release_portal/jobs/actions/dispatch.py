@@ -98,15 +98,16 @@ def _name_of_lane(lane: Lane) -> str:
     return f"{size}, {'urgent' if urgent else 'ordinary'} orders"
 
 
-def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bool:
-    """Make one order of texts that wait; False where none wait, no worker has room, or another round is packing."""
+def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bool | None:
+    """Make one order of texts that wait; False where none wait, None where another round is packing or no worker has
+    room: what failed before has not been tried then."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
         if not cursor.fetchone()[0]:
-            return False
+            return None
     worker = Worker.objects.alive(at=at).with_room(size, urgent=urgent).first()
     if worker is None:
-        return False
+        return None
     chosen = _next_texts(size, urgent)
     if not chosen:
         return False

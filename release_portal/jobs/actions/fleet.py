@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
-from release_portal.audit.models import Failure
+from release_portal.audit.models import Event, Failure
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
@@ -46,23 +46,26 @@ def tell_of_failures(*, by: User | None, at: datetime | None = None) -> int:
     returns of how many things."""
     at = at or timezone.now()
     failures = list(Failure.objects.untold().most_tried_first().select_for_update(skip_locked=True))
-    if not failures or Failure.objects.filter(told_at__gt=at - TOLD_EVERY).exists():
+    if not failures or Event.objects.filter(kind=Failure.TOLD, at__gt=at - TOLD_EVERY).exists():
         return 0
     Failure.objects.filter(pk__in=[failure.pk for failure in failures]).update(told_at=at)
     number = "1 thing keeps" if len(failures) == 1 else f"{len(failures):,} things keep"
     named = "\n".join(f"{failure}: {failure.error}" for failure in failures[:MOST_NAMED])
     if len(failures) > MOST_NAMED:
         named += f"\nand {len(failures) - MOST_NAMED:,} more"
-    _tell(f"{number} failing", f"Each is tried again by itself, ever later; the others go on.\n\n{named}", by=by)
+    text = f"Each is tried again by itself, ever later; the others go on.\n\n{named}"
+    letters = _tell(f"{number} failing", text, by=by)
+    record(Failure.TOLD, f"{number} failing: whoever watches the fleet was told", *letters, by=by)
     return len(failures)
 
 
 @transaction.atomic
 def try_now(*, by: User, failure: Failure) -> None:
-    """Have what keeps failing tried again at once, and not at its time."""
+    """Have what keeps failing tried again at once, and not at its time. What was done meanwhile is left alone."""
     require(by, Permission.FAILURE_RETRY)
     failure.next_try_at = timezone.now()
-    failure.save(update_fields=["next_try_at"])
+    if not Failure.objects.filter(pk=failure.pk).update(next_try_at=failure.next_try_at):
+        return
     record("failure.retried", f"{failure} is tried again at once", failure, by=by)
     wake(failure.wakes)
 
@@ -93,8 +96,8 @@ def _end(outage: Outage, at: datetime, *, by: User | None) -> bool:
     return True
 
 
-def _tell(subject: str, text: str, *, by: User | None) -> None:
-    write_letter(
+def _tell(subject: str, text: str, *, by: User | None) -> list[Letter]:
+    return write_letter(
         to=people_who(Permission.FLEET_SEE),
         subject=subject,
         text=text,

@@ -14,6 +14,7 @@ from release_portal.lib.text import folded, one_line
 
 from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
+from ..models.partner import LONGEST_FOLDED
 from ..permissions import Permission
 from .letters import write_letter
 
@@ -105,7 +106,7 @@ def correct_application(
 def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
     """Keep what is typed into the application so far, checked only when it is sent."""
     require_person(by)
-    kept = {name: str(content[name]).replace("\0", "") for name in (*TOLD, "will_sign") if content.get(name)}
+    kept = {name: str(content[name]) for name in (*TOLD, "will_sign") if content.get(name)}
     length = sum(len(text) for text in kept.values())
     if length > LONGEST_DRAFT:
         raise Refused(
@@ -158,14 +159,28 @@ def _tell_of_correction(partner: Partner, *, by: User) -> None:
 
 def _refuse_own(applicant: User, legal_name: str, *, but: Partner | None = None) -> None:
     """Nobody applies twice under one name. Whether others did is for the reviewers to know: `signals.py` tells them."""
-    if not legal_name:
-        raise Refused("Legal name is missing.", field="legal_name")
+    _check_name(legal_name)
     User.objects.select_for_update(no_key=True).get(pk=applicant.pk)  # of two at once the second waits
     mine = Q(memberships__in=applicant.memberships.current()) | Q(applied_by=applicant, status__in=UNDECIDED)
     own = Partner.objects.going().called(legal_name).filter(mine).exclude(pk__in=[but.pk] if but else []).first()
     if own:
         told = f"You already applied for {own}" if own.status in UNDECIDED else f"You already belong to {own}"
         raise Refused(f"{told}: it is {own.standing}.", field="legal_name", given=legal_name)
+
+
+def _check_name(legal_name: str) -> None:
+    """A name is compared with others: it has something to see, and does not grow without end by folding."""
+    length = len(folded(legal_name))
+    if not length:
+        raise Refused("Legal name is missing.", field="legal_name")
+    if length > LONGEST_FOLDED:
+        raise Refused(
+            f"Legal name has {length:,} characters once its ligatures are written out; it takes at most "
+            f"{LONGEST_FOLDED}.",
+            field="legal_name",
+            limit=LONGEST_FOLDED,
+            given=length,
+        )
 
 
 def _slug_of(legal_name: str) -> str:

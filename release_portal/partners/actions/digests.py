@@ -85,10 +85,12 @@ def _send_gathered(person: User | None, letters: Sequence[Letter], subject: str)
     urgency = max((Letter.Urgency(letter.urgency) for letter in letters), key=RANK.index)
     if is_unwanted(person, urgency):
         Letter.objects.filter(pk__in=[letter.pk for letter in letters]).delete()
-    elif waits(person, urgency):
         return
-    elif len(letters) == 1:
-        letters[0].digest = False
+    if waits(person, urgency):
+        return
+    for letter in letters:
+        letter.digest = False  # else the day's own digest would seem to have gone
+    if len(letters) == 1:
         letters[0].save()
     else:
         _write_digest(letters, subject, timezone.now())

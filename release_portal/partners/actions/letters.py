@@ -30,8 +30,8 @@ def write_letter(
     action: str,
     by: User | None,
     urgency: Letter.Urgency = Letter.Urgency.DECISION,
-) -> None:
-    """Put one mail per person in the outbox: a subject, a few sentences, one link.
+) -> list[Letter]:
+    """Put one mail per person in the outbox, a subject, a few sentences, one link; returns those mails.
 
     Nobody is written to about what they did themselves, unless `by` is among `to` on purpose as a plain address.
     A person's own choice of mails is kept; whoever is named by a plain address is written to at once.
@@ -59,6 +59,7 @@ def write_letter(
     if gathered is not None:
         gathered |= {letter.pk: readers[letter.to] is None for letter in letters}
     wake("partners.deliver_mail")
+    return letters
 
 
 def is_unwanted(person: User | None, urgency: str) -> bool:

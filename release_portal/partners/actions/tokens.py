@@ -72,6 +72,12 @@ def read_token(*, secret: str, by: User | None = None) -> User | None:
     return token.user
 
 
+def token_named(secret: str) -> ApiToken | None:
+    """The token that the secret form names, in force or not, whether or not the rest of it is right."""
+    shape = SHAPE.fullmatch(secret)
+    return ApiToken.objects.select_related("user").filter(key_id=shape[1]).first() if shape else None
+
+
 @transaction.atomic
 def revoke_token(*, by: User, token: ApiToken) -> None:
     _require_keeper(by, token.user)

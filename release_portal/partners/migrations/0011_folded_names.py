@@ -3,11 +3,13 @@ from django.db import migrations, models
 import release_portal.partners.models.partner
 from release_portal.lib.text import folded
 
+LONGEST = 400
+
 
 def fold(apps, schema_editor):
     partners = apps.get_model("partners", "Partner").objects.using(schema_editor.connection.alias)
     for pk, name in partners.values_list("pk", "legal_name"):
-        partners.filter(pk=pk).update(folded_name=folded(name))
+        partners.filter(pk=pk).update(folded_name=folded(name)[:LONGEST] or name)  # none was refused before
 
 
 class Migration(migrations.Migration):
@@ -17,7 +19,7 @@ class Migration(migrations.Migration):
             model_name="partner",
             name="folded_name",
             field=release_portal.partners.models.partner.FoldedName(
-                default="", editable=False, help_text="as names are compared", max_length=400
+                default="", editable=False, help_text="as names are compared", max_length=LONGEST
             ),
             preserve_default=False,
         ),

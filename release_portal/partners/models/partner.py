@@ -14,12 +14,15 @@ from release_portal.lib.text import folded
 
 from .user import User
 
+LONGEST_FOLDED = 400
+"""Characters of a name as names are compared: folding makes up to 18 of one, and an index takes only so many."""
+
 
 class FoldedName(models.CharField[str, str]):
     """The legal name as names are compared, written with every row: also by `bulk_create`."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        name = folded(model_instance.legal_name)  # type: ignore[attr-defined]
+        name = folded(model_instance.legal_name)[:LONGEST_FOLDED]  # type: ignore[attr-defined]
         setattr(model_instance, self.attname, name)
         return name
 
@@ -71,7 +74,7 @@ class Partner(Stateful):
 
     slug = models.SlugField(unique=True, max_length=80)
     legal_name = models.CharField("legal name", max_length=200, validators=[MinLengthValidator(3)])
-    folded_name = FoldedName(max_length=400, editable=False, help_text="as names are compared")
+    folded_name = FoldedName(max_length=LONGEST_FOLDED, editable=False, help_text="as names are compared")
     website = models.URLField("web site", max_length=300)
     country = CountryField()
     contact_name = models.CharField("contact person", max_length=120)

@@ -13,7 +13,7 @@ from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
 from release_portal.jobs.fleet import Failing, fleet_of
-from release_portal.jobs.limits import WEIGHT
+from release_portal.jobs.limits import LONGEST_REASON, WEIGHT
 from release_portal.jobs.models import Worker
 from release_portal.lib.shapes import Word
 from release_portal.partners.doors import SignedIn
@@ -103,7 +103,7 @@ class WorkerIn(Schema):
 
 
 class RevokeIn(Schema):
-    reason: str = Field(max_length=4_000, description="for those who look after the workers")
+    reason: str = Field(max_length=LONGEST_REASON, description="for those who look after the workers")
 
 
 class FailureOut(Schema):

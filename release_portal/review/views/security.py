@@ -38,4 +38,4 @@ def security(request: SignedIn) -> HttpResponse:
 
 
 def _asked(request: SignedIn, name: str) -> str:
-    return request.GET.get(name, "").replace("\0", "").strip()
+    return request.GET.get(name, "").strip()
