@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.db import transaction
 from django.urls import resolve, reverse
 
-from . import test_routes
+from . import tables, test_routes
 from .test_routes import ROLES, ROWS, Row
 
 clients, world = test_routes.clients, test_routes.world
@@ -88,9 +87,8 @@ def undone(clients, monkeypatch) -> Callable:
 
     def sent(client, call, *arguments, **named):
         cookies = deepcopy(client.cookies)
-        with transaction.atomic():
+        with tables.undone():
             response = call(client, *arguments, **named)
-            transaction.set_rollback(True)
         client.cookies = cookies
         return response
 
