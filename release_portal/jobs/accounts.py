@@ -53,8 +53,9 @@ def without_account() -> list[Worker]:
 
 def remove_others() -> int:
     """Remove the accounts of workers whose key does not hold; returns how many there were."""
+    names = _names()  # before the workers: one that is enrolled meanwhile keeps its account
     enrolled = {PREFIX + name for name in Worker.objects.enrolled().values_list("name", flat=True)}
-    others = sorted(_names() - enrolled)
+    others = sorted(names - enrolled)
     for name in others:
         broker().acl_deluser(name)
     if others:

@@ -5,7 +5,7 @@ import redis
 from django.conf import settings
 from redis.exceptions import NoPermissionError
 
-from release_portal.jobs import actions
+from release_portal.jobs import accounts, actions
 from release_portal.jobs.accounts import address_for, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.wake import broker
@@ -101,6 +101,19 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
     assert actions.keep_accounts(by=None) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
+
+
+def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypatch):
+    names = accounts._names
+
+    def enroll_and_name():
+        if not Worker.objects.filter(name="bert").exists():
+            set_account(actions.enroll_worker(by=None, name="bert"))
+        return names()
+
+    monkeypatch.setattr(accounts, "_names", enroll_and_name)
+    assert actions.keep_accounts(by=None) == 0
+    assert "worker-bert" in broker().acl_users()
 
 
 def test_enroll_again_changes_the_password(anna):
