@@ -19,10 +19,10 @@ from .models import Worker
 logger = logging.getLogger(__name__)
 
 PREFIX = "worker-"
-COMMANDS = frozenset(
-    "ping select client|setname client|setinfo brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split()  # noqa: SIM905
-)
-"""What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took."""
+NO_ACCOUNT = "The broker has no account for this worker yet: it is refused until the site's clock has made one."
+COMMANDS = frozenset("ping select client|setname brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split())  # noqa: SIM905
+"""What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took. redis-py
+also tells its version by CLIENT SETINFO and goes on where that is refused; no server before 7.2 knows that command."""
 
 
 def address_for(worker: Worker) -> str:
@@ -43,6 +43,14 @@ def set_account(worker: Worker) -> None:
     """Make a worker's account, or set it right. Raises `redis.RedisError`."""
     if settings.WORKER_ACCOUNTS:
         _set(worker)
+
+
+def has_account(worker: Worker) -> bool:
+    """Whether the broker lets this worker in; False where the broker cannot be asked."""
+    try:
+        return not settings.WORKER_ACCOUNTS or PREFIX + worker.name in _names()
+    except redis.RedisError:
+        return False
 
 
 def without_account() -> list[Worker]:

@@ -6,7 +6,7 @@ from django.conf import settings
 from redis.exceptions import NoPermissionError
 
 from release_portal.jobs import accounts, actions
-from release_portal.jobs.accounts import address_for, set_account
+from release_portal.jobs.accounts import address_for, has_account, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.wake import broker
 
@@ -54,6 +54,7 @@ def test_account_does_what_a_worker_needs(anna):
         "ACL LIST",
         "ACL WHOAMI",
         "CLIENT LIST",
+        "CLIENT SETINFO LIB-NAME x",
         "CLIENT KILL TYPE normal",
         "CLIENT PAUSE 1000",
         "MONITOR",
@@ -76,6 +77,13 @@ def test_account_does_what_a_worker_needs(anna):
 def test_account_reaches_nothing_else(anna, command):
     with pytest.raises(NoPermissionError):
         client_of(anna).execute_command(*command.split())
+
+
+def test_client_that_may_not_tell_its_version_goes_on(anna):
+    """Before 7.2 no server knows the command, and takes no account whose rules name it."""
+    assert client_of(anna).ping()
+    with pytest.raises(redis.ResponseError):
+        client_of(anna).client_setinfo("LIB-NAME", "x")
 
 
 def test_account_of_one_name_reaches_no_longer_name(anna):
@@ -101,6 +109,14 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
     assert actions.keep_accounts(by=None) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
+
+
+def test_account_is_there_once_the_broker_lets_the_worker_in(anna, monkeypatch):
+    assert has_account(anna)
+    broker().acl_deluser("worker-anna")
+    assert not has_account(anna)
+    monkeypatch.setattr(accounts, "broker", lambda: redis.Redis.from_url("unix:///nobody/listens.sock"))
+    assert not has_account(anna)
 
 
 def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypatch):

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.models import Event
 from release_portal.jobs import actions
+from release_portal.jobs.accounts import NO_ACCOUNT
 from release_portal.jobs.models import Worker, WorkOrder
 from release_portal.lib.states import Forbidden, Refused
 
@@ -143,6 +145,15 @@ def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, t
     path.unlink()
     call_command("enroll_worker", "anna", file=path, again=True)
     assert Worker.objects.get(name="anna").key != worker.key, "it was lost"
+
+
+def test_enroll_command_says_where_the_broker_has_no_account_yet(quiet, tmp_path, monkeypatch, capsys):
+    def is_away(worker):
+        raise redis.ConnectionError("Connection refused.")
+
+    monkeypatch.setattr("release_portal.jobs.management.commands.enroll_worker.set_account", is_away)
+    call_command("enroll_worker", "anna", file=tmp_path / "anna.env")
+    assert f"{NO_ACCOUNT} It said: Connection refused." in capsys.readouterr().err
 
 
 def test_revoke_command_revokes(worker):

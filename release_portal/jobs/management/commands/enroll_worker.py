@@ -1,6 +1,5 @@
 """manage.py enroll_worker anna --file anna.env"""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import redis
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from release_portal.jobs import actions
-from release_portal.jobs.accounts import address_for, set_account
+from release_portal.jobs.accounts import NO_ACCOUNT, address_for, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.states import Refused
 
@@ -33,8 +32,10 @@ class Command(BaseCommand):
             worker = held or actions.enroll_worker(by=None, name=options["name"])
         except Refused as refused:
             raise CommandError(refused.sentence) from refused
-        with suppress(redis.RedisError):  # it is away; the clock makes the account
+        try:
             set_account(worker)
+        except redis.RedisError as error:
+            self.stderr.write(f"{NO_ACCOUNT} It said: {error}")
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(f"WORKER_NAME={worker.name}\nWORKER_KEY={worker.key}\nREDIS_URL={address_for(worker)}\n")
