@@ -76,17 +76,16 @@ def _names() -> set[str]:
 
 
 def _set(worker: Worker) -> None:
-    rules = ["reset", "on", f">{password_of(worker)}", f"~{contract.keys_of(worker.name)}*", "-@all"]
-    rules += [f"+{command}" for command in sorted(COMMANDS)]
-    try:
-        _set_rules(worker, [*rules, f"%W~{contract.REPORTS}"])
-    except redis.ResponseError:  # Redis before 7 knows no keys that may only be written
-        _set_rules(worker, [*rules, f"~{contract.REPORTS}"])
-
-
-def _set_rules(worker: Worker, rules: list[str]) -> None:
-    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, *rules)  # type: ignore[no-untyped-call]
+    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, "reset", *_rules(worker))  # type: ignore[no-untyped-call]
     _write_down()
+
+
+def _rules(worker: Worker) -> list[str]:
+    rules = ["on", f">{password_of(worker)}", f"~{contract.keys_of(worker.name)}*", "-@all"]
+    rules += [f"+{command}" for command in sorted(COMMANDS)]
+    if int(broker().info("server")["redis_version"].partition(".")[0]) < 7:  # every command reaches every key
+        return [*rules, f"~{contract.REPORTS}"]
+    return [*rules, f"(%W~{contract.REPORTS} +lpush)"]
 
 
 def _write_down() -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 import redis
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from redis.client import Pipeline
 
 from inference.contract import REPORTS, Hello, Report
 from inference.seal import SealError
@@ -50,6 +51,8 @@ class Receiver:
                 taken = broker().brpop([REPORTS], TAKE_SECONDS)
             except redis.RedisError as error:
                 logger.warning("The broker cannot be read: %s", error)
+                if str(error).startswith("WRONGTYPE"):
+                    clear_list(at=timezone.now())
                 away = self._pause(away)
             else:
                 away = 0
@@ -87,6 +90,22 @@ def take(sent: bytes, *, at: datetime) -> None:
     except Exception as error:
         logger.exception("A message of %d bytes failed.", len(sent))
         note_drop(f"it failed with {type(error).__name__}", at=at)
+
+
+def clear_list(*, at: datetime) -> None:
+    """Remove and count what a worker put in the place of the list: it can on Redis before 7, while the list is empty.
+    Never raises."""
+
+    def remove(pipe: Pipeline) -> None:
+        if bytes_of(pipe.type(REPORTS)) not in (b"list", b"none"):  # another thread may have been here
+            pipe.multi()
+            pipe.delete(REPORTS)
+
+    try:
+        if broker().transaction(remove, REPORTS):
+            note_drop("it stood in the place of the list", at=at)
+    except (redis.RedisError, OperationalError, InterfaceError) as error:
+        logger.warning("The list of reports was not cleared: %s", type(error).__name__)
 
 
 def bytes_of(item: bytes | str) -> bytes:

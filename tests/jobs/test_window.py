@@ -14,6 +14,7 @@ from inference.seal import Seal, addressed
 from release_portal.jobs import actions, receiver
 from release_portal.jobs.models import Drop, SeenMessage, Worker
 from release_portal.jobs.window import forget_seen
+from release_portal.lib.wake import broker
 
 from .. import factories
 
@@ -172,6 +173,44 @@ def test_report_is_read_again_once_the_database_is_back(order, job, sealed, monk
     receiver.Receiver().handle(sealed(factories.report_on(order, ended=True)))
     job.refresh_from_db()
     assert job.texts_done == 2
+
+
+@pytest.fixture
+def reports(monkeypatch):
+    """The list that the receiver takes from, empty; what it reads is read in this thread."""
+    monkeypatch.setattr(receiver.connection, "close", lambda: None)  # it is this test's own
+    broker().delete(contract.REPORTS)
+    yield contract.REPORTS
+    broker().delete(contract.REPORTS)
+
+
+def test_what_stands_in_the_place_of_the_list_is_removed_and_counted(quiet, reports, monkeypatch):
+    """A worker's account may write there; before Redis 7 with any of its commands."""
+    taker, taken = receiver.Receiver(), []
+
+    def pause(away):
+        assert away < 3, "the list cannot be read"
+        return away + 1
+
+    def handle(sent):
+        taken.append(sent)
+        taker.stop.set()
+
+    clear = receiver.clear_list
+    monkeypatch.setattr(taker, "_pause", pause)
+    monkeypatch.setattr(taker, "handle", handle)
+    monkeypatch.setattr(receiver, "clear_list", lambda *, at: (clear(at=at), broker().lpush(reports, "a message")))
+    broker().hset(reports, "a", "b")
+    taker._keep_taking()
+    assert taken == [b"a message"]
+    assert drops() == {"it stood in the place of the list": 1}
+
+
+def test_list_that_another_thread_cleared_is_left_alone(quiet, reports):
+    broker().lpush(reports, "a message")
+    receiver.clear_list(at=timezone.now())
+    assert broker().llen(reports) == 1
+    assert drops() == {}
 
 
 def test_message_whose_verb_fails_is_dropped_and_the_next_is_read(worker, sealed, monkeypatch, caplog):
