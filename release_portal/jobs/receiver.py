@@ -61,16 +61,25 @@ class Receiver:
         connection.close()
 
     def handle(self, sent: bytes) -> None:
-        """Read one message, and again while the database is away or has broken up a deadlock; never raises."""
+        """Read one message, and again while the database is away or has broken up a deadlock; never raises.
+
+        It is tried once even after `stop`, and what cannot be read then goes back to where it was taken from.
+        """
         away = 0
-        while not self.stop.is_set():
-            try:
-                take(sent, at=timezone.now())
-                break
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("A message waits for the database: %s", type(error).__name__)
-                connection.close()
-                away = self._pause(away)
+        while not self._is_taken(sent):
+            if self.stop.is_set():
+                put_back(sent)
+                return
+            away = self._pause(away)
+
+    def _is_taken(self, sent: bytes) -> bool:
+        try:
+            take(sent, at=timezone.now())
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("A message waits for the database: %s", type(error).__name__)
+            connection.close()
+            return False
+        return True
 
     def _pause(self, away: int) -> int:
         self.stop.wait(AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)])
@@ -90,6 +99,14 @@ def take(sent: bytes, *, at: datetime) -> None:
     except Exception as error:
         logger.exception("A message of %d bytes failed.", len(sent))
         note_drop(f"it failed with {type(error).__name__}", at=at)
+
+
+def put_back(sent: bytes) -> None:
+    """Have the next receiver take this message first. Never raises."""
+    try:
+        broker().rpush(REPORTS, sent)
+    except redis.RedisError as error:
+        logger.warning("A message of %d bytes was not put back: %s", len(sent), error)
 
 
 def clear_list(*, at: datetime) -> None:

@@ -213,6 +213,26 @@ def test_list_that_another_thread_cleared_is_left_alone(quiet, reports):
     assert drops() == {}
 
 
+def test_message_that_was_taken_as_the_receiver_was_told_to_stop_is_read(order, job, sealed):
+    taker = receiver.Receiver()
+    taker.stop.set()
+    taker.handle(sealed(factories.report_on(order, ended=True)))
+    job.refresh_from_db()
+    assert job.texts_done == 2
+
+
+def test_message_that_waits_for_the_database_at_the_end_goes_back_to_where_it_was_taken(reports, monkeypatch):
+    def is_away(sent, *, at):
+        taker.stop.set()
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(receiver, "take", is_away)
+    broker().lpush(reports, "a later one")
+    taker = receiver.Receiver()
+    taker.handle(b"a message")
+    assert broker().lrange(reports, 0, -1) == [b"a later one", b"a message"]
+
+
 def test_message_whose_verb_fails_is_dropped_and_the_next_is_read(worker, sealed, monkeypatch, caplog):
     def fails(**said):
         raise ZeroDivisionError
