@@ -54,9 +54,11 @@ def has_account(worker: Worker) -> bool:
 
 
 def without_account() -> list[Worker]:
-    """The enrolled workers that the broker does not know."""
+    """The enrolled workers that the broker does not know; without those whose key, and so their password, cannot be
+    read."""
     names = _names()
-    return [worker for worker in Worker.objects.enrolled() if PREFIX + worker.name not in names]
+    workers = [worker for worker in Worker.objects.enrolled() if worker.has_readable_key]
+    return [worker for worker in workers if PREFIX + worker.name not in names]
 
 
 def remove_others() -> int:

@@ -4,6 +4,7 @@ only where a worker's key, which still holds, sealed it lately and it was not re
 Who sent a message is then known; what it says may still be wrong, and `flaws.py` says what cannot be so.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from release_portal.lib.wake import push, wake
 
 from .models import Drop, SeenMessage, Worker
 
+logger = logging.getLogger(__name__)
+
 LONGEST_MESSAGE = 32 * 2**20
 """Bytes; a report of 64 texts of 1,024 tokens has about one million."""
 UNREADABLE = "unreadable"
@@ -30,7 +33,11 @@ def send_order(worker: Worker, order: WorkOrder) -> None:
 
 
 def send_notice(worker: Worker, notice: Stop | Revoked) -> None:
-    """Have a worker know something at once, after the running transaction has committed."""
+    """Have a worker know something at once, after the running transaction has committed. One whose key cannot be read
+    is told nothing."""
+    if not worker.has_readable_key:
+        logger.error("The key of worker %s cannot be read under this SECRET_KEY. Enrol it again.", worker)
+        return
     push(contract.notices_of(worker.name), worker.seal.close(notice))
 
 
@@ -71,6 +78,8 @@ def _opened(sent: bytes, at: datetime) -> tuple[Worker, Opened]:
     worker = Worker.objects.enrolled().filter(name=_plain(name)).first()
     if worker is None:
         raise SealError("it comes from no worker whose key holds")
+    if not worker.has_readable_key:
+        raise SealError("the key of its worker cannot be read")
     return worker, worker.seal.open(sealed, at.timestamp())
 
 

@@ -1,6 +1,7 @@
 """The fleet's page and its JSON: what is there, what waits, who is told."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -158,7 +159,7 @@ def test_enroll_shows_the_environment_once_and_keeps_it_out_of_caches(client_of,
 
 @pytest.mark.parametrize("there", [False, True])
 def test_enroll_says_where_the_broker_has_no_account_yet(client_of, nadia, monkeypatch, there):
-    monkeypatch.setattr("release_portal.review.views.fleet.has_account", lambda worker: there)
+    monkeypatch.setattr(import_module("release_portal.review.views.fleet"), "has_account", lambda worker: there)
     page = body(client_of(nadia).post("/review/fleet/workers/", {"name": "anna"})).replace("&#x27;", "'")
     assert (NO_ACCOUNT in page) is not there
 

@@ -42,4 +42,4 @@ class Command(BaseCommand):
         self.stdout.write(f"Worker {worker} is enrolled; its environment is {path}.")
 
     def _is_in(self, worker: Worker, path: Path) -> bool:
-        return path.is_file() and f"WORKER_KEY={worker.key}\n" in path.read_text()
+        return worker.has_readable_key and path.is_file() and f"WORKER_KEY={worker.key}\n" in path.read_text()
