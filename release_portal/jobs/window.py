@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
@@ -100,11 +101,13 @@ def _is_new(opened: Opened, at: datetime) -> bool:
 
 
 def _read_report(opened: Opened) -> Report:
-    """A report, each text of which is read by itself: one that is none costs no other."""
+    """A report, each text of which is read by itself: one that is none costs no other. Of too many texts, one too many
+    are read."""
     wire = opened.wire
     texts = wire.pop("texts", []) if isinstance(wire, dict) else []
     report = opened.read(Report)
-    return replace(report, texts=tuple(_read_text(text) for text in texts) if isinstance(texts, list) else ())
+    texts = texts[: settings.ORDER_SEQUENCES + 1] if isinstance(texts, list) else []
+    return replace(report, texts=tuple(_read_text(text) for text in texts))
 
 
 def _read_text(wire: object) -> Text:

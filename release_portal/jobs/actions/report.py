@@ -70,14 +70,15 @@ def _fenced(report: contract.Report) -> QuerySet[WorkOrder]:
 
 
 def _without_flaws(report: contract.Report, at: datetime) -> contract.Report:
-    """The report without what cannot be so in it, for which its worker is flagged; its texts are looked at one by
-    one."""
+    """The report without what cannot be so in it, for which its worker is flagged: of too many texts none counts, and
+    otherwise they are looked at one by one."""
     flaw = flaw_of_report(report)
     if not flaw:
         return report
     flag(by=None, name=report.worker, flaw=f"a report with {flaw}", at=at)
     error = f"Worker {report.worker} gave a reason that cannot be shown." if report.error else ""
-    return replace(report, tokens=0, checkpoint="", error=error, groups=())
+    texts = report.texts if len(report.texts) <= settings.ORDER_SEQUENCES else ()
+    return replace(report, tokens=0, checkpoint="", error=error, groups=(), texts=texts)
 
 
 def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[contract.Text], at: datetime) -> None:
