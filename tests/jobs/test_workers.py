@@ -43,6 +43,17 @@ def test_enroll_twice_is_refused_until_the_key_is_revoked(worker):
     assert again.key != worker.key
 
 
+def test_enroll_again_forgets_what_the_worker_said_before(worker, mara, letters):
+    at = timezone.now()
+    actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
+    factories.say_hello(leaving=True)
+    revoke(worker)
+    again = actions.enroll_worker(by=None, name=worker.name)
+    assert (again.flaws, again.last_flaw, again.flawed_at, again.left_at, again.sizes) == (0, "", None, None, [])
+    actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
+    assert letters(mara) == ["Worker worker-1 reports what cannot be"] * 2, "a new flaw is told again"
+
+
 @pytest.mark.parametrize("who", ["rita", "otto", "ada"])
 def test_enroll_and_revoke_without_the_right_are_forbidden(worker, who, request):
     person = request.getfixturevalue(who)

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from typing import Any
 
 import redis
 from cryptography.fernet import Fernet
@@ -31,6 +32,17 @@ from ..window import send_notice
 
 logger = logging.getLogger(__name__)
 
+NEW: dict[str, Any] = {
+    "seen_at": None,
+    "left_at": None,
+    "sizes": [],
+    "loaded": [],
+    "flaws": 0,
+    "last_flaw": "",
+    "flawed_at": None,
+}
+"""What the site knows of a worker that it has not heard of: enrolled again, it may be another machine."""
+
 
 @transaction.atomic
 def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> Worker:
@@ -54,7 +66,7 @@ def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> 
         "revoke_reason": "",
     }
     worker, made = Worker.objects.get_or_create(name=name, defaults=enrolled)
-    if not made and not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, seen_at=None):
+    if not made and not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, **NEW):
         raise Refused(
             f"A worker named {name} is enrolled already. Revoke it first, or choose another name.", field="name"
         )
