@@ -103,6 +103,19 @@ def test_orders_of_a_revoked_worker_wait_where_there_is_no_other(order, job, wor
     assert WorkOrder.objects.out().count() == 0
 
 
+def test_orders_of_a_worker_that_is_enrolled_again_wait_and_are_not_an_attempt(order, job, worker):
+    """Its new key came before dispatch had seen that the old one was revoked."""
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0))
+    revoke(worker)
+    actions.enroll_worker(by=None, name=worker.name)
+    order.refresh_from_db()
+    assert order.status == "lost"
+    assert job.completions.waiting().count() == 2
+    assert not job.completions.filter(attempts__gt=0).exists()
+    factories.say_hello()
+    assert actions.dispatch(by=None) == 1
+
+
 def test_orders_that_a_leaving_worker_has_not_begun_go_to_another_at_once(order, worker):
     other = factories.say_hello("worker-2")
     factories.say_hello(leaving=True)

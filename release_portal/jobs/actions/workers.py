@@ -27,8 +27,10 @@ from release_portal.releases.models import ModelSize
 
 from ..accounts import remove_others, set_account, without_account
 from ..flaws import flaw_of_hello
-from ..models import Worker
+from ..models import Completion, Job, Worker, WorkOrder
 from ..window import send_notice
+from .end import locked_all
+from .orders import take_back
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +68,33 @@ def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> 
         "revoke_reason": "",
     }
     worker, made = Worker.objects.get_or_create(name=name, defaults=enrolled)
-    if not made and not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, **NEW):
-        raise Refused(
-            f"A worker named {name} is enrolled already. Revoke it first, or choose another name.", field="name"
-        )
-    worker.refresh_from_db()
+    if not made:
+        _enroll_again(worker, enrolled, by=by)
     transaction.on_commit(lambda: _set_account(worker))
     record("worker.enrolled", f"Worker {worker} was enrolled", worker, by=by)
     return worker
+
+
+def _enroll_again(worker: Worker, enrolled: dict[str, Any], *, by: User | None) -> None:
+    if worker.revoked_at:
+        _take_back_orders(worker, by=by)  # first: the rows of jobs are locked before a worker's
+    if not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, **NEW):
+        raise Refused(
+            f"A worker named {worker} is enrolled already. Revoke it first, or choose another name.", field="name"
+        )
+    worker.refresh_from_db()
+
+
+def _take_back_orders(worker: Worker, *, by: User | None) -> None:
+    """What it has under its old key waits for another hand-out: the new key's worker does not know of it."""
+    out = WorkOrder.objects.out().filter(worker=worker)
+    unfinished = Completion.objects.unfinished().filter(order__in=out)
+    jobs = locked_all(Job.objects.filter(pk__in=unfinished.values("job")))
+    for order in out.order_by("pk").select_for_update():
+        held = set(order.completions.unfinished().values_list("job", flat=True))
+        why = f"the key of worker {worker} was revoked."
+        take_back(order, [job for job in jobs if job.pk in held], why, timezone.now(), by=by)
+    wake("jobs.fill")
 
 
 def _set_account(worker: Worker) -> None:
