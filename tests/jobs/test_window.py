@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from cryptography.fernet import Fernet
@@ -106,6 +107,22 @@ def test_report_under_a_revoked_key_is_dropped(order, job, worker, sealed):
     job.refresh_from_db()
     assert job.texts_done == 0
     assert drops() == {"it comes from no worker whose key holds": 1}
+
+
+def test_report_that_waits_for_a_job_while_its_worker_is_revoked_counts_for_nothing(
+    order, job, worker, sealed, monkeypatch
+):
+    module = import_module("release_portal.jobs.actions.report")
+    locked_all = module.locked_all
+
+    def revoked_meanwhile(jobs):
+        actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+        return locked_all(jobs)
+
+    monkeypatch.setattr(module, "locked_all", revoked_meanwhile)
+    take(sealed(factories.report_on(order)))
+    job.refresh_from_db()
+    assert job.texts_done == 0
 
 
 def test_report_under_the_key_before_the_present_one_is_dropped(order, worker, sealed):

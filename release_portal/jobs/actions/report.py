@@ -61,10 +61,11 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
 
 
 def _fenced(report: contract.Report) -> QuerySet[WorkOrder]:
-    """The order, where it is still out with this worker under the report's token."""
+    """The order, where it is still out with this worker under the report's token, and the worker's key holds."""
     out = WorkOrder.objects.out().select_related("size__family")
     try:
-        return out.filter(pk=report.order, token=report.token, worker__name=report.worker)
+        held = out.filter(worker__name=report.worker, worker__revoked_at__isnull=True)
+        return held.filter(pk=report.order, token=report.token)
     except ValidationError:  # it names no order
         return out.none()
 
