@@ -171,6 +171,18 @@ def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, t
     assert Worker.objects.get(name="anna").key != worker.key, "it was lost"
 
 
+def test_enroll_command_that_cannot_write_the_file_enrols_nobody(quiet, tmp_path):
+    with pytest.raises(CommandError, match="Nobody was enrolled: .* cannot be written: No such file or directory"):
+        call_command("enroll_worker", "anna", file=tmp_path / "nowhere" / "anna.env")
+    assert not Worker.objects.filter(name="anna").exists()
+    path = tmp_path / "anna.env"
+    call_command("enroll_worker", "anna", file=path)
+    key = Worker.objects.get(name="anna").key
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("enroll_worker", "anna", file=tmp_path / "nowhere" / "anna.env", again=True)
+    assert Worker.objects.enrolled().get(name="anna").key == key, "the old one holds"
+
+
 def test_enroll_command_says_where_the_broker_has_no_account_yet(quiet, tmp_path, monkeypatch, capsys):
     def is_away(worker):
         raise redis.ConnectionError("Connection refused.")
