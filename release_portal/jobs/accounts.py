@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -25,6 +26,10 @@ COMMANDS = frozenset("ping select client|setname brpop lpush multi exec watch un
 also tells its version by CLIENT SETINFO and goes on where that is refused; no server before 7.2 knows that command."""
 
 
+_made: dict[str, tuple[list[str], Any]] = {}
+"""By account: the rules that this process gave it, and what the broker answers of it, which is in words of its own."""
+
+
 def address_for(worker: Worker) -> str:
     """REDIS_URL as this worker's environment has it."""
     url = urlsplit(str(settings.WORKER_REDIS_URL))
@@ -42,7 +47,10 @@ def password_of(worker: Worker) -> str:
 def set_account(worker: Worker) -> None:
     """Make a worker's account, or set it right. Raises `redis.RedisError`."""
     if settings.WORKER_ACCOUNTS:
-        _set(worker)
+        name, rules = PREFIX + worker.name, _rules(worker)
+        broker().execute_command("ACL", "SETUSER", name, "reset", *rules)  # type: ignore[no-untyped-call]
+        _made[name] = rules, broker().acl_getuser(name)
+        _write_down()
 
 
 def has_account(worker: Worker) -> bool:
@@ -54,11 +62,10 @@ def has_account(worker: Worker) -> bool:
 
 
 def without_account() -> list[Worker]:
-    """The enrolled workers that the broker does not know; without those whose key, and so their password, cannot be
-    read."""
-    names = _names()
+    """The enrolled workers that the broker does not know as this process set them; without those whose key, and so
+    their password, cannot be read."""
     workers = [worker for worker in Worker.objects.enrolled() if worker.has_readable_key]
-    return [worker for worker in workers if PREFIX + worker.name not in names]
+    return [worker for worker in workers if not _is_as_set(worker)]
 
 
 def remove_others() -> int:
@@ -77,13 +84,14 @@ def _names() -> set[str]:
     return {name for name in map(_text, broker().acl_users()) if name.startswith(PREFIX)}
 
 
-def _set(worker: Worker) -> None:
-    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, "reset", *_rules(worker))  # type: ignore[no-untyped-call]
-    _write_down()
+def _is_as_set(worker: Worker) -> bool:
+    name = PREFIX + worker.name
+    return name in _made and _made[name] == (_rules(worker), broker().acl_getuser(name))
 
 
 def _rules(worker: Worker) -> list[str]:
-    rules = ["on", f">{password_of(worker)}", f"~{contract.keys_of(worker.name)}*", "-@all"]
+    password = hashlib.sha256(password_of(worker).encode()).hexdigest()
+    rules = ["on", f"#{password}", f"~{contract.keys_of(worker.name)}*", "-@all"]
     rules += [f"+{command}" for command in sorted(COMMANDS)]
     if int(broker().info("server")["redis_version"].partition(".")[0]) < 7:  # every command reaches every key
         return [*rules, f"~{contract.REPORTS}"]

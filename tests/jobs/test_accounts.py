@@ -6,7 +6,7 @@ from django.conf import settings
 from redis.exceptions import NoPermissionError
 
 from release_portal.jobs import accounts, actions
-from release_portal.jobs.accounts import address_for, has_account, set_account
+from release_portal.jobs.accounts import address_for, has_account, password_of, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.wake import broker
 
@@ -109,6 +109,26 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
     assert actions.keep_accounts(by=None) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
+
+
+@pytest.mark.parametrize("changed", [">another", "+get", "~*", "off", "resetpass"])
+def test_keep_accounts_sets_right_what_was_changed(anna, changed):
+    broker().execute_command("ACL", "SETUSER", "worker-anna", changed)
+    assert actions.keep_accounts(by=None) == 1
+    assert client_of(anna).ping()
+    with pytest.raises(NoPermissionError):
+        client_of(anna).get("secret")
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(address_for(anna).replace(password_of(anna), "another")).ping()
+    assert actions.keep_accounts(by=None) == 0
+
+
+def test_keep_accounts_sets_what_another_release_made(anna, monkeypatch):
+    monkeypatch.setattr(accounts, "_made", {})  # a process that has just started
+    assert actions.keep_accounts(by=None) == 1
+    monkeypatch.setattr(accounts, "COMMANDS", accounts.COMMANDS | {"ttl"})
+    assert actions.keep_accounts(by=None) == 1
+    assert client_of(anna).ttl("worker:anna:orders") == -2
 
 
 def test_account_is_there_once_the_broker_lets_the_worker_in(anna, monkeypatch):

@@ -105,8 +105,8 @@ def _set_account(worker: Worker) -> None:
 
 
 def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
-    """Make the accounts that the broker lacks, since it forgot them or was away, and remove those of workers whose key
-    does not hold; returns how many."""
+    """Set the accounts that the broker lacks or has under another password or other rules, and remove those of workers
+    whose key does not hold; returns how many. Each process sets all of them once, after it started."""
     if not settings.WORKER_ACCOUNTS:
         return 0
     removed = remove_others()
