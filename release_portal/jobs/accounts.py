@@ -68,6 +68,13 @@ def without_account() -> list[Worker]:
     return [worker for worker in workers if not _is_as_set(worker)]
 
 
+def remove_account(worker: Worker) -> None:
+    """Remove a worker's account, which ends its connections. Raises `redis.RedisError`."""
+    if settings.WORKER_ACCOUNTS:
+        broker().acl_deluser(PREFIX + worker.name)
+        _write_down()
+
+
 def remove_others() -> int:
     """Remove the accounts of workers whose key does not hold; returns how many there were."""
     names = _names()  # before the workers: one that is enrolled meanwhile keeps its account

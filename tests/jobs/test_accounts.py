@@ -152,6 +152,31 @@ def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypa
     assert "worker-bert" in broker().acl_users()
 
 
+def test_revoke_ends_the_connections_once_it_is_committed(anna, django_capture_on_commit_callbacks):
+    held = client_of(anna)
+    with django_capture_on_commit_callbacks() as after:
+        actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    assert held.ping()
+    for call in after:
+        call()
+    with pytest.raises(redis.ConnectionError):
+        held.ping()
+    assert not has_account(anna)
+
+
+def test_revoke_while_the_broker_is_away_leaves_the_account_to_the_clock(
+    anna, django_capture_on_commit_callbacks, monkeypatch, caplog
+):
+    away = redis.Redis.from_url("unix:///nobody/listens.sock")
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
+        patch.setattr(accounts, "broker", lambda: away)
+        actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    assert "The broker still has an account for worker anna" in caplog.text
+    assert has_account(anna)
+    assert actions.keep_accounts(by=None) == 1
+    assert not has_account(anna)
+
+
 def test_enroll_again_changes_the_password(anna):
     old = address_for(anna)
     actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")

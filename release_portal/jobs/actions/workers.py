@@ -25,7 +25,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.actions import note_weights
 from release_portal.releases.models import ModelSize
 
-from ..accounts import remove_others, set_account, without_account
+from ..accounts import remove_account, remove_others, set_account, without_account
 from ..flaws import flaw_of_hello
 from ..models import Completion, Job, Worker, WorkOrder
 from ..window import send_notice
@@ -104,6 +104,13 @@ def _set_account(worker: Worker) -> None:
         logger.warning("The broker has no account for worker %s yet, the clock makes it: %s", worker, error)
 
 
+def _remove_account(worker: Worker) -> None:
+    try:
+        remove_account(worker)
+    except redis.RedisError as error:
+        logger.warning("The broker still has an account for worker %s, the clock removes it: %s", worker, error)
+
+
 def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
     """Set the accounts that the broker lacks or has under another password or other rules, and remove those of workers
     whose key does not hold; returns how many. Each process sets all of them once, after it started."""
@@ -130,6 +137,7 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     if not Worker.objects.enrolled().filter(pk=worker.pk).update(**revoked):
         raise Refused(f"The key of worker {worker} is revoked already.")
     send_notice(worker, contract.Revoked(worker.name))
+    transaction.on_commit(lambda: _remove_account(worker))  # after the notice, which it takes from there
     worker.refresh_from_db()
     record("worker.revoked", f"The key of worker {worker} was revoked: {reason.strip()}", worker, by=by)
     wake("jobs.dispatch")
