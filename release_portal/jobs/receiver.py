@@ -19,7 +19,7 @@ from release_portal.lib.states import Refused
 from release_portal.lib.wake import broker
 
 from . import actions
-from .window import note_drop, receive
+from .window import note_drop, receive, tell_again
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def take(sent: bytes, *, at: datetime) -> None:
         reason = refused.reason if isinstance(refused, SealError) else "its worker is not enrolled"
         logger.warning("A message of %d bytes was dropped: %s.", len(sent), reason)
         note_drop(reason, at=at)
+        tell_again(sent)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -109,6 +109,23 @@ def test_report_under_a_revoked_key_is_dropped(order, job, worker, sealed):
     assert drops() == {"it comes from no worker whose key holds": 1}
 
 
+def test_worker_that_missed_that_it_is_revoked_is_told_again_with_its_next_messages(order, worker, sealed, wire):
+    """At most once in a few seconds, however much it sends."""
+    broker().delete("asked:revoked:worker-1")
+    reports = [sealed(factories.report_on(order)) for _ in range(3)]
+    with wire:
+        take(reports[0][:50])
+    assert wire.pushed == [], "its key holds"
+    actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+    with wire:
+        for report in reports:
+            take(report)
+    [(key, notice)] = wire.pushed
+    assert key == "worker:worker-1:notices"
+    assert worker.seal.open(notice).read(contract.Revoked) == contract.Revoked("worker-1")
+    assert broker().ttl("asked:revoked:worker-1") <= 5
+
+
 def test_report_that_waits_for_a_job_while_its_worker_is_revoked_counts_for_nothing(
     order, job, worker, sealed, monkeypatch
 ):
