@@ -15,6 +15,7 @@ from redis.client import Pipeline
 
 from inference.contract import REPORTS, Hello, Report
 from inference.seal import SealError
+from release_portal.audit.loops import in_words
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import broker
 
@@ -98,7 +99,7 @@ def take(sent: bytes, *, at: datetime) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("A message of %d bytes failed.", len(sent))
+        logger.error("A message of %d bytes failed with %s", len(sent), in_words(error))
         note_drop(f"it failed with {type(error).__name__}", at=at)
 
 

@@ -269,12 +269,14 @@ def test_message_that_waits_for_the_database_at_the_end_goes_back_to_where_it_wa
 
 def test_message_whose_verb_fails_is_dropped_and_the_next_is_read(worker, sealed, monkeypatch, caplog):
     def fails(**said):
-        raise ZeroDivisionError
+        raise ValueError("a secret prompt")
 
     with monkeypatch.context() as patch:
         patch.setattr(receiver.actions, "receive_hello", fails)
         take(sealed(factories.hello()))
-    assert drops() == {"it failed with ZeroDivisionError": 1}
+    assert drops() == {"it failed with ValueError": 1}
+    assert "failed with ValueError, in tests/jobs/test_window.py, line " in caplog.text
+    assert "secret" not in caplog.text
     take(sealed(factories.hello(device="other")))
     worker.refresh_from_db()
     assert worker.device == "other"
