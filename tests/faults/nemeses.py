@@ -16,12 +16,12 @@ from django.db import connection
 from inference.contract import REPORTS, Report, Text, notices_of, orders_of
 from inference.seal import addressed
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.models import Worker, WorkOrder
+from release_portal.jobs.models import Drop, Worker, WorkOrder
 from release_portal.lib.embedded import start_redis
 
 from .. import factories
-from ..live import LEASE_SECONDS, Portal, until
-from ..patience import within
+from ..live import LEASE_SECONDS, Portal, has_worker
+from ..patience import assert_within, until, within
 from ..silence import silent_server
 
 Nemesis = Callable[[Portal], None]
@@ -137,24 +137,54 @@ def put_garbage_into_every_queue(portal: Portal) -> None:
 
 def steal_worker_key(portal: Portal) -> None:
     """A thief reports in the worker's name. The key is revoked, which ends the worker, and the worker gets another."""
-    worker = Worker.objects.enrolled().get(name="live")
-    jobs.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
-    portal.processes.pop("generate").wait(within(REVOKED_WITHIN))
-    forge_reports(worker)
+    forged = until(lambda: forged_reports(worker_of(portal)), what="an order to be out")
+    assert_within(within(REVOKED_WITHIN), lambda: seconds_to_revoke(portal))
+    assert_dropped(forged, "it comes from no worker whose key holds")
     portal.enroll("live")
     portal.start("generate")
-    forge_reports(worker)
+    assert_dropped(forged, "it was not sealed with this key")
 
 
-def forge_reports(worker: Worker) -> None:
-    """Report on every order that is out, under the key that the worker had."""
-    thief = worker.seal
+def worker_of(portal: Portal) -> Worker:
+    """The worker of the portal's process, which gets another key where its own was revoked."""
+    if "generate" not in portal.processes:
+        portal.enroll("live")
+        portal.start("generate")
+        until(lambda: has_worker(portal), what="the worker to be there again")
+    return Worker.objects.enrolled().get(name="live")
+
+
+def seconds_to_revoke(portal: Portal) -> float:
+    """Until the process of the worker has ended."""
+    worker = worker_of(portal)
+    began = time.monotonic()
+    jobs.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+    until(lambda: portal.processes["generate"].poll() is not None, what="the worker to end")
+    portal.processes.pop("generate")
+    return time.monotonic() - began
+
+
+def forged_reports(worker: Worker) -> list[str]:
+    """A report on every order that the worker has in hand, under its key."""
+    reports = []
+    for order in WorkOrder.objects.out().filter(worker=worker):
+        unfinished = order.completions.unfinished().values_list("pk", flat=True)
+        texts = tuple(Text(str(key), FORGED, 1, 1, "stop") for key in unfinished)
+        report = Report(str(order.pk), order.token, worker.name, len(texts), texts, ended=True)
+        reports.append(addressed(worker.name, worker.seal.close(report)))
+    return reports
+
+
+def assert_dropped(forged: list[str], reason: str) -> None:
+    """Send the reports; each is dropped and counted for this reason."""
+
+    def number() -> int:
+        return sum(Drop.objects.filter(reason=reason).values_list("number", flat=True))
+
+    before = number()
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        for order in WorkOrder.objects.out():
-            unfinished = order.completions.unfinished().values_list("pk", flat=True)
-            texts = tuple(Text(str(key), FORGED, 1, 1, "stop") for key in unfinished)
-            report = Report(str(order.pk), order.token, worker.name, len(texts), texts, ended=True)
-            client.lpush(REPORTS, addressed(worker.name, thief.close(report)))
+        client.lpush(REPORTS, *forged)
+    until(lambda: number() >= before + len(forged), what=f"{len(forged)} forged reports to be dropped: {reason}")
 
 
 def restart_postgres(portal: Portal | None = None) -> None:
