@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from inference.contract import REPORTS, Report, Text, notices_of, orders_of
 from inference.seal import addressed
@@ -20,6 +21,7 @@ from release_portal.jobs.models import Drop, Worker, WorkOrder
 from release_portal.lib.embedded import start_redis
 
 from .. import factories
+from ..garbage import touching
 from ..live import LEASE_SECONDS, Portal, has_worker
 from ..patience import assert_within, until, within
 from ..silence import silent_server
@@ -33,13 +35,15 @@ GARBAGE = [
     b"{}",
     b"[" * 100_000,
     b'{"body": 1, "properties": 2}',
-    b'{"body": "e30=", "content-type": "application/x-python-serialize", "content-encoding": "binary", "headers": {},'
-    b' "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "1"}}',
-    b'{"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {"task": "no.task",'
-    b' "id": 3}, "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "2"}}',
     b"live gAAAA",
     b"nobody gAAAA",
 ]
+NO_TASK = (
+    b'{"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {"task": "no.task",'
+    b' "id": 3}, "properties": {"body_encoding": "base64", "delivery_tag": "2", "delivery_info": {"exchange": "",'
+    b' "routing_key": "anything"}}}'
+)
+OF_CELERY = Q(reason__startswith="in the site's queue: ")
 FORGED = "This text is forged."
 REVOKED_WITHIN = 2  # seconds from the revocation of a key until its worker has ended
 AWAY_SECONDS = 2.0
@@ -128,11 +132,23 @@ def silence_mail_server(portal: Portal, meanwhile: Callable[[], object] = lambda
 
 
 def put_garbage_into_every_queue(portal: Portal) -> None:
-    """What no part of the portal sent, where each of them reads."""
-    queues = ["site", "mail", REPORTS, orders_of("live"), notices_of("live")]
+    """What no part of the portal sent, where each of them reads. It is dropped and counted; of what is a message, and
+    no task that a process knows, Celery tells in the log alone."""
+    touched = portal.home / "touched"
+    messages = [touching(touched), NO_TASK]
+    of_celery = dropped(OF_CELERY) + 2 * len(GARBAGE)
+    of_reports = dropped(~OF_CELERY) + len(GARBAGE) + len(messages)
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        for queue in queues:
-            client.lpush(queue, *GARBAGE)
+        for queue in ("site", "mail", REPORTS, orders_of("live"), notices_of("live")):
+            client.lpush(queue, *messages, *GARBAGE)
+    until(lambda: dropped(OF_CELERY) >= of_celery, what="what Celery's queues dropped to be counted")
+    until(lambda: dropped(~OF_CELERY) >= of_reports, what="what the receiver dropped to be counted")
+    assert not touched.exists(), "a pickle was read"
+
+
+def dropped(reasons: Q) -> int:
+    """How many messages were dropped so far, for such reasons."""
+    return sum(Drop.objects.filter(reasons).values_list("number", flat=True))
 
 
 def steal_worker_key(portal: Portal) -> None:
@@ -177,14 +193,10 @@ def forged_reports(worker: Worker) -> list[str]:
 
 def assert_dropped(forged: list[str], reason: str) -> None:
     """Send the reports; each is dropped and counted for this reason."""
-
-    def number() -> int:
-        return sum(Drop.objects.filter(reason=reason).values_list("number", flat=True))
-
-    before = number()
+    after = dropped(Q(reason=reason)) + len(forged)
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.lpush(REPORTS, *forged)
-    until(lambda: number() >= before + len(forged), what=f"{len(forged)} forged reports to be dropped: {reason}")
+    until(lambda: dropped(Q(reason=reason)) >= after, what=f"{len(forged)} forged reports to be dropped: {reason}")
 
 
 def restart_postgres(portal: Portal | None = None) -> None:
