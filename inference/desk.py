@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inference.checkpoints import CheckpointError
 from inference.contract import QUIET_SECONDS, REPORT_SECONDS, REPORTS_IN_A_LEASE, Report, Text, WorkOrder
 from inference.engine import LOOK_SECONDS, Engine, EngineAway, Step
+from inference.tracebacks import without_words
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -170,7 +171,7 @@ class Desk:
             logger.error("%s", error)
             return self._last(held, error=str(error))
         except Exception as error:
-            logger.exception("Order %s (token %d) failed.", held.order.id, held.order.token)
+            logger.error("Order %s (token %d) failed.\n%s", held.order.id, held.order.token, without_words(error))
             sentence = f"Generation failed on worker {self._worker} with {type(error).__name__}."
             return self._last(held, error=sentence, retry=True)
         return self._last(held, stopped=len(held.texts) < len(held.order.sequences))

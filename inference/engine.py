@@ -15,6 +15,7 @@ from inference.config import Config
 from inference.contract import Text, TokenLogprob
 from inference.failures import Failures
 from inference.memory import Memory
+from inference.tracebacks import without_words
 
 if TYPE_CHECKING:
     from inference.batching import Batch, Token
@@ -133,7 +134,7 @@ class Engine:
             if gone := run.newly_stopped():
                 self._drop(run, gone)
         except Exception as error:  # the thread that all orders share must not end
-            logger.exception("Whether an order of %s was stopped cannot be seen.", run.size)
+            logger.error("Whether an order of %s was stopped cannot be seen.\n%s", run.size, without_words(error))
             self._release(run, error)
 
     def _take_in(self) -> None:
@@ -192,7 +193,7 @@ class Engine:
         try:
             tokens = batch.step(self._watermark)
         except Exception as error:
-            logger.exception("A step of %s failed.", batch.checkpoint.size)
+            logger.error("A step of %s failed.\n%s", batch.checkpoint.size, without_words(error))
             self._memory.discard(batch)
             for run in [run for run in self._running if run.batch is batch]:
                 self._release(run, error)
@@ -204,7 +205,7 @@ class Engine:
             try:
                 self._hand_over(run, batch, own)
             except Exception as error:
-                logger.exception("What %s wrote could not be read.", batch.checkpoint.size)
+                logger.error("What %s wrote could not be read.\n%s", batch.checkpoint.size, without_words(error))
                 self._release(run, error)
 
     def _hand_over(self, run: Run, batch: "Batch", tokens: "list[Token]") -> None:

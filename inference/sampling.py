@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from inference.contract import Sampling
+from inference.tracebacks import without_words
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ def _marked(
     """The watermark's choice; None where it makes none that can be, which is one text's misfortune."""
     try:
         token = watermark(draw, tokens, probabilities)
-    except Exception:
-        logger.exception("A watermark chose no token.")
+    except Exception as error:
+        logger.error("A watermark chose no token.\n%s", without_words(error))
         return None
     return token if token in tokens else None
 

@@ -22,6 +22,7 @@ from inference.contract import Hello, Report, Revoked, Stop, WorkOrder
 from inference.desk import Desk
 from inference.engine import Engine
 from inference.seal import Once, Seal, SealError, addressed
+from inference.tracebacks import without_words
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -112,8 +113,8 @@ def keep_listening() -> None:
                 take_notice(notice[1])
         except redis.RedisError:
             leaving.wait(NOTICE_SECONDS)
-        except Exception:
-            logger.exception("A notice failed.")
+        except Exception as error:
+            logger.error("A notice failed.\n%s", without_words(error))
 
 
 def take_notice(sealed: bytes | str) -> None:
@@ -169,8 +170,8 @@ def keep_telling() -> None:
             if time.monotonic() >= next_hello:
                 next_hello = time.monotonic() + contract.HELLO_SECONDS
                 send(hello())
-        except Exception:
-            logger.exception("A report or hello failed.")
+        except Exception as error:
+            logger.error("A report or hello failed.\n%s", without_words(error))
         leaving.wait(desk.pace())
 
 

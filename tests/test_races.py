@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from agreements import actions as agreements
 from agreements.models import Agreement, Signature
+from inference.seal import addressed
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.loops import each
@@ -22,7 +24,8 @@ from release_portal.jobs import actions as jobs
 from release_portal.jobs import byte_ranges
 from release_portal.jobs.actions import store
 from release_portal.jobs.downloads import JSONL
-from release_portal.jobs.models import Completion, Job, Outage, Worker, WorkOrder
+from release_portal.jobs.models import Completion, Drop, Job, Outage, Worker, WorkOrder
+from release_portal.jobs.receiver import take
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.actions.members import hash_of
@@ -194,6 +197,25 @@ def test_two_deliveries_of_one_report_at_once_charge_once(race, grant):
         assert (job.status, job.texts_done, job.tokens_done) == ("finished", 2, 6)
         assert ledger(grant) == (6 * number, 0)
         assert Event.objects.about(job).filter(kind="job.finished").count() == 1
+
+
+def drops() -> Counter[str]:
+    """How many messages were dropped so far, by the reason."""
+    number: Counter[str] = Counter()
+    for drop in Drop.objects.all():
+        number[drop.reason] += drop.number
+    return number
+
+
+def test_one_message_that_two_threads_read_at_once_counts_once(race, grant):
+    Grant.objects.filter(pk=grant.pk).update(token_quota=10 * TIMES)
+    for number in range(1, TIMES + 1):
+        order, before = handed_out(grant), drops()
+        told = factories.report_on(order, tokens_each=3, ended=True)
+        sent = addressed(told.worker, holder().seal.close(told)).encode()
+        assert race(*[lambda sent=sent: take(sent, at=timezone.now())] * 2) == [None, None]
+        assert drops() - before == {"it was read before": 1}
+        assert ledger(grant) == (6 * number, 0)
 
 
 def one_text(grant) -> Job:

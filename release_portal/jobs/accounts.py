@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -19,10 +20,14 @@ from .models import Worker
 logger = logging.getLogger(__name__)
 
 PREFIX = "worker-"
-COMMANDS = frozenset(
-    "ping select client|setname client|setinfo brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split()  # noqa: SIM905
-)
-"""What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took."""
+NO_ACCOUNT = "The broker has no account for this worker yet: it is refused until the site's clock has made one."
+COMMANDS = frozenset("ping select client|setname brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split())  # noqa: SIM905
+"""What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took. redis-py
+also tells its version by CLIENT SETINFO and goes on where that is refused; no server before 7.2 knows that command."""
+
+
+_made: dict[str, tuple[list[str], Any]] = {}
+"""By account: the rules that this process gave it, and what the broker answers of it, which is in words of its own."""
 
 
 def address_for(worker: Worker) -> str:
@@ -42,19 +47,39 @@ def password_of(worker: Worker) -> str:
 def set_account(worker: Worker) -> None:
     """Make a worker's account, or set it right. Raises `redis.RedisError`."""
     if settings.WORKER_ACCOUNTS:
-        _set(worker)
+        name, rules = PREFIX + worker.name, _rules(worker)
+        broker().execute_command("ACL", "SETUSER", name, "reset", *rules)  # type: ignore[no-untyped-call]
+        _made[name] = rules, broker().acl_getuser(name)
+        _write_down()
+
+
+def has_account(worker: Worker) -> bool:
+    """Whether the broker lets this worker in; False where the broker cannot be asked."""
+    try:
+        return not settings.WORKER_ACCOUNTS or PREFIX + worker.name in _names()
+    except redis.RedisError:
+        return False
 
 
 def without_account() -> list[Worker]:
-    """The enrolled workers that the broker does not know."""
-    names = _names()
-    return [worker for worker in Worker.objects.enrolled() if PREFIX + worker.name not in names]
+    """The enrolled workers that the broker does not know as this process set them; without those whose key, and so
+    their password, cannot be read."""
+    workers = [worker for worker in Worker.objects.enrolled() if worker.has_readable_key]
+    return [worker for worker in workers if not _is_as_set(worker)]
+
+
+def remove_account(worker: Worker) -> None:
+    """Remove a worker's account, which ends its connections. Raises `redis.RedisError`."""
+    if settings.WORKER_ACCOUNTS:
+        broker().acl_deluser(PREFIX + worker.name)
+        _write_down()
 
 
 def remove_others() -> int:
     """Remove the accounts of workers whose key does not hold; returns how many there were."""
+    names = _names()  # before the workers: one that is enrolled meanwhile keeps its account
     enrolled = {PREFIX + name for name in Worker.objects.enrolled().values_list("name", flat=True)}
-    others = sorted(_names() - enrolled)
+    others = sorted(names - enrolled)
     for name in others:
         broker().acl_deluser(name)
     if others:
@@ -66,18 +91,18 @@ def _names() -> set[str]:
     return {name for name in map(_text, broker().acl_users()) if name.startswith(PREFIX)}
 
 
-def _set(worker: Worker) -> None:
-    rules = ["reset", "on", f">{password_of(worker)}", f"~{contract.keys_of(worker.name)}*", "-@all"]
+def _is_as_set(worker: Worker) -> bool:
+    name = PREFIX + worker.name
+    return name in _made and _made[name] == (_rules(worker), broker().acl_getuser(name))
+
+
+def _rules(worker: Worker) -> list[str]:
+    password = hashlib.sha256(password_of(worker).encode()).hexdigest()
+    rules = ["on", f"#{password}", f"~{contract.keys_of(worker.name)}*", "-@all"]
     rules += [f"+{command}" for command in sorted(COMMANDS)]
-    try:
-        _set_rules(worker, [*rules, f"%W~{contract.REPORTS}"])
-    except redis.ResponseError:  # Redis before 7 knows no keys that may only be written
-        _set_rules(worker, [*rules, f"~{contract.REPORTS}"])
-
-
-def _set_rules(worker: Worker, rules: list[str]) -> None:
-    broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, *rules)  # type: ignore[no-untyped-call]
-    _write_down()
+    if int(broker().info("server")["redis_version"].partition(".")[0]) < 7:  # every command reaches every key
+        return [*rules, f"~{contract.REPORTS}"]
+    return [*rules, f"(%W~{contract.REPORTS} +lpush)"]
 
 
 def _write_down() -> None:

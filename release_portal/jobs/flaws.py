@@ -16,7 +16,6 @@ LONGEST_ERROR = 2_000  # characters
 LONGEST_PROMPT_TOKENS = 10**6
 MOST_SIZES = 200
 MOST_TOKENS = 2**53
-MOST_GROUPS = 10_000
 MANIFEST = re.compile(r"(?:[0-9a-f]{64})?")
 WORDS = {"host": 200, "device": 80, "dtype": 20}
 ENDS = {FinishReason.STOP, FinishReason.LENGTH}
@@ -50,7 +49,7 @@ def _flaw_of_refusal(text: Text) -> str:
 
 
 def flaw_of_report(report: Report) -> str:
-    """Of a report on an order, its texts apart."""
+    """Of a report on an order; each of its texts is looked at apart."""
     most_tokens = int(settings.ORDER_SEQUENCES * LIMITS["max_new_tokens"].high)
     if not 0 <= report.tokens <= most_tokens:
         return f"{report.tokens:,} tokens; an order has at most {most_tokens:,}"
@@ -58,8 +57,9 @@ def flaw_of_report(report: Report) -> str:
         return "a checkpoint that is no SHA-256"
     if len(report.error) > LONGEST_ERROR:
         return f"an error of {len(report.error):,} characters"
-    if len(report.groups) > MOST_GROUPS:
-        return f"{len(report.groups):,} groups"
+    for things, number in {"texts": len(report.texts), "groups": len(report.groups)}.items():
+        if number > settings.ORDER_SEQUENCES:
+            return f"more {things} than an order has sequences, which are at most {settings.ORDER_SEQUENCES:,}"
     return flaw_of(report.error)
 
 

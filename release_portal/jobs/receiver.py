@@ -11,14 +11,16 @@ from datetime import datetime
 import redis
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from redis.client import Pipeline
 
 from inference.contract import REPORTS, Hello, Report
 from inference.seal import SealError
+from release_portal.audit.loops import in_words
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import broker
 
 from . import actions
-from .window import note_drop, receive
+from .window import note_drop, receive, tell_again
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Receiver:
                 taken = broker().brpop([REPORTS], TAKE_SECONDS)
             except redis.RedisError as error:
                 logger.warning("The broker cannot be read: %s", error)
+                if str(error).startswith("WRONGTYPE"):
+                    clear_list(at=timezone.now())
                 away = self._pause(away)
             else:
                 away = 0
@@ -58,16 +62,25 @@ class Receiver:
         connection.close()
 
     def handle(self, sent: bytes) -> None:
-        """Read one message, and again while the database is away or has broken up a deadlock; never raises."""
+        """Read one message, and again while the database is away or has broken up a deadlock; never raises.
+
+        It is tried once even after `stop`, and what cannot be read then goes back to where it was taken from.
+        """
         away = 0
-        while not self.stop.is_set():
-            try:
-                take(sent, at=timezone.now())
-                break
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("A message waits for the database: %s", type(error).__name__)
-                connection.close()
-                away = self._pause(away)
+        while not self._is_taken(sent):
+            if self.stop.is_set():
+                put_back(sent)
+                return
+            away = self._pause(away)
+
+    def _is_taken(self, sent: bytes) -> bool:
+        try:
+            take(sent, at=timezone.now())
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("A message waits for the database: %s", type(error).__name__)
+            connection.close()
+            return False
+        return True
 
     def _pause(self, away: int) -> int:
         self.stop.wait(AWAY_SECONDS[min(away, len(AWAY_SECONDS) - 1)])
@@ -82,11 +95,36 @@ def take(sent: bytes, *, at: datetime) -> None:
         reason = refused.reason if isinstance(refused, SealError) else "its worker is not enrolled"
         logger.warning("A message of %d bytes was dropped: %s.", len(sent), reason)
         note_drop(reason, at=at)
+        tell_again(sent)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("A message of %d bytes failed.", len(sent))
+        logger.error("A message of %d bytes failed with %s", len(sent), in_words(error))
         note_drop(f"it failed with {type(error).__name__}", at=at)
+
+
+def put_back(sent: bytes) -> None:
+    """Have the next receiver take this message first. Never raises."""
+    try:
+        broker().rpush(REPORTS, sent)
+    except redis.RedisError as error:
+        logger.warning("A message of %d bytes was not put back: %s", len(sent), error)
+
+
+def clear_list(*, at: datetime) -> None:
+    """Remove and count what a worker put in the place of the list: it can on Redis before 7, while the list is empty.
+    Never raises."""
+
+    def remove(pipe: Pipeline) -> None:
+        if bytes_of(pipe.type(REPORTS)) not in (b"list", b"none"):  # another thread may have been here
+            pipe.multi()
+            pipe.delete(REPORTS)
+
+    try:
+        if broker().transaction(remove, REPORTS):
+            note_drop("it stood in the place of the list", at=at)
+    except (redis.RedisError, OperationalError, InterfaceError) as error:
+        logger.warning("The list of reports was not cleared: %s", type(error).__name__)
 
 
 def bytes_of(item: bytes | str) -> bytes:

@@ -4,22 +4,29 @@ only where a worker's key, which still holds, sealed it lately and it was not re
 Who sent a message is then known; what it says may still be wrong, and `flaws.py` says what cannot be so.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import redis
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
 from inference import contract
 from inference.contract import Hello, Report, Revoked, Stop, Text, WorkOrder
 from inference.seal import Opened, SealError
-from release_portal.lib.wake import push, wake
+from release_portal.lib.wake import is_due, push, wake
 
 from .models import Drop, SeenMessage, Worker
 
+logger = logging.getLogger(__name__)
+
 LONGEST_MESSAGE = 32 * 2**20
 """Bytes; a report of 64 texts of 1,024 tokens has about one million."""
+TELL_AGAIN_SECONDS = 5
+"""The least time between two notices to a worker that its key was revoked."""
 UNREADABLE = "unreadable"
 """The finish reason of a text that is none: no worker may give it."""
 
@@ -30,7 +37,11 @@ def send_order(worker: Worker, order: WorkOrder) -> None:
 
 
 def send_notice(worker: Worker, notice: Stop | Revoked) -> None:
-    """Have a worker know something at once, after the running transaction has committed."""
+    """Have a worker know something at once, after the running transaction has committed. One whose key cannot be read
+    is told nothing."""
+    if not worker.has_readable_key:
+        logger.error("The key of worker %s cannot be read under this SECRET_KEY. Enrol it again.", worker)
+        return
     push(contract.notices_of(worker.name), worker.seal.close(notice))
 
 
@@ -38,6 +49,16 @@ def send_stop(name: str | None, order: str, token: int, group: str = "") -> None
     """Have the worker of that name stop a hand-out, or one group of it; nothing where there is none whose key holds."""
     if worker := Worker.objects.enrolled().filter(name=name).first():
         send_notice(worker, Stop(order, token, group))
+
+
+def tell_again(sent: bytes) -> None:
+    """Tell a revoked worker in whose name a message comes that it is revoked: the first notice did not reach it."""
+    worker = Worker.objects.filter(name=_name_of(sent), revoked_at__isnull=False).first()
+    try:
+        if worker and is_due(f"revoked:{worker}", seconds=TELL_AGAIN_SECONDS):
+            send_notice(worker, Revoked(worker.name))
+    except redis.RedisError as error:
+        logger.warning("Worker %s was not told again that it is revoked: %s", worker, error)
 
 
 @transaction.atomic
@@ -67,15 +88,17 @@ def forget_seen(*, at: datetime) -> int:
 def _opened(sent: bytes, at: datetime) -> tuple[Worker, Opened]:
     if len(sent) > LONGEST_MESSAGE:
         raise SealError("it is too long")
-    name, _, sealed = sent.partition(b" ")
-    worker = Worker.objects.enrolled().filter(name=_plain(name)).first()
+    worker = Worker.objects.enrolled().filter(name=_name_of(sent)).first()
     if worker is None:
         raise SealError("it comes from no worker whose key holds")
-    return worker, worker.seal.open(sealed, at.timestamp())
+    if not worker.has_readable_key:
+        raise SealError("the key of its worker cannot be read")
+    return worker, worker.seal.open(sent.partition(b" ")[2], at.timestamp())
 
 
-def _plain(name: bytes) -> str:
-    """What a name could be; "" where it is none."""
+def _name_of(sent: bytes) -> str:
+    """What could be the name of its worker; "" where it is none."""
+    name = sent.partition(b" ")[0]
     return name.decode() if len(name) < 100 and name.isascii() and b"\0" not in name else ""
 
 
@@ -91,11 +114,13 @@ def _is_new(opened: Opened, at: datetime) -> bool:
 
 
 def _read_report(opened: Opened) -> Report:
-    """A report, each text of which is read by itself: one that is none costs no other."""
+    """A report, each text of which is read by itself: one that is none costs no other. Of too many texts, one too many
+    are read."""
     wire = opened.wire
     texts = wire.pop("texts", []) if isinstance(wire, dict) else []
     report = opened.read(Report)
-    return replace(report, texts=tuple(_read_text(text) for text in texts) if isinstance(texts, list) else ())
+    texts = texts[: settings.ORDER_SEQUENCES + 1] if isinstance(texts, list) else []
+    return replace(report, texts=tuple(_read_text(text) for text in texts))
 
 
 def _read_text(wire: object) -> Text:

@@ -28,6 +28,11 @@ def push(key: str, message: str) -> None:
     transaction.on_commit(lambda: _push(key, message))
 
 
+def is_due(name: str, *, seconds: int) -> bool:
+    """Whether this was not asked about `name` for so many seconds, by any process. Raises `redis.RedisError`."""
+    return bool(broker().set(f"asked:{name}", 1, nx=True, ex=seconds))
+
+
 def _send(task: str, args: tuple[Any, ...], queue: str | None) -> None:
     try:
         app.send_task(task, args=args, queue=queue, retry=False)
@@ -42,7 +47,7 @@ def _push(key: str, message: str) -> None:
             pipe.expire(key, FORGOTTEN_SECONDS)
             pipe.execute()
     except redis.RedisError as error:
-        logger.warning("A message to %s was not sent, the next report will bring it again: %s", key, error)
+        logger.warning("A message to %s was not sent, the next message of its worker brings it again: %s", key, error)
 
 
 @cache

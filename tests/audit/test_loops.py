@@ -185,7 +185,7 @@ def _accounts(request) -> Story:
         rows=workers,
         loop=lambda at: jobs.keep_accounts(by=None, at=at),
         at=timezone.now(),
-        fails="release_portal.jobs.accounts._set",
+        fails="release_portal.jobs.actions.workers.set_account",
         is_done=lambda worker: f"worker-{worker.name}" in broker().acl_users(),
     )
 

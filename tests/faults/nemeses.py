@@ -12,16 +12,18 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from inference.contract import REPORTS, Report, Text, notices_of, orders_of
 from inference.seal import addressed
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.models import Worker, WorkOrder
+from release_portal.jobs.models import Drop, Worker, WorkOrder
 from release_portal.lib.embedded import start_redis
 
 from .. import factories
-from ..live import LEASE_SECONDS, Portal, until
-from ..patience import within
+from ..garbage import touching
+from ..live import LEASE_SECONDS, Portal, has_worker
+from ..patience import assert_within, until, within
 from ..silence import silent_server
 
 Nemesis = Callable[[Portal], None]
@@ -33,13 +35,15 @@ GARBAGE = [
     b"{}",
     b"[" * 100_000,
     b'{"body": 1, "properties": 2}',
-    b'{"body": "e30=", "content-type": "application/x-python-serialize", "content-encoding": "binary", "headers": {},'
-    b' "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "1"}}',
-    b'{"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {"task": "no.task",'
-    b' "id": 3}, "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "2"}}',
     b"live gAAAA",
     b"nobody gAAAA",
 ]
+NO_TASK = (
+    b'{"body": "W10=", "content-type": "application/json", "content-encoding": "utf-8", "headers": {"task": "no.task",'
+    b' "id": 3}, "properties": {"body_encoding": "base64", "delivery_tag": "2", "delivery_info": {"exchange": "",'
+    b' "routing_key": "anything"}}}'
+)
+OF_CELERY = Q(reason__startswith="in the site's queue: ")
 FORGED = "This text is forged."
 REVOKED_WITHIN = 2  # seconds from the revocation of a key until its worker has ended
 AWAY_SECONDS = 2.0
@@ -128,33 +132,71 @@ def silence_mail_server(portal: Portal, meanwhile: Callable[[], object] = lambda
 
 
 def put_garbage_into_every_queue(portal: Portal) -> None:
-    """What no part of the portal sent, where each of them reads."""
-    queues = ["site", "mail", REPORTS, orders_of("live"), notices_of("live")]
+    """What no part of the portal sent, where each of them reads. It is dropped and counted; of what is a message, and
+    no task that a process knows, Celery tells in the log alone."""
+    touched = portal.home / "touched"
+    messages = [touching(touched), NO_TASK]
+    of_celery = dropped(OF_CELERY) + 2 * len(GARBAGE)
+    of_reports = dropped(~OF_CELERY) + len(GARBAGE) + len(messages)
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        for queue in queues:
-            client.lpush(queue, *GARBAGE)
+        for queue in ("site", "mail", REPORTS, orders_of("live"), notices_of("live")):
+            client.lpush(queue, *messages, *GARBAGE)
+    until(lambda: dropped(OF_CELERY) >= of_celery, what="what Celery's queues dropped to be counted")
+    until(lambda: dropped(~OF_CELERY) >= of_reports, what="what the receiver dropped to be counted")
+    assert not touched.exists(), "a pickle was read"
+
+
+def dropped(reasons: Q) -> int:
+    """How many messages were dropped so far, for such reasons."""
+    return sum(Drop.objects.filter(reasons).values_list("number", flat=True))
 
 
 def steal_worker_key(portal: Portal) -> None:
     """A thief reports in the worker's name. The key is revoked, which ends the worker, and the worker gets another."""
-    worker = Worker.objects.enrolled().get(name="live")
-    jobs.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
-    portal.processes.pop("generate").wait(within(REVOKED_WITHIN))
-    forge_reports(worker)
+    forged = until(lambda: forged_reports(worker_of(portal)), what="an order to be out")
+    assert_within(within(REVOKED_WITHIN), lambda: seconds_to_revoke(portal))
+    assert_dropped(forged, "it comes from no worker whose key holds")
     portal.enroll("live")
     portal.start("generate")
-    forge_reports(worker)
+    assert_dropped(forged, "it was not sealed with this key")
 
 
-def forge_reports(worker: Worker) -> None:
-    """Report on every order that is out, under the key that the worker had."""
-    thief = worker.seal
+def worker_of(portal: Portal) -> Worker:
+    """The worker of the portal's process, which gets another key where its own was revoked."""
+    if "generate" not in portal.processes:
+        portal.enroll("live")
+        portal.start("generate")
+        until(lambda: has_worker(portal), what="the worker to be there again")
+    return Worker.objects.enrolled().get(name="live")
+
+
+def seconds_to_revoke(portal: Portal) -> float:
+    """Until the process of the worker has ended."""
+    worker = worker_of(portal)
+    began = time.monotonic()
+    jobs.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+    until(lambda: portal.processes["generate"].poll() is not None, what="the worker to end")
+    portal.processes.pop("generate")
+    return time.monotonic() - began
+
+
+def forged_reports(worker: Worker) -> list[str]:
+    """A report on every order that the worker has in hand, under its key."""
+    reports = []
+    for order in WorkOrder.objects.out().filter(worker=worker):
+        unfinished = order.completions.unfinished().values_list("pk", flat=True)
+        texts = tuple(Text(str(key), FORGED, 1, 1, "stop") for key in unfinished)
+        report = Report(str(order.pk), order.token, worker.name, len(texts), texts, ended=True)
+        reports.append(addressed(worker.name, worker.seal.close(report)))
+    return reports
+
+
+def assert_dropped(forged: list[str], reason: str) -> None:
+    """Send the reports; each is dropped and counted for this reason."""
+    after = dropped(Q(reason=reason)) + len(forged)
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        for order in WorkOrder.objects.out():
-            unfinished = order.completions.unfinished().values_list("pk", flat=True)
-            texts = tuple(Text(str(key), FORGED, 1, 1, "stop") for key in unfinished)
-            report = Report(str(order.pk), order.token, worker.name, len(texts), texts, ended=True)
-            client.lpush(REPORTS, addressed(worker.name, thief.close(report)))
+        client.lpush(REPORTS, *forged)
+    until(lambda: dropped(Q(reason=reason)) >= after, what=f"{len(forged)} forged reports to be dropped: {reason}")
 
 
 def restart_postgres(portal: Portal | None = None) -> None:

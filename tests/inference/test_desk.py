@@ -353,6 +353,15 @@ def test_let_another_worker_try_after_an_unexpected_error(broker, caplog):
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ValueError("a secret prompt"), KeyError("a secret prompt")])
+def test_log_where_an_order_failed_and_not_what_the_error_quotes(broker, caplog, error):
+    Desk(StepwiseEngine(error), "anna", broker.send).carry_out(order())
+
+    assert "raise self.error" in caplog.text
+    assert f"\n{type(error).__name__}\n" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_serve_the_next_order_after_an_error(broker):
     engine = StepwiseEngine(MemoryError("no room"))
     desk = Desk(engine, "anna", broker.send)

@@ -5,8 +5,8 @@ import redis
 from django.conf import settings
 from redis.exceptions import NoPermissionError
 
-from release_portal.jobs import actions
-from release_portal.jobs.accounts import address_for, set_account
+from release_portal.jobs import accounts, actions
+from release_portal.jobs.accounts import address_for, has_account, password_of, set_account
 from release_portal.jobs.models import Worker
 from release_portal.lib.wake import broker
 
@@ -54,6 +54,7 @@ def test_account_does_what_a_worker_needs(anna):
         "ACL LIST",
         "ACL WHOAMI",
         "CLIENT LIST",
+        "CLIENT SETINFO LIB-NAME x",
         "CLIENT KILL TYPE normal",
         "CLIENT PAUSE 1000",
         "MONITOR",
@@ -76,6 +77,13 @@ def test_account_does_what_a_worker_needs(anna):
 def test_account_reaches_nothing_else(anna, command):
     with pytest.raises(NoPermissionError):
         client_of(anna).execute_command(*command.split())
+
+
+def test_client_that_may_not_tell_its_version_goes_on(anna):
+    """Before 7.2 no server knows the command, and takes no account whose rules name it."""
+    assert client_of(anna).ping()
+    with pytest.raises(redis.ResponseError):
+        client_of(anna).client_setinfo("LIB-NAME", "x")
 
 
 def test_account_of_one_name_reaches_no_longer_name(anna):
@@ -101,6 +109,72 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
     assert actions.keep_accounts(by=None) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
+
+
+@pytest.mark.parametrize("changed", [">another", "+get", "~*", "off", "resetpass"])
+def test_keep_accounts_sets_right_what_was_changed(anna, changed):
+    broker().execute_command("ACL", "SETUSER", "worker-anna", changed)
+    assert actions.keep_accounts(by=None) == 1
+    assert client_of(anna).ping()
+    with pytest.raises(NoPermissionError):
+        client_of(anna).get("secret")
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(address_for(anna).replace(password_of(anna), "another")).ping()
+    assert actions.keep_accounts(by=None) == 0
+
+
+def test_keep_accounts_sets_what_another_release_made(anna, monkeypatch):
+    monkeypatch.setattr(accounts, "_made", {})  # a process that has just started
+    assert actions.keep_accounts(by=None) == 1
+    monkeypatch.setattr(accounts, "COMMANDS", accounts.COMMANDS | {"ttl"})
+    assert actions.keep_accounts(by=None) == 1
+    assert client_of(anna).ttl("worker:anna:orders") == -2
+
+
+def test_account_is_there_once_the_broker_lets_the_worker_in(anna, monkeypatch):
+    assert has_account(anna)
+    broker().acl_deluser("worker-anna")
+    assert not has_account(anna)
+    monkeypatch.setattr(accounts, "broker", lambda: redis.Redis.from_url("unix:///nobody/listens.sock"))
+    assert not has_account(anna)
+
+
+def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypatch):
+    names = accounts._names
+
+    def enroll_and_name():
+        if not Worker.objects.filter(name="bert").exists():
+            set_account(actions.enroll_worker(by=None, name="bert"))
+        return names()
+
+    monkeypatch.setattr(accounts, "_names", enroll_and_name)
+    assert actions.keep_accounts(by=None) == 0
+    assert "worker-bert" in broker().acl_users()
+
+
+def test_revoke_ends_the_connections_once_it_is_committed(anna, django_capture_on_commit_callbacks):
+    held = client_of(anna)
+    with django_capture_on_commit_callbacks() as after:
+        actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    assert held.ping()
+    for call in after:
+        call()
+    with pytest.raises(redis.ConnectionError):
+        held.ping()
+    assert not has_account(anna)
+
+
+def test_revoke_while_the_broker_is_away_leaves_the_account_to_the_clock(
+    anna, django_capture_on_commit_callbacks, monkeypatch, caplog
+):
+    away = redis.Redis.from_url("unix:///nobody/listens.sock")
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
+        patch.setattr(accounts, "broker", lambda: away)
+        actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
+    assert "The broker still has an account for worker anna" in caplog.text
+    assert has_account(anna)
+    assert actions.keep_accounts(by=None) == 1
+    assert not has_account(anna)
 
 
 def test_enroll_again_changes_the_password(anna):

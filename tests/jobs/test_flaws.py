@@ -10,7 +10,7 @@ from django.utils import timezone
 from inference.contract import Text, to_wire
 from inference.seal import addressed
 from release_portal.audit.models import Event
-from release_portal.jobs import actions, receiver
+from release_portal.jobs import actions, receiver, window
 from release_portal.jobs.flaws import flaw_of_text
 from release_portal.jobs.models import Worker
 
@@ -192,3 +192,28 @@ def test_worker_that_was_revoked_says_nothing_any_more(worker):
     send(worker, factories.hello(), device="other")
     worker.refresh_from_db()
     assert worker.device == "cpu"
+
+
+def test_report_with_more_groups_than_an_order_has_sequences_sends_no_stop(order, worker, wire, settings):
+    groups = [f"group {number}" for number in range(settings.ORDER_SEQUENCES + 1)]
+    with wire:
+        send(worker, factories.report_on(order, texts=0), groups=groups)
+    assert wire.pushed == []
+    worker.refresh_from_db()
+    assert (worker.flaws, worker.last_flaw[:31]) == (1, "a report with more groups than ")
+    with wire:
+        send(worker, factories.report_on(order, texts=0), groups=groups[1:])
+    assert len(wire.pushed) == settings.ORDER_SEQUENCES
+
+
+def test_report_with_more_texts_than_an_order_has_sequences_stores_none(order, job, worker, settings, monkeypatch):
+    """None beyond the first too many is even read."""
+    read, read_text = [], window._read_text
+    monkeypatch.setattr(window, "_read_text", lambda wire: read.append(wire) or read_text(wire))
+    text = to_wire(factories.report_on(order))["texts"][0]
+    send(worker, factories.report_on(order, texts=0), texts=[text] * 10_000)
+    worker.refresh_from_db()
+    assert (worker.flaws, worker.last_flaw[:30]) == (1, "a report with more texts than ")
+    assert len(read) == settings.ORDER_SEQUENCES + 1
+    job.refresh_from_db()
+    assert job.texts_done == 0

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from cryptography.fernet import Fernet
@@ -14,6 +15,7 @@ from inference.seal import Seal, addressed
 from release_portal.jobs import actions, receiver
 from release_portal.jobs.models import Drop, SeenMessage, Worker
 from release_portal.jobs.window import forget_seen
+from release_portal.lib.wake import broker
 
 from .. import factories
 
@@ -107,6 +109,39 @@ def test_report_under_a_revoked_key_is_dropped(order, job, worker, sealed):
     assert drops() == {"it comes from no worker whose key holds": 1}
 
 
+def test_worker_that_missed_that_it_is_revoked_is_told_again_with_its_next_messages(order, worker, sealed, wire):
+    """At most once in a few seconds, however much it sends."""
+    broker().delete("asked:revoked:worker-1")
+    reports = [sealed(factories.report_on(order)) for _ in range(3)]
+    with wire:
+        take(reports[0][:50])
+    assert wire.pushed == [], "its key holds"
+    actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+    with wire:
+        for report in reports:
+            take(report)
+    [(key, notice)] = wire.pushed
+    assert key == "worker:worker-1:notices"
+    assert worker.seal.open(notice).read(contract.Revoked) == contract.Revoked("worker-1")
+    assert broker().ttl("asked:revoked:worker-1") <= 5
+
+
+def test_report_that_waits_for_a_job_while_its_worker_is_revoked_counts_for_nothing(
+    order, job, worker, sealed, monkeypatch
+):
+    module = import_module("release_portal.jobs.actions.report")
+    locked_all = module.locked_all
+
+    def revoked_meanwhile(jobs):
+        actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
+        return locked_all(jobs)
+
+    monkeypatch.setattr(module, "locked_all", revoked_meanwhile)
+    take(sealed(factories.report_on(order)))
+    job.refresh_from_db()
+    assert job.texts_done == 0
+
+
 def test_report_under_the_key_before_the_present_one_is_dropped(order, worker, sealed):
     report = sealed(factories.report_on(order))
     actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
@@ -174,14 +209,74 @@ def test_report_is_read_again_once_the_database_is_back(order, job, sealed, monk
     assert job.texts_done == 2
 
 
+@pytest.fixture
+def reports(monkeypatch):
+    """The list that the receiver takes from, empty; what it reads is read in this thread."""
+    monkeypatch.setattr(receiver.connection, "close", lambda: None)  # it is this test's own
+    broker().delete(contract.REPORTS)
+    yield contract.REPORTS
+    broker().delete(contract.REPORTS)
+
+
+def test_what_stands_in_the_place_of_the_list_is_removed_and_counted(quiet, reports, monkeypatch):
+    """A worker's account may write there; before Redis 7 with any of its commands."""
+    taker, taken = receiver.Receiver(), []
+
+    def pause(away):
+        assert away < 3, "the list cannot be read"
+        return away + 1
+
+    def handle(sent):
+        taken.append(sent)
+        taker.stop.set()
+
+    clear = receiver.clear_list
+    monkeypatch.setattr(taker, "_pause", pause)
+    monkeypatch.setattr(taker, "handle", handle)
+    monkeypatch.setattr(receiver, "clear_list", lambda *, at: (clear(at=at), broker().lpush(reports, "a message")))
+    broker().hset(reports, "a", "b")
+    taker._keep_taking()
+    assert taken == [b"a message"]
+    assert drops() == {"it stood in the place of the list": 1}
+
+
+def test_list_that_another_thread_cleared_is_left_alone(quiet, reports):
+    broker().lpush(reports, "a message")
+    receiver.clear_list(at=timezone.now())
+    assert broker().llen(reports) == 1
+    assert drops() == {}
+
+
+def test_message_that_was_taken_as_the_receiver_was_told_to_stop_is_read(order, job, sealed):
+    taker = receiver.Receiver()
+    taker.stop.set()
+    taker.handle(sealed(factories.report_on(order, ended=True)))
+    job.refresh_from_db()
+    assert job.texts_done == 2
+
+
+def test_message_that_waits_for_the_database_at_the_end_goes_back_to_where_it_was_taken(reports, monkeypatch):
+    def is_away(sent, *, at):
+        taker.stop.set()
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(receiver, "take", is_away)
+    broker().lpush(reports, "a later one")
+    taker = receiver.Receiver()
+    taker.handle(b"a message")
+    assert broker().lrange(reports, 0, -1) == [b"a later one", b"a message"]
+
+
 def test_message_whose_verb_fails_is_dropped_and_the_next_is_read(worker, sealed, monkeypatch, caplog):
     def fails(**said):
-        raise ZeroDivisionError
+        raise ValueError("a secret prompt")
 
     with monkeypatch.context() as patch:
         patch.setattr(receiver.actions, "receive_hello", fails)
         take(sealed(factories.hello()))
-    assert drops() == {"it failed with ZeroDivisionError": 1}
+    assert drops() == {"it failed with ValueError": 1}
+    assert "failed with ValueError, in tests/jobs/test_window.py, line " in caplog.text
+    assert "secret" not in caplog.text
     take(sealed(factories.hello(device="other")))
     worker.refresh_from_db()
     assert worker.device == "other"

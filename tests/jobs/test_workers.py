@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.models import Event
 from release_portal.jobs import actions
+from release_portal.jobs.accounts import NO_ACCOUNT
 from release_portal.jobs.models import Worker, WorkOrder
 from release_portal.lib.states import Forbidden, Refused
 
@@ -39,6 +41,17 @@ def test_enroll_twice_is_refused_until_the_key_is_revoked(worker):
     again = actions.enroll_worker(by=None, name=worker.name)
     assert (again.pk, again.revoked_at, again.revoke_reason, again.seen_at) == (worker.pk, None, "", None)
     assert again.key != worker.key
+
+
+def test_enroll_again_forgets_what_the_worker_said_before(worker, mara, letters):
+    at = timezone.now()
+    actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
+    factories.say_hello(leaving=True)
+    revoke(worker)
+    again = actions.enroll_worker(by=None, name=worker.name)
+    assert (again.flaws, again.last_flaw, again.flawed_at, again.left_at, again.sizes) == (0, "", None, None, [])
+    actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
+    assert letters(mara) == ["Worker worker-1 reports what cannot be"] * 2, "a new flaw is told again"
 
 
 @pytest.mark.parametrize("who", ["rita", "otto", "ada"])
@@ -88,6 +101,19 @@ def test_orders_of_a_revoked_worker_wait_where_there_is_no_other(order, job, wor
     assert actions.dispatch(by=None) == 0
     assert job.completions.waiting().count() == 2
     assert WorkOrder.objects.out().count() == 0
+
+
+def test_orders_of_a_worker_that_is_enrolled_again_wait_and_are_not_an_attempt(order, job, worker):
+    """Its new key came before dispatch had seen that the old one was revoked."""
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0))
+    revoke(worker)
+    actions.enroll_worker(by=None, name=worker.name)
+    order.refresh_from_db()
+    assert order.status == "lost"
+    assert job.completions.waiting().count() == 2
+    assert not job.completions.filter(attempts__gt=0).exists()
+    factories.say_hello()
+    assert actions.dispatch(by=None) == 1
 
 
 def test_orders_that_a_leaving_worker_has_not_begun_go_to_another_at_once(order, worker):
@@ -143,6 +169,27 @@ def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, t
     path.unlink()
     call_command("enroll_worker", "anna", file=path, again=True)
     assert Worker.objects.get(name="anna").key != worker.key, "it was lost"
+
+
+def test_enroll_command_that_cannot_write_the_file_enrols_nobody(quiet, tmp_path):
+    with pytest.raises(CommandError, match="Nobody was enrolled: .* cannot be written: No such file or directory"):
+        call_command("enroll_worker", "anna", file=tmp_path / "nowhere" / "anna.env")
+    assert not Worker.objects.filter(name="anna").exists()
+    path = tmp_path / "anna.env"
+    call_command("enroll_worker", "anna", file=path)
+    key = Worker.objects.get(name="anna").key
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("enroll_worker", "anna", file=tmp_path / "nowhere" / "anna.env", again=True)
+    assert Worker.objects.enrolled().get(name="anna").key == key, "the old one holds"
+
+
+def test_enroll_command_says_where_the_broker_has_no_account_yet(quiet, tmp_path, monkeypatch, capsys):
+    def is_away(worker):
+        raise redis.ConnectionError("Connection refused.")
+
+    monkeypatch.setattr("release_portal.jobs.management.commands.enroll_worker.set_account", is_away)
+    call_command("enroll_worker", "anna", file=tmp_path / "anna.env")
+    assert f"{NO_ACCOUNT} It said: Connection refused." in capsys.readouterr().err
 
 
 def test_revoke_command_revokes(worker):

@@ -1,6 +1,7 @@
 """The fleet's page and its JSON: what is there, what waits, who is told."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.accounts import address_for
+from release_portal.jobs.accounts import NO_ACCOUNT, address_for
 from release_portal.jobs.models import Outage, Share, Worker
 from release_portal.jobs.window import note_drop
 
@@ -154,6 +155,13 @@ def test_enroll_shows_the_environment_once_and_keeps_it_out_of_caches(client_of,
     assert answer["cache-control"] == "no-store"
     assert anna.key not in body(client_of(nadia).get("/review/fleet/workers/"))
     assert anna.key not in body(client_of(nadia).get(PAGE))
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_enroll_says_where_the_broker_has_no_account_yet(client_of, nadia, monkeypatch, there):
+    monkeypatch.setattr(import_module("release_portal.review.views.fleet"), "has_account", lambda worker: there)
+    page = body(client_of(nadia).post("/review/fleet/workers/", {"name": "anna"})).replace("&#x27;", "'")
+    assert (NO_ACCOUNT in page) is not there
 
 
 def test_enroll_under_a_name_that_is_taken_keeps_what_was_typed(client_of, nadia):

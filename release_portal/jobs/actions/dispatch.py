@@ -21,7 +21,7 @@ from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Share, Worker, WorkOrder
 from .end import at_odds, keep_to_the_rule, locked_all
-from .orders import give_up, hand_out, hand_out_again
+from .orders import give_up, hand_out, hand_out_again, worker_with_room
 
 TURN_TEXTS = 8
 """Texts that an organisation puts into an order before it is another one's turn."""
@@ -105,7 +105,7 @@ def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bo
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
         if not cursor.fetchone()[0]:
             return None
-    worker = Worker.objects.alive(at=at).with_room(size, urgent=urgent).first()
+    worker = worker_with_room(size, urgent=urgent, at=at)
     if worker is None:
         return None
     chosen = _next_texts(size, urgent)

@@ -1,6 +1,7 @@
 """A hand-out of texts, and the ways it comes back."""
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
@@ -10,6 +11,7 @@ from release_portal.audit.actions import record
 from release_portal.lib.states import move
 from release_portal.lib.wake import wake
 from release_portal.partners.models import User
+from release_portal.releases.models import ModelSize
 
 from ..models import Completion, FinishReason, Job, Share, Worker, WorkOrder
 from ..window import send_order
@@ -17,6 +19,13 @@ from .end import end_if_complete
 from .store import store
 
 MOST_ATTEMPTS = 3
+
+
+def worker_with_room(size: ModelSize, *, urgent: bool, at: datetime, but: UUID | None = None) -> Worker | None:
+    """The live worker that serves the size and has the fewest orders of this lane; none whose key cannot be read, for
+    no order can be sealed for it. The order with the key `but` does not count."""
+    workers = Worker.objects.alive(at=at).with_room(size, urgent=urgent, but=but)
+    return next((worker for worker in workers if worker.has_readable_key), None)
 
 
 def hand_out(order: WorkOrder, worker: Worker, at: datetime) -> None:
@@ -32,7 +41,7 @@ def hand_out(order: WorkOrder, worker: Worker, at: datetime) -> None:
 def hand_out_again(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> bool:
     """Nobody tried the order: another worker gets it, or, where none is there, its texts wait for one. Its rows are
     locked. Returns whether it went out."""
-    worker = Worker.objects.alive(at=at).with_room(order.size, urgent=order.urgent, but=order.pk).first()
+    worker = worker_with_room(order.size, urgent=order.urgent, at=at, but=order.pk)
     if worker is None:
         take_back(order, jobs, why, at, by=by)
         return False

@@ -61,23 +61,25 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
 
 
 def _fenced(report: contract.Report) -> QuerySet[WorkOrder]:
-    """The order, where it is still out with this worker under the report's token."""
+    """The order, where it is still out with this worker under the report's token, and the worker's key holds."""
     out = WorkOrder.objects.out().select_related("size__family")
     try:
-        return out.filter(pk=report.order, token=report.token, worker__name=report.worker)
+        held = out.filter(worker__name=report.worker, worker__revoked_at__isnull=True)
+        return held.filter(pk=report.order, token=report.token)
     except ValidationError:  # it names no order
         return out.none()
 
 
 def _without_flaws(report: contract.Report, at: datetime) -> contract.Report:
-    """The report without what cannot be so in it, for which its worker is flagged; its texts are looked at one by
-    one."""
+    """The report without what cannot be so in it, for which its worker is flagged: of too many texts none counts, and
+    otherwise they are looked at one by one."""
     flaw = flaw_of_report(report)
     if not flaw:
         return report
     flag(by=None, name=report.worker, flaw=f"a report with {flaw}", at=at)
     error = f"Worker {report.worker} gave a reason that cannot be shown." if report.error else ""
-    return replace(report, tokens=0, checkpoint="", error=error, groups=())
+    texts = report.texts if len(report.texts) <= settings.ORDER_SEQUENCES else ()
+    return replace(report, tokens=0, checkpoint="", error=error, groups=(), texts=texts)
 
 
 def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[contract.Text], at: datetime) -> None:

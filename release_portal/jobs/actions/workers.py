@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from typing import Any
 
 import redis
 from cryptography.fernet import Fernet
@@ -24,12 +25,25 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.actions import note_weights
 from release_portal.releases.models import ModelSize
 
-from ..accounts import remove_others, set_account, without_account
+from ..accounts import remove_account, remove_others, set_account, without_account
 from ..flaws import flaw_of_hello
-from ..models import Worker
+from ..models import Completion, Job, Worker, WorkOrder
 from ..window import send_notice
+from .end import locked_all
+from .orders import take_back
 
 logger = logging.getLogger(__name__)
+
+NEW: dict[str, Any] = {
+    "seen_at": None,
+    "left_at": None,
+    "sizes": [],
+    "loaded": [],
+    "flaws": 0,
+    "last_flaw": "",
+    "flawed_at": None,
+}
+"""What the site knows of a worker that it has not heard of: enrolled again, it may be another machine."""
 
 
 @transaction.atomic
@@ -54,14 +68,33 @@ def enroll_worker(*, by: User | None, name: str, at: datetime | None = None) -> 
         "revoke_reason": "",
     }
     worker, made = Worker.objects.get_or_create(name=name, defaults=enrolled)
-    if not made and not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, seen_at=None):
-        raise Refused(
-            f"A worker named {name} is enrolled already. Revoke it first, or choose another name.", field="name"
-        )
-    worker.refresh_from_db()
+    if not made:
+        _enroll_again(worker, enrolled, by=by)
     transaction.on_commit(lambda: _set_account(worker))
     record("worker.enrolled", f"Worker {worker} was enrolled", worker, by=by)
     return worker
+
+
+def _enroll_again(worker: Worker, enrolled: dict[str, Any], *, by: User | None) -> None:
+    if worker.revoked_at:
+        _take_back_orders(worker, by=by)  # first: the rows of jobs are locked before a worker's
+    if not Worker.objects.filter(pk=worker.pk, revoked_at__isnull=False).update(**enrolled, **NEW):
+        raise Refused(
+            f"A worker named {worker} is enrolled already. Revoke it first, or choose another name.", field="name"
+        )
+    worker.refresh_from_db()
+
+
+def _take_back_orders(worker: Worker, *, by: User | None) -> None:
+    """What it has under its old key waits for another hand-out: the new key's worker does not know of it."""
+    out = WorkOrder.objects.out().filter(worker=worker)
+    unfinished = Completion.objects.unfinished().filter(order__in=out)
+    jobs = locked_all(Job.objects.filter(pk__in=unfinished.values("job")))
+    for order in out.order_by("pk").select_for_update():
+        held = set(order.completions.unfinished().values_list("job", flat=True))
+        why = f"the key of worker {worker} was revoked."
+        take_back(order, [job for job in jobs if job.pk in held], why, timezone.now(), by=by)
+    wake("jobs.fill")
 
 
 def _set_account(worker: Worker) -> None:
@@ -71,9 +104,16 @@ def _set_account(worker: Worker) -> None:
         logger.warning("The broker has no account for worker %s yet, the clock makes it: %s", worker, error)
 
 
+def _remove_account(worker: Worker) -> None:
+    try:
+        remove_account(worker)
+    except redis.RedisError as error:
+        logger.warning("The broker still has an account for worker %s, the clock removes it: %s", worker, error)
+
+
 def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
-    """Make the accounts that the broker lacks, since it forgot them or was away, and remove those of workers whose key
-    does not hold; returns how many."""
+    """Set the accounts that the broker lacks or has under another password or other rules, and remove those of workers
+    whose key does not hold; returns how many. Each process sets all of them once, after it started."""
     if not settings.WORKER_ACCOUNTS:
         return 0
     removed = remove_others()
@@ -97,6 +137,7 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     if not Worker.objects.enrolled().filter(pk=worker.pk).update(**revoked):
         raise Refused(f"The key of worker {worker} is revoked already.")
     send_notice(worker, contract.Revoked(worker.name))
+    transaction.on_commit(lambda: _remove_account(worker))  # after the notice, which it takes from there
     worker.refresh_from_db()
     record("worker.revoked", f"The key of worker {worker} was revoked: {reason.strip()}", worker, by=by)
     wake("jobs.dispatch")

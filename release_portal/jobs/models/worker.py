@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -89,8 +90,16 @@ class Worker(models.Model):
 
     @property
     def key(self) -> str:
-        """The Fernet key that the site shares with this worker alone."""
+        """The Fernet key that the site shares with this worker alone. Raises `cryptography.fernet.InvalidToken`."""
         return unseal(self.sealed_key)
+
+    @property
+    def has_readable_key(self) -> bool:
+        """False where SECRET_KEY was changed and the old one is no fallback: the worker must be enrolled again."""
+        try:
+            return bool(self.key)
+        except InvalidToken:
+            return False
 
     @property
     def seal(self) -> Seal:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.accounts import address_for
+from release_portal.jobs.accounts import NO_ACCOUNT, address_for, has_account
 from release_portal.jobs.fleet import effect_of_revoking, fleet_of
 from release_portal.jobs.forms import RevokeForm, WeightForm, WorkerForm
 from release_portal.jobs.models import Share, Worker
@@ -47,7 +47,8 @@ def enroll_worker(request: SignedIn) -> HttpResponse:
     if form.is_valid():
         with refusals_on(form):
             worker = jobs.enroll_worker(by=request.user, **form.cleaned_data)
-            context = {"worker": worker, "address": address_for(worker)}
+            lacks = "" if has_account(worker) else NO_ACCOUNT
+            context = {"worker": worker, "address": address_for(worker), "lacks": lacks}
     response = render(request, "review/enroll_worker.html", context)
     response["Cache-Control"] = "no-store"
     return response
