@@ -6,13 +6,16 @@ a live portal have processes of their own, which begin at once, since they mostl
 
 import signal
 import time
+from contextlib import suppress
 
+import execnet
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from . import services
 from .live import portal_of
+from .patience import PATIENCE
 
 
 class LiveApart(LoadScopeScheduling):
@@ -33,6 +36,7 @@ class Distribution:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self._nodes: list[WorkerController] = []
         self._ended: dict[str, float] = {}
 
     @pytest.hookimpl(optionalhook=True)
@@ -45,6 +49,20 @@ class Distribution:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> LiveApart:
         config.option.loadscopereorder = False
         return LiveApart(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: WorkerController) -> None:
+        self._nodes.append(node)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Where the run is interrupted, let each process end its portal: xdist gives it 5 seconds, then kills it."""
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            for node in self._nodes:
+                node.gateway._io.popen.terminate()
+            for node in self._nodes:
+                with suppress(execnet.RemoteError, execnet.TimeoutError):
+                    node.channel.waitclose(PATIENCE)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: WorkerController) -> None:

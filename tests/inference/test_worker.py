@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class Site:
         self.redis = redis.Redis.from_url(address)
         self.server = None
         self.received = []
+        self.sent = set()
+        """Orders and tokens that were sent and may still be out."""
 
     @property
     def environment(self):
@@ -61,8 +64,9 @@ class Site:
         self.server.terminate()
         self.server.wait(PATIENCE)
 
-    def send(self, order, seal=None):
-        self.send_sealed((seal or self.seal).close(order))
+    def send(self, order):
+        self.sent.add((order.id, order.token))
+        self.send_sealed(self.seal.close(order))
 
     def send_sealed(self, sealed):
         self.app.send_task(contract.GENERATE, [sealed], queue=contract.orders_of("anna"))
@@ -79,6 +83,14 @@ class Site:
             self.received.append(opened.read({"Report": Report, "Hello": Hello}[opened.kind]))
         return [message for message in self.received if isinstance(message, kind)]
 
+    def stop_all(self):
+        """Have the worker stop what it still carries out."""
+        ended = {(report.order, report.token) for report in self.messages(Report) if report.ended}
+        for each in self.sent - ended:
+            self.notify(Stop(*each))
+            until(lambda each=each: each in {(last.order, last.token) for last in self.messages(Report) if last.ended})
+        self.sent.clear()
+
     def last_report(self):
         return next((report for report in self.messages(Report) if report.ended), None)
 
@@ -90,28 +102,53 @@ def weights(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("r"))
+@contextmanager
+def running(root, weights):
+    """A site and its worker, which has said hello."""
+    site = Site(root)
     site.start_redis()
-    yield site
-    site.app.close()
-    site.stop_redis()
-
-
-@pytest.fixture
-def worker(site, weights, tmp_path):
     environment = site.environment | {"WEIGHTS_ROOT": str(weights), "DEVICE": "cpu", "PATH": os.environ["PATH"]}
     environment["OMP_NUM_THREADS"] = "1"
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
-    process.log = tmp_path / "log"
+    with (root / "log").open("w") as log:
+        worker = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    worker.log = root / "log"
     try:
         until(lambda: site.messages(Hello))
-        yield process
+        yield site, worker
     finally:
-        process.kill()
-        process.wait()
+        worker.kill()
+        worker.wait()
+        site.app.close()
+        site.stop_redis()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, weights):
+    with running(tmp_path_factory.mktemp("r"), weights) as both:
+        yield both
+
+
+@pytest.fixture
+def site(shared):
+    """One site and worker for all tests that leave the worker running: each begins with a fresh hello and ends with no
+    order out."""
+    site, _ = shared
+    until(lambda: site.messages(Hello))
+    yield site
+    site.stop_all()
+    site.received.clear()
+
+
+@pytest.fixture
+def worker(shared):
+    return shared[1]
+
+
+@pytest.fixture
+def mortal(tmp_path_factory, weights):
+    """A site and a worker of the test's own, which ends it."""
+    with running(tmp_path_factory.mktemp("r"), weights) as both:
+        yield both
 
 
 def order(count, max_new_tokens, token=1, name="order-1"):
@@ -154,17 +191,18 @@ GARBAGE = [
 
 def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker, tmp_path):
     """Whatever anybody puts into its queue or among its notices, it goes on, and says how much it could not read."""
+    before = site.messages(Hello)[-1].dropped
     site.redis.lpush(contract.notices_of("anna"), *GARBAGE)
     site.notify(Revoked("anna"), STRANGER)
-    until(lambda: site.messages(Hello)[-1].dropped == len(GARBAGE) + 1)
+    until(lambda: site.messages(Hello)[-1].dropped == before + len(GARBAGE) + 1)
 
     touched = tmp_path / "touched"
     site.redis.lpush(contract.orders_of("anna"), touching(touched), *GARBAGE)
     site.send_sealed("a secret, but not sealed")
-    site.send(order(1, 4, name="forged"), STRANGER)
+    site.send_sealed(STRANGER.close(order(1, 4, name="forged")))
     site.send(order(1, 4))
     assert until(site.last_report).order == "order-1"
-    until(lambda: site.messages(Hello)[-1].dropped == 2 * len(GARBAGE) + 3)
+    until(lambda: site.messages(Hello)[-1].dropped == before + 2 * len(GARBAGE) + 3)
 
     log = worker.log.read_text()
     assert "it was not sealed with this key" in log
@@ -174,13 +212,14 @@ def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker, tmp_path):
 
 
 def test_order_that_is_sent_again_is_carried_out_once(site, worker):
+    before = site.messages(Hello)[-1].dropped
     sealed = site.seal.close(order(1, 4))
     for _ in range(3):
         site.send_sealed(sealed)
     site.send(order(1, 4, name="order-2"))
 
     until(lambda: any(report.ended and report.order == "order-2" for report in site.messages(Report)))
-    until(lambda: site.messages(Hello)[-1].dropped == 2)
+    until(lambda: site.messages(Hello)[-1].dropped == before + 2)
     assert sum(report.ended for report in site.messages(Report) if report.order == "order-1") == 1
 
 
@@ -203,7 +242,8 @@ def test_stop_an_order_in_the_middle(site, worker):
     assert 0 < len(last.texts) < MANY
 
 
-def test_worker_whose_key_was_revoked_stops_and_ends(site, worker):
+def test_worker_whose_key_was_revoked_stops_and_ends(mortal):
+    site, worker = mortal
     start_long_order(site)
 
     site.notify(Revoked("anna"))
@@ -222,7 +262,8 @@ def test_carry_out_a_short_order_beside_a_long_one(site, worker):
     assert (last.order, len(last.texts), last.stopped) == ("order-2", 3, False)
 
 
-def test_end_at_a_signal_and_report_what_is_finished(site, worker):
+def test_end_at_a_signal_and_report_what_is_finished(mortal):
+    site, worker = mortal
     start_long_order(site)
     site.send(order(MANY, 64, name="order-2"))
     until(lambda: any(report.order == "order-2" for report in site.messages(Report)))
