@@ -49,7 +49,7 @@ bench: environment ## the engine and the site beside their peers, which it insta
 	$(SERVICES) $(HOME_DIR)/bench/services $(VENV)/bin/python -m tests.bench --home $(HOME_DIR) $(if $(ONLY),--only $(ONLY))
 
 AT_LENGTH := tests/faults tests/test_races.py tests/test_unique.py tests/partners/test_races.py tests/access/test_situations.py
-AT_LENGTH += tests/jobs/test_attempts.py tests/jobs/test_dispatch.py
+AT_LENGTH += tests/jobs/test_attempts.py tests/jobs/test_dispatch.py tests/jobs/test_fairness.py
 
 faults: environment ## the fault tests, the races and the random situations at length
 	FAULTS_AT_LENGTH=1 $(VENV)/bin/pytest $(AT_LENGTH) $(ARGS)

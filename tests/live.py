@@ -19,7 +19,7 @@ from django.db import connection
 from release_portal.lib.processes import environment_of
 
 from .inference.tiny import install_tiny_gpt2
-from .patience import PATIENCE, until
+from .patience import AT_LENGTH, PATIENCE, until
 
 ROOT = Path(__file__).parent.parent
 PORTALS = {
@@ -50,6 +50,8 @@ class Portal:
     home: Path
     port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    worker: str = "inference.worker"
+    """The module that its generation worker runs."""
     commands: Mapping[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     services: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -80,9 +82,10 @@ class Portal:
         line = (procfile() | self.commands)[name]
         return shlex.split(Template(line).substitute(PORT=self.port, PORTAL_HOME=self.home))
 
-    def start(self, name: str, *, worker: str = "inference.worker", told: Mapping[str, str] | None = None) -> None:
-        """Start a process; `worker` is the module that a generation worker runs, `told` is for this process alone."""
-        command = [worker if word == "inference.worker" else word for word in self.command(name)]
+    def start(self, name: str, *, worker: str = "", told: Mapping[str, str] | None = None) -> None:
+        """Start a process; `worker` is the module that a generation worker runs this time, `told` is for this process
+        alone."""
+        command = [worker or self.worker if word == "inference.worker" else word for word in self.command(name)]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
@@ -148,8 +151,8 @@ def has_worker(portal: Portal) -> bool:
 def portal(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Portal]:
     """The portal that the journeys, the browser and the faults share. Its rows are committed and stay."""
     home = tmp_path_factory.mktemp("portal")
-    portal = Portal(home, free_port(), FOR_FAULTS)
-    install_tiny_gpt2(portal.weights, "gpt2/124M", layers=6, width=256)
+    portal = Portal(home, free_port(), FOR_FAULTS, "inference.worker" if AT_LENGTH else "tests.paced")
+    install_tiny_gpt2(portal.weights, "gpt2/124M", **({"layers": 6, "width": 256} if AT_LENGTH else {}))
     install_tiny_gpt2(portal.weights, "gpt2/774M")
     with django_db_blocker.unblock():
         portal.manage("first_records")

@@ -70,7 +70,7 @@ def running(home: Path, *names: str, commands: Mapping[str, str] | None = None) 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     settings = {"WEIGHTS_ROOT": str(model.install(home).resolve()), "SIZES": model.SIZE}
-    portal = Portal(folder.resolve(), free_port(), settings, commands or {})
+    portal = Portal(folder.resolve(), free_port(), settings, commands=commands or {})
     portal.manage("migrate", "--database", "owner", "--verbosity", "0")
     portal.manage("first_records")
     portal.manage("enroll_worker", "bench", "--file", str(portal.home / "worker.env"), "--again")

@@ -16,7 +16,9 @@ from ..patience import PATIENCE
 
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first that is there; the shell draws the same pages in two thirds of the time."""
+CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -35,7 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.skip(reason="Chromium is not installed; `apt-get install chromium` brings it."))
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="Chromium is not installed; `apt-get install chromium-headless-shell` brings it."
+                )
+            )
 
 
 expect.set_options(timeout=PATIENCE * 1000)

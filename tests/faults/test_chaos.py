@@ -96,15 +96,13 @@ class Load:
         return seconds
 
     def submit_poison(self, portal: Portal) -> None:
-        """A prompt that kills the worker that takes it, which is started anew each time."""
+        """A prompt that kills the worker that takes it, in whose place another comes each time."""
         portal.kill("generate", signal.SIGTERM)
         portal.start("generate", worker="tests.faults.deadly")
         job = self.submit(["Prompt", f"Prompt{deadly.WORD}"] + ["Prompt"] * 20)
         deadline = time.monotonic() + 2 * PATIENCE
         while Job.objects.live().filter(pk=job.pk).exists():
             assert time.monotonic() < deadline, "the deadly prompt is not given up"
-            if portal.processes["generate"].poll() is not None:
-                portal.start("generate", worker="tests.faults.deadly")
             self.keep_up()
             time.sleep(0.1)
         portal.kill("generate", signal.SIGTERM)

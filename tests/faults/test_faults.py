@@ -211,30 +211,29 @@ def test_suspend_organisation_holds_running_work_and_lifting_finishes_it(portal,
     assert_books_balance(job)
 
 
-def deaths_until_the_end_of(portal, *those: Job) -> int:
-    """Start the deadly worker again each time that it dies; how often that was."""
-    deaths, deadline, live = 0, time.monotonic() + 4 * PATIENCE, True
-    while live:
-        assert time.monotonic() < deadline, "the deadly prompts are not given up"
-        live = Job.objects.live().filter(pk__in=[job.pk for job in those]).exists()
-        if portal.processes["generate"].poll() is not None:
-            deaths += 1
-            portal.start("generate", worker="tests.faults.deadly")
-        time.sleep(0.1)
+def deaths(portal) -> int:
+    """How often a deadly worker was killed so far."""
+    return (portal.home / "generate.log").read_text().count(deadly.DEATH)
+
+
+def end_with_a_deadly_worker(portal, *those: Job) -> None:
+    """Wait until the jobs have ended; the usual worker then takes its place."""
+    live = Job.objects.live().filter(pk__in=[job.pk for job in those])
+    until(lambda: not live.exists(), what="the deadly prompts to be given up", seconds=4 * PATIENCE)
     portal.kill("generate", signal.SIGTERM)
     portal.start("generate")
-    return deaths
 
 
 def test_prompt_that_kills_workers_is_given_up_after_three(portal, submit, researcher, organisation, grant_of):
-    grant = grant_of("124M")
+    grant, before = grant_of("124M"), deaths(portal)
     portal.kill("generate", signal.SIGTERM)
     portal.start("generate", worker="tests.faults.deadly")
     prompts = [f"Prompt {number}" for number in range(40)]
     prompts[7] += deadly.WORD
     told = {"by": researcher, "partner": organisation, "size": grant.size, "max_new_tokens": 16, "seed": 7}
     job = jobs.submit(prompts=prompts, **told)
-    assert deaths_until_the_end_of(portal, job) == 3
+    end_with_a_deadly_worker(portal, job)
+    assert deaths(portal) - before == 3
     job.refresh_from_db()
     assert (job.status, job.texts_done, job.texts_refused) == (Job.Status.FINISHED, 40, 1)
     [failed] = job.completions.filter(finish_reason="failed")
@@ -255,7 +254,7 @@ def test_prompts_that_kill_workers_take_no_other_with_them(portal, researcher, o
         prompts[number // 2] += deadly.WORD
         told = {"by": researcher, "partner": organisation, "size": grant.size, "seed": 7}
         sent.append(jobs.submit(prompts=prompts, max_new_tokens=16, **told))
-    deaths_until_the_end_of(portal, *sent)
+    end_with_a_deadly_worker(portal, *sent)
     failed = Completion.objects.filter(job__in=sent, finish_reason="failed")
     assert sorted(failed.values_list("job__sequences", "index")) == [(16, 8), (40, 20)]
 

@@ -36,5 +36,7 @@ def test_nobody_waits_for_a_broker_that_is_away(tmp_path):
         server.kill()
         server.wait()
     assert ended.returncode == 0, ended.stderr
-    assert "A message to worker:anna:notices was not sent, the next report will bring it again" in ended.stderr
+    assert (
+        "A message to worker:anna:notices was not sent, the next message of its worker brings it again" in ended.stderr
+    )
     assert "jobs.fill was not sent, the clock will send it again" in ended.stderr
