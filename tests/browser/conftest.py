@@ -106,7 +106,7 @@ def register(page: Page, portal: Portal, name: str, email: str) -> None:
     page.locator("input[name=password2]").fill(PASSWORD)
     page.locator("main form button[type=submit]").click()
     page.wait_for_url("**/confirm-email/**")
-    page.goto(mailed_link(portal.home / "mail", email, "/accounts/confirm-email/"))
+    page.goto(mailed_link(portal.home / "mail", email, "/accounts/confirm-email/", seconds=PATIENCE))
     page.locator("main form button[type=submit]").click()
 
 
