@@ -16,6 +16,7 @@ from django.urls import resolve, reverse
 from . import tables, test_routes
 from .test_routes import ROLES, ROWS, Row
 
+pytestmark = pytest.mark.slow
 clients, world = test_routes.clients, test_routes.world
 
 LONG = "x" * 2**20

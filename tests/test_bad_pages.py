@@ -15,6 +15,7 @@ from . import test_bad_input, test_routes
 from .test_bad_input import IN_ADDRESSES, LONG, ODD_HEADERS, actor_of, addresses_of
 from .test_routes import ROWS, Row
 
+pytestmark = pytest.mark.slow
 clients, world, undone = test_routes.clients, test_routes.world, test_bad_input.undone
 PAGES = [row for row in ROWS if not row.route.startswith("api-1:")]
 VALUES = {name: IN_ADDRESSES[name] for name in ("a null character", "10^30", "-1", "a digit that is no number", "1 MB")}

@@ -38,7 +38,7 @@ from .patience import AT_LENGTH, PATIENCE
 
 TIMES = 20 if AT_LENGTH else 5
 DECISIONS = 1_500 if AT_LENGTH else 20
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed")]
 
 
 def person(role: str) -> User:

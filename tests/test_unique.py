@@ -25,6 +25,8 @@ from release_portal.partners.models import ApplicationDraft, Invitation, Partner
 from . import factories
 from .patience import AT_LENGTH, PATIENCE
 
+pytestmark = pytest.mark.slow
+
 TIMES = 20 if AT_LENGTH else 3
 ROOMS = ("release_portal.", "agreements")
 

@@ -30,6 +30,8 @@ from release_portal.releases.models import ModelSize, Opening
 from .. import factories
 from ..patience import AT_LENGTH
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES, EACH = 25 if AT_LENGTH else 2, 400  # 10,000 situations at length
 SIZES = 6
 TOKENS, SAMPLES, PURPOSE = 10, 2, Purpose.BIAS

@@ -17,6 +17,8 @@ from inference.scheduler import CHUNK
 from tests.inference.tiny import install_tiny_gpt2, save_tiny_gpt2
 from tests.patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 SIZE = "gpt2/124M"
 PROMPTS = ["Once upon a time", "A", "The first rule of responsible publication is", "Ünïcode 語"]
 

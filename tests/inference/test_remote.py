@@ -20,6 +20,8 @@ from tests.inference.servers import KEY, SIZE, StandIn, fault, real_server
 from tests.inference.test_worker import COMMAND, ROOT, Site, order
 from tests.patience import PATIENCE, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.live) for name in ("transformers", "vllm")]

@@ -15,6 +15,8 @@ from inference.remote import ServerError
 from tests.inference.servers import SIZE, StandIn, fault
 from tests.patience import PATIENCE, until
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 HALVES = ("\ud83d", "\ude00")
 DONE = "data: [DONE]\n\n"

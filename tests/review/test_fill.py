@@ -18,6 +18,8 @@ from release_portal.review.fill import fill
 
 from ..tables import undone
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = {"organisations": 12, "requests": 150, "jobs": 200}
 
 
