@@ -90,7 +90,7 @@ class Portal:
             self.processes[name] = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment_of(name, self.environment | (told or {})),
+                env=environment_of(name, self.environment | {"PGAPPNAME": name} | (told or {})),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

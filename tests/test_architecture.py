@@ -201,7 +201,7 @@ def test_no_configured_backend_unpickles(what, backend):
     assert not imports_of(Path(module.__file__)) & UNPICKLERS
 
 
-def test_no_message_of_celery_is_unpickled(monkeypatch):
+def test_no_message_of_celery_is_unpickled_or_is_a_command(monkeypatch):
     key = Fernet.generate_key().decode()
     worker = {"WORKER_NAME": "anna", "WORKER_KEY": key, "SIZES": "gpt2/124M", "WEIGHTS_ROOT": "/weights"}
     for name, value in worker.items():
@@ -211,6 +211,7 @@ def test_no_message_of_celery_is_unpickled(monkeypatch):
         told = {conf.task_serializer, conf.result_serializer, conf.event_serializer, *conf.accept_content}
         assert told == {"json"}
         assert set(conf.result_accept_content or ["json"]) == {"json"}
+        assert conf.worker_enable_remote_control is False
 
 
 @pytest.mark.parametrize("path", CODE, ids=name_of)

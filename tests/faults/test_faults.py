@@ -39,10 +39,7 @@ def test_site_worker_keeps_its_connections_and_gets_new_ones_when_they_are_cut(p
 
     def sessions() -> set[int]:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pid FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
-                " AND datname = current_database()"
-            )
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'site'")
             return {pid for (pid,) in cursor.fetchall()}
 
     def kept() -> set[int]:
