@@ -28,7 +28,7 @@ NEVER = {
     "1e400": "1e400",
     "5,000 digits": "9" * 5_000,
 }
-"""Values, as a body writes them, that no field takes: one parser refuses them wherever they stand."""
+"""Values, as a body writes them, that no field takes."""
 ODD = {
     "10^30": "1" + "0" * 30,
     "-1": "-1",
@@ -39,6 +39,7 @@ ODD = {
 }
 """Values that some fields take."""
 OTHER_TYPES = ["true", "[]", "{}", "1.5", "-Infinity"]
+"""What only some fields are sent, in turn."""
 NESTED = ["[" * 30 + "]" * 30, "[" * 990 + "]" * 990, '{"a":' * 50_000 + "1" + "}" * 50_000]
 IN_ADDRESSES = {
     "a null character": "a\0b",
@@ -180,30 +181,19 @@ def send_json(client, row: Row, path: str, body: Any, raw: str):
     return client.generic(row.method, path, text, content_type="application/json")
 
 
-class Values:
-    """What is sent in the place of a body and of each of its fields."""
-
-    def __init__(self) -> None:
-        self._never, self._types = cycle(NEVER.items()), cycle(OTHER_TYPES)
-
-    def of(self, place: Place, schema: dict) -> dict[str, str]:
-        """All to the body itself; to a field one of those that the parser refuses, what suits its type, and the longest
-        text that it says it takes."""
-        values = ODD | {"another type": next(self._types)} | (dict([next(self._never)]) if place else NEVER)
-        if schema.get("type", "string") != "string":
-            del values["1 MB"]
-        if longest := schema.get("maxLength", 0):
-            values["the longest text"] = json.dumps("x" * longest)
-        return values
+def texts_for(schema: dict) -> dict[str, str]:
+    """A text as long as the field says that it takes."""
+    longest = schema.get("maxLength", 0)
+    return {"the longest text": json.dumps("x" * longest)} if longest else {}
 
 
 def test_body_of_every_operation_is_read_or_refused_by_field(clients, world, undone):
-    wrong, sent, values = [], 0, Values()
+    wrong, sent, types = [], 0, cycle(OTHER_TYPES)
     for row, path, operation, schemas in operations(world, clients["zoe"]):
         client, valid = actor_of(row, clients), world["sent"].get(row.route, {})
         for place, schema in places_of(body_of(operation), schemas) if body_of(operation) else ():
             body = with_value(valid, place, "@")
-            for name, raw in values.of(place, schema).items():
+            for name, raw in (NEVER | ODD | {"another type": next(types)} | texts_for(schema)).items():
                 response = undone(client, send_json, row, path, body, raw)
                 too_long = name == "1 MB" and schema.get("type") == "string"
                 sent += 1

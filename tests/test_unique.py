@@ -27,7 +27,7 @@ from .patience import AT_LENGTH, PATIENCE
 
 pytestmark = pytest.mark.slow
 
-TIMES = 20 if AT_LENGTH else 3
+TIMES = 20 if AT_LENGTH else 8
 ROOMS = ("release_portal.", "agreements")
 
 RANDOM = "drawn by lot from 2^24 or more; the net answers"

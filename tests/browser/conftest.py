@@ -17,7 +17,7 @@ from ..patience import PATIENCE
 __all__ = ["grant_of", "organisation", "researcher", "rita_of_the_lab", "submit"]
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first that is there; the shell draws the same pages in two thirds of the time."""
+"""The first that is there; the shell draws the same pages with two thirds of the CPU time."""
 CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 FLAGS = [
     "--no-sandbox",
