@@ -68,6 +68,10 @@ URGENT_ORDERS_PER_WORKER = env.int(
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
 
+# --- separation of duties: how long somebody who was involved with an organisation does not decide on it at the lab
+MEMBERS_BARRED_DAYS = env.int("MEMBERS_BARRED_DAYS", default=730)  # after their membership or invitation ended
+AUTHORS_BARRED_DAYS = env.int("AUTHORS_BARRED_DAYS", default=None)  # after they wrote it; not set: for ever
+
 # --- mail: every message goes through the outbox; EMAIL_URL (smtp+tls://user:password@host:587) is what then carries it
 EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{PORTAL_HOME}/mail")
 CARRIER_BACKEND = EMAIL.pop("EMAIL_BACKEND")

@@ -22,7 +22,7 @@ from release_portal.access.terms import terms_asked
 from release_portal.audit.models import Event, Failure, SecurityEvent
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job, Prompt, Worker, WorkOrder
-from release_portal.partners.models import Letter, Membership, Partner, User
+from release_portal.partners.models import Invitation, Letter, Membership, Partner, User
 from release_portal.releases.models import Family, ModelSize
 
 AGREEMENT_TEXT = Path(settings.BASE_DIR, "agreements/texts/model-sharing-agreement-1.md")
@@ -86,6 +86,18 @@ class MembershipFactory(DjangoModelFactory):
     @factory.post_generation
     def roles(self, create, codes):
         self.roles.set(codes or [])
+
+
+class InvitationFactory(DjangoModelFactory):
+    class Meta:
+        model = Invitation
+
+    partner = SubFactory(PartnerFactory)
+    email = LazyFunction(lambda: f"{uuid.uuid4().hex[:12]}@elsewhere.example")
+    key_hash = LazyFunction(lambda: uuid.uuid4().hex)
+    invited_by = SubFactory(UserFactory)
+    invited_at = LazyFunction(timezone.now)
+    expires_at = LazyAttribute(lambda invitation: invitation.invited_at + timedelta(days=14))
 
 
 class FamilyFactory(DjangoModelFactory):

@@ -57,6 +57,8 @@ partners:withdraw_invitation        GET     in   405  405  405  405  405  405
 partners:withdraw_invitation        POST    in   403  302  404  404  404  404
 partners:accept                     GET     in   409  409  200  409  409  409
 partners:accept                     POST    in   409  409  302  409  409  409
+partners:decline_invitations        GET     in   405  405  405  405  405  405
+partners:decline_invitations        POST    in   404  404  302  404  404  404
 partners:tokens                     GET     in   200  200  200  200  200  200
 partners:tokens                     POST    in   200  200  200  200  200  200
 partners:revoke_token               GET     in   405  405  405  405  405  405
@@ -328,6 +330,7 @@ def world(
             "partners:remove_member": org | {"pk": membership.pk},
             "partners:withdraw_invitation": org | {"pk": invitation.pk},
             "partners:accept": {"key": key},
+            "partners:decline_invitations": org,
             "partners:revoke_token": {"pk": token.pk},
             **{f"partners:{name}": org for name in ("correct", "leave", "create_service_account")},
             "partners:change_roles": org | {"pk": membership.pk},

@@ -5,7 +5,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Value
 
+from release_portal.partners.conflicts import impartial
+from release_portal.partners.guards import people_who
 from release_portal.partners.models import User
+from release_portal.partners.permissions import Permission
 
 from .conditions import STEPS, situated
 from .models import RequestItem, Review, SizeRule
@@ -36,14 +39,15 @@ def rule_of(item: RequestItem, *, at: datetime) -> SizeRule:
 
 
 def tally_of(item: RequestItem, *, at: datetime) -> Tally:
-    """Count the standing reviews of an item by the rule of its size.
+    """Count the standing reviews of an item by the rule of its size: those of people who still may decide it.
 
     The largest size of a family is never granted by one person alone. As many declines as the rule asks approvals
     decline an item, or one of somebody with a veto.
     """
     rule = rule_of(item, at=at)
     needed = max(rule.approvals, 2 if item.size.is_largest() else 1)
-    standing = list(item.reviews.standing().prefetch_related("reviewer__lab_roles"))
+    may_decide = impartial(people_who(Permission.REQUEST_DECIDE), item.partner, at=at)
+    standing = list(item.reviews.standing().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
     approvals = tuple(
         review
         for review in standing

@@ -18,6 +18,7 @@ urlpatterns = [
         name="withdraw_invitation",
     ),
     path("organisations/<slug:slug>/invitations/<int:pk>/resend/", views.resend_invitation, name="resend_invitation"),
+    path("organisations/<slug:slug>/invitations/decline/", views.decline_invitations, name="decline_invitations"),
     path(
         "organisations/<slug:slug>/service-accounts/",
         views.create_service_account,

@@ -170,6 +170,17 @@ def accept(request: SignedIn, key: str) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def decline_invitations(request: SignedIn, slug: str) -> HttpResponse:
+    """For somebody invited, who sees nothing of the organisation yet."""
+    mine = Invitation.objects.undeclined().addressed_to(request.user)
+    partner = get_object_or_404(Partner, pk__in=mine.values("partner"), slug=slug)
+    actions.decline_invitations(by=request.user, partner=partner)
+    messages.success(request, f"You declined to join {partner}.")
+    return redirect("access:home")
+
+
+@login_required
 def tokens(request: SignedIn) -> HttpResponse:
     return _tokens_page(request, request.user)
 

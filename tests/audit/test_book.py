@@ -164,6 +164,11 @@ def _withdraw_invitation(cast):
     return lambda it=cast.invitation: partners.withdraw_invitation(by=cast.ada, invitation=it)
 
 
+def _decline_invitations(cast):
+    factories.InvitationFactory(partner=cast.northlake, email=cast.tom.email)
+    return lambda: partners.decline_invitations(by=cast.tom, partner=cast.northlake)
+
+
 def _remove_member(cast):
     cast.ben  # noqa: B018 - he joins
     return lambda it=cast.membership: partners.remove_member(by=cast.ada, membership=it)
@@ -376,6 +381,7 @@ VERBS = {
     "partner.declined": _decline,
     "member.invited": _invite,
     "invitation.withdrawn": _withdraw_invitation,
+    "invitation.declined": _decline_invitations,
     "member.removed": _remove_member,
     "token.created": _create_token,
     "token.revoked": _revoke_token,
@@ -424,6 +430,7 @@ VERBS = {
 # A second time these are refused; the others say what is there already, or have nothing left to do.
 REFUSED_TWICE = {
     "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
+    "invitation.declined",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
     "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked",

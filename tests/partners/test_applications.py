@@ -95,7 +95,7 @@ def test_return_without_the_right_or_of_ones_own_is_refused(applied, ada, rita):
     with pytest.raises(Forbidden, match="Admit or decline"):
         actions.return_application(by=ada, partner=applied, reason="More.")
     factories.MembershipFactory(user=rita, partner=applied, roles=["viewer"])
-    with pytest.raises(Refused, match="another reviewer has to decide"):
+    with pytest.raises(Refused, match="another person has to decide"):
         actions.return_application(by=rita, partner=applied, reason="More.")
 
 

@@ -121,7 +121,7 @@ def test_admit_without_the_right_is_forbidden(applied, who, request):
 
 def test_admit_ones_own_organisation_is_refused(applied, rita, tom):
     factories.MembershipFactory(user=rita, partner=applied, roles=["viewer"])
-    with pytest.raises(Refused, match="You belong to University of Northlake, so another reviewer has to decide"):
+    with pytest.raises(Refused, match="You belong to University of Northlake, so another person has to decide"):
         actions.admit(by=rita, partner=applied)
     actions.admit(by=tom, partner=applied)
 

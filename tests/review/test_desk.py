@@ -129,7 +129,7 @@ def test_admit_whom_a_colleague_declined_says_who(desk, applied, tom):
 def test_decide_for_ones_own_organisation_is_refused_on_the_page(desk, access_request, rita):
     factories.MembershipFactory(user=rita, partner=access_request.partner, roles=["viewer"])
     response = desk.post(f"/review/requests/{access_request.pk}/", granting(access_request))
-    assert "You belong to University of Northlake, so another reviewer has to decide." in body(response)
+    assert "You belong to University of Northlake, so another person has to decide." in body(response)
     access_request.refresh_from_db()
     assert access_request.status == "submitted"
 

@@ -28,6 +28,7 @@ from .reviews import (
 )
 from .rules import accept_finding, report_finding, set_rule
 from .suspensions import confirm_suspension, drop_suspension, lift_suspension, suspend
+from .suspensions import conflict_over as conflict_over
 
 __all__ = [
     "accept_finding",

@@ -12,6 +12,7 @@ from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners import actions as partners
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
@@ -63,6 +64,7 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime) -> Grant:
 def revoke_grant(*, by: User, grant: Grant, reason_code: str, reason: str) -> None:
     """End a grant at once: no new job is taken, and queued and running ones stop."""
     require(by, Permission.GRANT_REVOKE)
+    require_impartial(by, Permission.GRANT_REVOKE, grant.partner)
     if reason_code not in RevokeReason.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
     if not reason.strip():

@@ -11,6 +11,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, Partner, Pause, User
 from release_portal.partners.permissions import Permission
@@ -126,9 +127,10 @@ def withdraw_request(*, by: User, request: AccessRequest) -> None:
 def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) -> Remark:
     """Add to the thread. Applicants and reviewers read it; an internal note only reviewers."""
     require_person(by)
-    from_lab = by.may(Permission.REQUEST_DECIDE)
+    from_lab = not by.may(Permission.PARTNER_READ, request.partner)
     if internal or not by.may(Permission.PARTNER_READ, request.partner):
         require(by, Permission.REQUEST_DECIDE)
+        require_impartial(by, Permission.REQUEST_DECIDE, request.partner, authors=request.authors())
     if request.submitted_at is None:
         raise Refused("This request was not sent yet, so nobody at the lab reads it. Send it, then write.")
     text = text.strip()

@@ -12,8 +12,9 @@ from release_portal.audit.loops import each
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require, require_person
-from release_portal.partners.models import Letter, Membership, User
+from release_portal.partners.models import Letter, User
 from release_portal.partners.permissions import Permission
 
 from ..models import AccessRequest, DeclineReason, Recusal, RequestItem, ReturnReason, Review
@@ -206,8 +207,7 @@ def _to_review(request: AccessRequest, by: User, *, decided: Sequence[Answer] = 
             raise Refused(f"{item} is already {item.standing}.")
     if row.status != AccessRequest.Status.SUBMITTED:
         raise Refused(f"This request is already {row.standing}.")
-    if Membership.objects.current().filter(user=by, partner=row.partner).exists():
-        raise Refused(f"You belong to {row.partner}, so another reviewer has to decide.")
+    require_impartial(by, Permission.REQUEST_DECIDE, row.partner, authors=row.authors())
     if row.recusals.filter(reviewer=by).exists():
         raise Refused("You stepped aside from this request, so another reviewer has to decide.")
     return row

@@ -9,12 +9,13 @@ from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import partners_of, require_impartial
 from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, Partner, Role, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from ..models import Finding, SizeRule
+from ..models import Finding, RequestItem, SizeRule
 
 MOST_APPROVALS = 5
 LONGEST_FINDING = 10_000  # characters
@@ -35,6 +36,7 @@ def set_rule(
 ) -> SizeRule:
     """From now on this is asked before the size is granted. Grants that are there keep to the rule they began under."""
     require(by, Permission.RULE_SET)
+    _refuse_interested(by, size)
     if not reason.strip():
         raise Refused("Say why the rule changes: a reason is needed.", field="reason")
     if not 1 <= approvals <= MOST_APPROVALS:
@@ -96,6 +98,7 @@ def report_finding(*, by: User, partner: Partner, size: ModelSize, title: str, t
 def accept_finding(*, by: User, finding: Finding) -> None:
     """Count a finding towards the steps of larger sizes."""
     require(by, Permission.REQUEST_DECIDE)
+    require_impartial(by, Permission.REQUEST_DECIDE, finding.partner, authors=[(finding.sent_by_id, finding.sent_at)])
     now = timezone.now()
     if not Finding.objects.filter(pk=finding.pk, accepted_at__isnull=True).update(accepted_by=by, accepted_at=now):
         finding.refresh_from_db()
@@ -111,3 +114,10 @@ def accept_finding(*, by: User, finding: Finding) -> None:
         by=by,
         urgency=Letter.Urgency.NEWS,
     )
+
+
+def _refuse_interested(by: User, size: ModelSize) -> None:
+    """A rule is not changed by somebody whose organisation waits for an answer under it."""
+    waiting = RequestItem.objects.waiting().filter(size=size).values("partner")
+    for partner in partners_of(by, at=timezone.now()).filter(pk__in=waiting):
+        require_impartial(by, Permission.RULE_SET, partner)

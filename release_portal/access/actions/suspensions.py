@@ -8,6 +8,7 @@ from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import Conflict, conflict_of, partners_of
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
@@ -22,11 +23,12 @@ def suspend(*, by: User, subject: Subject, reason_code: str, reason: str) -> Sus
     It holds at once; for the largest size of a family and for everything it waits for a second person.
     """
     require(by, Permission.ACCESS_SUSPEND)
+    suspension = Suspension.of(subject)
+    _require_impartial(by, suspension)
     if reason_code not in SuspendReason.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
     if not reason.strip():
         raise Refused("Say why, for those concerned to read: a reason is needed to suspend.", field="reason")
-    suspension = Suspension.of(subject)
     suspension.reason_code, suspension.reason = reason_code, reason.strip()
     suspension.by, suspension.at = by, timezone.now()
     try:
@@ -48,6 +50,7 @@ def suspend(*, by: User, subject: Subject, reason_code: str, reason: str) -> Sus
 def confirm_suspension(*, by: User, suspension: Suspension) -> None:
     """The second person agrees, and the suspension holds from now on."""
     require(by, Permission.ACCESS_SUSPEND)
+    _require_impartial(by, suspension)
     if by == suspension.by:
         raise Refused("You proposed this suspension, so a second person has to confirm it.")
     _begin(suspension, by=by)
@@ -57,6 +60,7 @@ def confirm_suspension(*, by: User, suspension: Suspension) -> None:
 def drop_suspension(*, by: User, suspension: Suspension) -> None:
     """Take back a proposed suspension, or decline to confirm it."""
     require(by, Permission.ACCESS_SUSPEND)
+    _require_impartial(by, suspension, widens=True)
     move(suspension, Suspension.Status.DROPPED)
     record("suspension.dropped", f"The proposed {suspension} was not confirmed", suspension, by=by)
 
@@ -65,6 +69,7 @@ def drop_suspension(*, by: User, suspension: Suspension) -> None:
 def lift_suspension(*, by: User, suspension: Suspension, reason: str) -> None:
     """Let use go on: held jobs continue by themselves and held texts can be read again."""
     require(by, Permission.ACCESS_SUSPEND)
+    _require_impartial(by, suspension, widens=True)
     if not reason.strip():
         raise Refused("Say why it can go on: a reason is needed to lift a suspension.", field="reason")
     now = timezone.now()
@@ -76,6 +81,23 @@ def lift_suspension(*, by: User, suspension: Suspension, reason: str) -> None:
     record("suspension.lifted", f"The {suspension} was lifted", suspension, *_about(suspension), by=by)
     _tell(suspension, f"The {suspension} was lifted", f"Work goes on by itself. The reason: {reason.strip()}", by=by)
     wake("jobs.dispatch")
+
+
+def conflict_over(user: User, suspension: Suspension, *, widens: bool = False) -> Conflict | None:
+    """Why this person does not decide on a suspension, if they do not.
+
+    Of an organisation and its grants only the impartial decide. A size and everything are stopped by anybody who may,
+    and go on only by the word of those whose organisations hold no grant under it.
+    """
+    partner = suspension.partner or (suspension.grant.partner if suspension.grant else None)
+    own = partners_of(user, at=timezone.now()).filter(grants__in=Grant.objects.under(suspension))
+    concerned = partner or (own.first() if widens else None)
+    return conflict_of(user, Permission.ACCESS_SUSPEND, concerned) if concerned else None
+
+
+def _require_impartial(by: User, suspension: Suspension, *, widens: bool = False) -> None:
+    if conflict := conflict_over(by, suspension, widens=widens):
+        raise Refused(conflict.sentence)
 
 
 def _begin(suspension: Suspension, *, by: User) -> None:

@@ -9,9 +9,11 @@ from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVect
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from release_portal.lib.states import Stateful, together
-from release_portal.partners.models import Membership, Partner, User
+from release_portal.partners.conflicts import Authorship, partners_of
+from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
 from .vocabulary import DeclineReason, Purpose, ReturnReason, Right
@@ -49,9 +51,9 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         )
 
     def barred_to(self, user: User) -> "AccessRequestQuerySet":
-        """Those that the person does not decide: their own organisation's, their recusals, appeals of their decisions,
-        and those that they answered already."""
-        own = Q(partner__in=Membership.objects.current().filter(user=user).values("partner"))
+        """Those that the person does not decide: where they have a conflict of interest, their recusals, appeals of
+        their decisions, and those that they answered already."""
+        own = Q(partner__in=partners_of(user, at=timezone.now())) | Q(submissions__by=user) | Q(created_by=user)
         answered = Q(items__status="waiting", items__reviews__reviewer=user, items__reviews__is_standing=True)
         appealed = Q(kind="appeal", previous__items__reviews__reviewer=user)
         return self.filter(own | Q(recusals__reviewer=user) | answered | appealed)
@@ -117,6 +119,9 @@ class AccessRequest(Stateful):
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
 
+    conflict = ""
+    """Why the person who reads it does not decide it: set by the door, never stored."""
+
     objects = AccessRequestQuerySet.as_manager()
 
     class Meta:
@@ -161,6 +166,11 @@ class AccessRequest(Stateful):
         """The status as `components/status.html` shows it."""
         tones = {"submitted": "wait", "returned": "wait", "decided": "good"}
         return {"word": self.get_status_display(), "tone": tones.get(self.status, "off")}
+
+    def authors(self) -> list[Authorship]:
+        """Who wrote it, from its draft on."""
+        sent = [(submission.by_id, submission.at) for submission in self.submissions.all()]
+        return [(self.created_by_id, self.created_at), (self.submitted_by_id, self.submitted_at), *sent]
 
     def waiting_before(self) -> int:
         """How many requests wait for longer than this one."""

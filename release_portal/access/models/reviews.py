@@ -81,6 +81,9 @@ class RemarkQuerySet(models.QuerySet["Remark"]):
     def for_applicants(self) -> "RemarkQuerySet":
         return self.filter(internal=False)
 
+    def internal(self) -> "RemarkQuerySet":
+        return self.filter(internal=True)
+
     def oldest_first(self) -> "RemarkQuerySet":
         return self.select_related("by").order_by("at", "id")
 

@@ -13,6 +13,7 @@ from release_portal.audit.loops import each
 from release_portal.audit.models import Event, Failure
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
+from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
@@ -112,6 +113,7 @@ def _tell(subject: str, text: str, *, by: User | None) -> list[Letter]:
 def set_weight(*, by: User, partner: Partner, size: ModelSize, weight: float) -> Share:
     """How large an organisation's part of a size is, beside the others at work with it; 1 unless it was set."""
     require(by, Permission.SHARE_SET)
+    require_impartial(by, Permission.SHARE_SET, partner)
     weight = WEIGHT.read(weight)
     share, _ = Share.objects.select_for_update().get_or_create(partner=partner, size=size)
     if share.weight == weight:

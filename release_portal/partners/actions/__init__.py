@@ -6,7 +6,14 @@ from .digests import send_digests
 from .intake import pause_intake, resume_intake
 from .letters import deliver_letters, write_letter
 from .mail import choose_mail
-from .members import accept_invitation, invite, open_invitation, resend_invitation, withdraw_invitation
+from .members import (
+    accept_invitation,
+    decline_invitations,
+    invite,
+    open_invitation,
+    resend_invitation,
+    withdraw_invitation,
+)
 from .memberships import change_roles, leave, remove_member
 from .organisations import admit, close, decline, return_application
 from .service_accounts import close_service_account, create_service_account
@@ -26,6 +33,7 @@ __all__ = [
     "create_service_account",
     "create_token",
     "decline",
+    "decline_invitations",
     "deliver_letters",
     "discard_draft",
     "invite",

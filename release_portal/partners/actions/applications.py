@@ -95,6 +95,7 @@ def correct_application(
     sent_count = before.pop("sent_count") + 1
     changed = [name for name in TOLD if told[name] != before[name]]
     told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
+    told |= {"corrected_by": by, "corrected_at": timezone.now()}
     told["folded_name"] = folded(legal_name)
     move(partner, Partner.Status.APPLIED, **told)
     sentence = f"{partner} corrected its application"

@@ -114,6 +114,19 @@ def accept_invitation(*, by: User, key: str) -> Membership:
 
 
 @transaction.atomic
+def decline_invitations(*, by: User, partner: Partner) -> None:
+    """Turn down every place that an organisation offers or offered to the person. They never joined it, so what they
+    do at the lab is not barred by having been invited."""
+    mine = Invitation.objects.undeclined().addressed_to(by).filter(partner=partner)
+    declined = list(mine.exclude(status=Invitation.Status.ACCEPTED))
+    if not declined:
+        raise Refused(f"{partner} has no invitation for you that you could decline.")
+    for invitation in declined:
+        move(invitation, Invitation.Status.DECLINED)
+    record("invitation.declined", f"{by} declined to join {partner}", partner, *declined, by=by)
+
+
+@transaction.atomic
 def withdraw_invitation(*, by: User, invitation: Invitation) -> None:
     require(by, Permission.MEMBER_INVITE, invitation.partner)
     move(invitation, Invitation.Status.WITHDRAWN)

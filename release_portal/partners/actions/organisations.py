@@ -9,8 +9,9 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 
+from ..conflicts import require_impartial
 from ..guards import people_who, require
-from ..models import Invitation, Letter, Membership, Partner, User
+from ..models import Invitation, Letter, Partner, User
 from ..permissions import Permission
 from .letters import write_letter
 
@@ -18,7 +19,7 @@ from .letters import write_letter
 @transaction.atomic
 def admit(*, by: User, partner: Partner) -> None:
     require(by, Permission.PARTNER_ADMIT)
-    _refuse_own(by, partner)
+    require_impartial(by, Permission.PARTNER_ADMIT, partner)
     _refuse_answered(partner)
     now = timezone.now()
     try:
@@ -41,7 +42,7 @@ def admit(*, by: User, partner: Partner) -> None:
 def return_application(*, by: User, partner: Partner, reason: str) -> None:
     """Ask for changes: the applicant corrects the application and sends it again."""
     require(by, Permission.PARTNER_ADMIT)
-    _refuse_own(by, partner)
+    require_impartial(by, Permission.PARTNER_ADMIT, partner)
     if not reason.strip():
         raise Refused("Say what to change, for the applicant to read: a reason is needed to return.", field="reason")
     move(partner, Partner.Status.RETURNED, decided_by=by, decided_at=timezone.now(), reason=reason.strip())
@@ -59,7 +60,7 @@ def return_application(*, by: User, partner: Partner, reason: str) -> None:
 @transaction.atomic
 def decline(*, by: User, partner: Partner, reason: str) -> None:
     require(by, Permission.PARTNER_ADMIT)
-    _refuse_own(by, partner)
+    require_impartial(by, Permission.PARTNER_ADMIT, partner)
     if not reason.strip():
         raise Refused("Say why, for the applicant to read: a reason is needed to decline.", field="reason")
     move(partner, Partner.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason.strip())
@@ -79,6 +80,8 @@ def close(*, by: User, partner: Partner) -> None:
     """End an organisation here: its owner asks for it, or the lab does. Invitations that wait are withdrawn."""
     if not by.may(Permission.PARTNER_ADMIT):
         require(by, Permission.PARTNER_EDIT, partner)
+    elif not by.may(Permission.PARTNER_EDIT, partner):
+        require_impartial(by, Permission.PARTNER_ADMIT, partner)
     move(partner, Partner.Status.CLOSED, closed_by=by, closed_at=timezone.now())
     for invitation in partner.invitations.unanswered():
         move(invitation, Invitation.Status.WITHDRAWN)
@@ -107,11 +110,6 @@ def _refuse_answered(partner: Partner) -> None:
     current = now.get(pk=partner.pk)
     if current.status != Partner.Status.APPLIED:
         raise Refused(f"This organisation is already {current.standing}.")
-
-
-def _refuse_own(by: User, partner: Partner) -> None:
-    if Membership.objects.current().filter(user=by, partner=partner).exists():
-        raise Refused(f"You belong to {partner}, so another reviewer has to decide.")
 
 
 def _name_taken(partner: Partner) -> Refused:

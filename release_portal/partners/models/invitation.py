@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from release_portal.lib.states import Stateful
 
@@ -16,8 +17,18 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         """Those that can still be accepted."""
         return self.filter(status=Invitation.Status.SENT, expires_at__gt=at)
 
+    def undeclined(self) -> "InvitationQuerySet":
+        """Those that the person did not turn down, with their `invitee`: the person who reads mail at the address."""
+        owner = EmailAddress.objects.filter(email=OuterRef("email"), verified=True).values("user")[:1]
+        return self.exclude(status=Invitation.Status.DECLINED).annotate(invitee=Subquery(owner))
+
+    def addressed_to(self, user: User) -> "InvitationQuerySet":
+        """Those to an address at which the person reads mail."""
+        mine = EmailAddress.objects.filter(user=user, verified=True)
+        return self.filter(email__in=mine.values("email"))
+
     def unanswered(self) -> "InvitationQuerySet":
-        """Those that nobody accepted or withdrew, ended ones among them."""
+        """Those that nobody accepted, declined or withdrew, ended ones among them."""
         return self.filter(status=Invitation.Status.SENT).order_by("email")
 
 
@@ -27,9 +38,14 @@ class Invitation(Stateful):
     class Status(models.TextChoices):
         SENT = "sent", "Sent"
         ACCEPTED = "accepted", "Accepted"
+        DECLINED = "declined", "Declined"
         WITHDRAWN = "withdrawn", "Withdrawn"
 
-    COMES_FROM = {Status.ACCEPTED: {Status.SENT}, Status.WITHDRAWN: {Status.SENT}}
+    COMES_FROM = {
+        Status.ACCEPTED: {Status.SENT},
+        Status.DECLINED: {Status.SENT, Status.WITHDRAWN},
+        Status.WITHDRAWN: {Status.SENT},
+    }
 
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="invitations")
     email = models.EmailField("e-mail address")

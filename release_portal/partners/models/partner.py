@@ -88,6 +88,8 @@ class Partner(Stateful):
     decided_at = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)
     admitted_at = models.DateTimeField(null=True, help_text="kept when the organisation is suspended or closed")
+    corrected_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    corrected_at = models.DateTimeField(null=True, help_text="the last time that a returned application was sent again")
     closed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     closed_at = models.DateTimeField(null=True)
     sent_count = models.PositiveSmallIntegerField(default=1, help_text="how many times the application was sent")
@@ -99,6 +101,7 @@ class Partner(Stateful):
         verbose_name = "organisation"
         constraints = [
             together("decided_by", "decided_at"),
+            together("corrected_by", "corrected_at"),
             together("closed_by", "closed_at"),
             models.CheckConstraint(
                 condition=Q(status="closed", closed_at__isnull=False)

@@ -18,7 +18,9 @@ from release_portal.access.tally import tally_of
 from release_portal.access.terms import Terms
 from release_portal.lib.shapes import LONGEST_LIST, Word
 from release_portal.lib.states import Refused
+from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.doors import SignedIn
+from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
 from ..doors import staff
@@ -93,8 +95,12 @@ class StaffItemOut(ItemOut):
     steps_missing: str = Field(description="what comes before the size and is not done")
 
     @staticmethod
+    def resolve_note(item: RequestItem) -> str:
+        return "" if item.request.conflict else item.note
+
+    @staticmethod
     def resolve_reviews(item: RequestItem) -> Any:
-        return item.reviews.select_related("reviewer").order_by("at")
+        return [] if item.request.conflict else item.reviews.select_related("reviewer").order_by("at")
 
     @staticmethod
     def resolve_approvals(item: RequestItem) -> str:
@@ -123,16 +129,17 @@ class StaffRequestSummary(RequestSummary):
 
 class StaffRequestOut(RequestOut, StaffRequestSummary):
     items: list[StaffItemOut]  # type: ignore[assignment]
+    conflict: str = Field(description="why you do not decide it; notes, reviews and recusals are left out then")
     notes: list[RemarkOut]
     recusals: list[RecusalOut]
 
     @staticmethod
     def resolve_notes(request: AccessRequest) -> Any:
-        return request.remarks.filter(internal=True).oldest_first()
+        return [] if request.conflict else request.remarks.internal().oldest_first()
 
     @staticmethod
     def resolve_recusals(request: AccessRequest) -> Any:
-        return request.recusals.select_related("reviewer").order_by("at")
+        return [] if request.conflict else request.recusals.select_related("reviewer").order_by("at")
 
 
 @router.get("/requests", response=list[StaffRequestSummary], summary="Requests found by a search, oldest first")
@@ -148,53 +155,58 @@ def review_requests(request: SignedIn, q: Word = "") -> Any:
 @router.get("/requests/{int:pk}", response=StaffRequestOut, summary="One request with what only reviewers see")
 @staff(Permission.REQUEST_DECIDE)
 def review_request(request: SignedIn, pk: int) -> Any:
-    return _request(pk)
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/claim", response=StaffRequestOut, summary="Keep a request for half an hour")
 @staff(Permission.REQUEST_DECIDE)
 def claim(request: SignedIn, pk: int) -> Any:
-    access.claim_request(by=request.user, request=_request(pk))
-    return _request(pk)
+    access.claim_request(by=request.user, request=_request(pk, request.user))
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/release", response=StaffRequestOut, summary="Give a claimed request back")
 @staff(Permission.REQUEST_DECIDE)
 def release(request: SignedIn, pk: int) -> Any:
-    access.release_request(by=request.user, request=_request(pk))
-    return _request(pk)
+    access.release_request(by=request.user, request=_request(pk, request.user))
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/recuse", response=StaffRequestOut, summary="Step aside: your interests are touched")
 @staff(Permission.REQUEST_DECIDE)
 def recuse(request: SignedIn, pk: int, body: RecuseIn) -> Any:
-    access.recuse(by=request.user, request=_request(pk), reason=body.reason)
-    return _request(pk)
+    access.recuse(by=request.user, request=_request(pk, request.user), reason=body.reason)
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/return", response=StaffRequestOut, summary="Return a request for changes")
 @staff(Permission.REQUEST_DECIDE)
 def return_request(request: SignedIn, pk: int, body: ReturnIn) -> Any:
-    access.return_request(by=request.user, request=_request(pk), **body.model_dump())
-    return _request(pk)
+    access.return_request(by=request.user, request=_request(pk, request.user), **body.model_dump())
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/decisions", response=StaffRequestOut, summary="Grant or decline, item by item")
 @staff(Permission.REQUEST_DECIDE)
 def decide_request(request: SignedIn, pk: int, body: DecisionsIn) -> Any:
-    asked = _request(pk)
+    asked = _request(pk, request.user)
     access.decide_request(by=request.user, request=asked, answers=_answers(asked, body.answers), seen=body.seen)
-    return _request(pk)
+    return _request(pk, request.user)
 
 
 @router.post("/requests/{int:pk}/remarks", response={201: RemarkOut}, summary="Write to the applicants, or a note")
 @staff(Permission.REQUEST_DECIDE)
 def review_say(request: SignedIn, pk: int, body: InternalRemarkIn) -> Any:
-    return Status(201, access.say(by=request.user, request=_request(pk), **body.model_dump()))
+    return Status(201, access.say(by=request.user, request=_request(pk, request.user), **body.model_dump()))
 
 
-def _request(pk: int) -> AccessRequest:
-    return get_object_or_404(AccessRequest.objects.sent().with_items().select_related("returned_by"), pk=pk)
+def _request(pk: int, reader: User) -> AccessRequest:
+    """The request, with why this person does not decide it, if they do not."""
+    rows = AccessRequest.objects.sent().with_items().select_related("returned_by")
+    asked = get_object_or_404(rows, pk=pk)
+    conflict = conflict_of(reader, Permission.REQUEST_DECIDE, asked.partner, authors=asked.authors())
+    asked.conflict = conflict.sentence if conflict else ""
+    return asked
 
 
 def _answers(asked: AccessRequest, answers: Sequence[AnswerIn]) -> list[Answer]:

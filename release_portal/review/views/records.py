@@ -14,6 +14,7 @@ from release_portal.audit.models import Event
 from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
+from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
@@ -50,6 +51,7 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
         "form": form,
         "return_form": return_form,
         "signals": signals_of(partner),
+        "conflict": conflict_of(request.user, Permission.PARTNER_ADMIT, partner),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "changes": changes_of(partner),
         "people": partner.memberships.current().select_related("user").prefetch_related("roles"),
@@ -91,6 +93,7 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
     context = {
         "grant": grant,
         "form": form,
+        "conflict": conflict_of(request.user, Permission.GRANT_REVOKE, grant.partner),
         "running": live.filter(status=Job.Status.RUNNING).count(),
         "queued": live.filter(status=Job.Status.QUEUED).count(),
         "people": grant.partner.memberships.current().may(Permission.JOB_SUBMIT).count(),

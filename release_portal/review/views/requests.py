@@ -23,6 +23,7 @@ from release_portal.access.terms import Terms, terms_asked
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.lib.text import number_in
+from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.doors import SignedIn, refusals_told
 from release_portal.partners.permissions import Permission
 
@@ -49,6 +50,7 @@ class Row:
 def access_request(request: SignedIn, pk: int) -> HttpResponse:
     """A request with all that is known; decide, return or step aside here."""
     asked = _request(pk)
+    conflict = conflict_of(request.user, Permission.REQUEST_DECIDE, asked.partner, authors=asked.authors())
     named = number_in(request.POST.get("seen", ""))
     seen = asked.revision if named is None else named
     rows, notice, preview = _rows(request, asked), "", None
@@ -73,6 +75,7 @@ def access_request(request: SignedIn, pk: int) -> HttpResponse:
         rows, notice = _rows(request, asked), " ".join([*_decided_meanwhile(request, asked), refused.sentence])
     context = (
         _evidence(asked)
+        | ({"conflict": conflict} if conflict else _among_reviewers(asked))
         | _neighbours(request, asked)
         | {
             "rows": rows,
@@ -193,7 +196,6 @@ def _evidence(asked: AccessRequest) -> dict[str, Any]:
     """What is known of the request and of past dealings with its organisation."""
     now, partner = timezone.now(), asked.partner
     stops = Suspension.objects.filter(Q(partner=partner) | Q(grant__partner=partner))
-    remarks = list(asked.remarks.oldest_first())
     agreement = partner.agreements.in_force(at=now).select_related("version").order_by("ends_at").last()
     claimed = asked.claimed_by if asked.claimed_until and asked.claimed_until > now else None
     return {
@@ -207,11 +209,18 @@ def _evidence(asked: AccessRequest) -> dict[str, Any]:
         "findings": partner.findings.newest_first()[:DEALINGS_SHOWN],
         "agreement": agreement,
         "falls_short": agreement and asked.until_wanted and agreement.ends_at.date() < asked.until_wanted,
-        "remarks": [remark for remark in remarks if not remark.internal],
-        "notes": [remark for remark in remarks if remark.internal],
+        "remarks": asked.remarks.for_applicants().oldest_first(),
+        "claimed": claimed,
+        "events": Event.objects.about(asked).for_applicants().newest_first()[:EVENTS_SHOWN],
+    }
+
+
+def _among_reviewers(asked: AccessRequest) -> dict[str, Any]:
+    """What the reviewers say and do among themselves, which nobody with a conflict of interest sees."""
+    return {
+        "notes": asked.remarks.internal().oldest_first(),
         "recusals": asked.recusals.select_related("reviewer"),
         "remark_form": RemarkForm(),
-        "claimed": claimed,
         "events": Event.objects.about(asked).newest_first()[:EVENTS_SHOWN],
     }
 

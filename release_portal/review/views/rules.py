@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from release_portal.access import actions as access
 from release_portal.access.decision_forms import RuleForm
 from release_portal.access.models import Finding, SizeRule
+from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
@@ -91,4 +92,6 @@ def finding(request: SignedIn, pk: int) -> HttpResponse:
             access.accept_finding(by=request.user, finding=shown)
             messages.success(request, "The finding was accepted.")
         return redirect("review:findings")
-    return render(request, "review/finding.html", {"finding": shown})
+    authors = [(shown.sent_by_id, shown.sent_at)]
+    conflict = conflict_of(request.user, Permission.REQUEST_DECIDE, shown.partner, authors=authors)
+    return render(request, "review/finding.html", {"finding": shown, "conflict": conflict})

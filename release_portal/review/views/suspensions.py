@@ -52,6 +52,7 @@ def suspend(request: SignedIn) -> HttpResponse:
     context = {
         "form": form,
         "draft": draft,
+        "conflict": access.conflict_over(request.user, draft),
         "blast": blast_of(draft),
         "second": draft.needs_second_person(),
     }
@@ -63,6 +64,8 @@ def suspension(request: SignedIn, pk: int) -> HttpResponse:
     """One suspension: confirm or drop it while it is proposed, lift it while it holds."""
     shown = get_object_or_404(Suspension.objects.newest_first(), pk=pk)
     form = LiftForm(request.POST if "lift" in request.POST else None)
+    is_open = shown.status in (Suspension.Status.PROPOSED, Suspension.Status.ACTIVE)
+    widens = shown.status == Suspension.Status.ACTIVE
     if "confirm" in request.POST:
         access.confirm_suspension(by=request.user, suspension=shown)
         messages.success(request, f"The {shown} is in force.")
@@ -79,6 +82,7 @@ def suspension(request: SignedIn, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "suspension": shown,
         "form": form,
+        "conflict": access.conflict_over(request.user, shown, widens=widens) if is_open else None,
         "blast": blast_of(shown),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "events": Event.objects.about(shown).newest_first(),
