@@ -7,6 +7,8 @@ a live portal have processes of their own, which begin at once, since they mostl
 import signal
 import time
 from contextlib import suppress
+from itertools import chain
+from pathlib import Path
 
 import execnet
 import pytest
@@ -14,15 +16,40 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from . import services
-from .live import portal_of
+from .live import PORTALS, portal_of
 from .patience import PATIENCE
 
 
 class LiveApart(LoadScopeScheduling):
-    """All tests of one portal go to one process, which then ends: what its workers left is for no other test."""
+    """All tests of one portal go to one process, which then ends: what its workers left is for no other test.
+
+    Each process has collected only what it may run (`collects`): to import all tests takes ten seconds.
+    """
+
+    def schedule(self) -> None:
+        if self.collection is None:
+            self.collection = list(dict.fromkeys(chain.from_iterable(self.registered_collections.values())))
+            for nodeid in self.collection:
+                self.workqueue.setdefault(self._split_scope(nodeid), {})[nodeid] = False
+            self.config.pluginmanager.get_plugin("session").testscollected = len(self.collection)
+        for node in self.nodes:
+            self._reschedule(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return portal_of(nodeid) or nodeid
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """The next unit of those that the process has collected."""
+        own = self._units_of(node)
+        if own:
+            self.workqueue.move_to_end(own[0], last=False)
+            super()._assign_work_unit(node)
+        else:
+            node.shutdown()
+
+    def _units_of(self, node: WorkerController) -> list[str]:
+        known = set(self.registered_collections[node])
+        return [scope for scope, unit in self.workqueue.items() if known.issuperset(unit)]
 
     def _reschedule(self, node: WorkerController) -> None:
         if any(portal_of(nodeid) for unit in self.assigned_work[node].values() for nodeid in unit):
@@ -71,6 +98,20 @@ class Distribution:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for name, seconds in sorted(self._ended.items()):
             terminalreporter.write_line(f"{name} ended after {seconds:.0f} s")
+
+
+def collects(process: int, processes: int, path: str) -> bool:
+    """Whether one process of a run in several collects the tests of a file: the first, one for each portal, those on
+    a portal, the last the others. A run in few processes has each collect all."""
+    portals = len(set(PORTALS.values()))
+    return processes <= portals or bool(portal_of(path)) == (process < portals)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not hasattr(config, "workerinput") or not collection_path.is_file():
+        return None
+    process, path = int(config.workerinput["workerid"].removeprefix("gw")), collection_path.relative_to(config.rootpath)
+    return None if collects(process, config.workerinput["workercount"], str(path)) else True
 
 
 def pytest_configure(config: pytest.Config) -> None:

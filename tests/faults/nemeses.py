@@ -225,3 +225,11 @@ ALL: tuple[Nemesis, ...] = (
     put_garbage_into_every_queue,
     steal_worker_key,
 )
+IN_SHORT: tuple[Nemesis, ...] = (
+    kill_generation_worker,
+    empty_redis,
+    restart_postgres,
+    kill_clock,
+    pause_redis,
+)
+"""Those that no test of test_faults.py meets alone, and the two that meet every part of the portal."""
