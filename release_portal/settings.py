@@ -99,6 +99,8 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "bootstrap",
     "csp",
     "django_countries",
@@ -119,6 +121,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.partners.obligations.ObligationsMiddleware",
     "release_portal.partners.watch.WatchMiddleware",
     "release_portal.middleware.RefusalMiddleware",
 ]
@@ -198,6 +201,16 @@ ACCOUNT_RATE_LIMITS = (
     False if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
 )
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or factor, to the address of before
+REAUTHENTICATION_SECONDS = env.int("REAUTHENTICATION_SECONDS", default=15 * 60)
+"""How long somebody who has just shown that it is they may decide, sign, suspend and make tokens."""
+ACCOUNT_REAUTHENTICATION_TIMEOUT = REAUTHENTICATION_SECONDS
+MFA_ADAPTER = "release_portal.partners.factors.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds: clocks of telephones differ
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # on one's own machine: a browser itself allows passkeys on localhost alone
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "access:home"
 LOGOUT_REDIRECT_URL = "home"

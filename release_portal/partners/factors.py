@@ -1,0 +1,58 @@
+"""Second factors: who needs one, and the words and the sealing of what allauth keeps of them."""
+
+from typing import Any
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.db.models import Exists, OuterRef, Q
+
+from release_portal.lib.sealed import seal, unseal
+
+from .models import Membership, User
+from .permissions import Permission
+
+FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+"""What counts as one; recovery codes stand in for one that is lost."""
+
+
+def lacks_factor(user: User) -> bool:
+    """Whether the person's roles need a second factor and they have none."""
+    return User.objects.filter(_NEEDS, ~_HAS, pk=user.pk).exists()
+
+
+def needs_factor(user: User) -> bool:
+    """Whether the person works at the lab, or can bind an organisation."""
+    return User.objects.filter(_NEEDS, pk=user.pk).exists()
+
+
+_SIGNATORIES = Membership.objects.current().may(Permission.AGREEMENT_SIGN).filter(user=OuterRef("pk"))
+_NEEDS = Q(lab_roles__isnull=False) | Q(Exists(_SIGNATORIES))
+_HAS = Q(Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)))
+
+
+class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """What allauth asks the site about second factors. Their secrets are sealed in the database."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "cannot_delete_authenticator": "Your roles need a second factor, and this is your last. Add another first.",
+        "incorrect_code": "This code is not right, or was used before. Type the one that the app shows now.",
+        "unverified_email": "Confirm your e-mail address before you set up a second factor.",
+    }
+
+    def encrypt(self, text: str) -> str:
+        return seal(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return unseal(encrypted_text)
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        others = Authenticator.objects.filter(user=authenticator.user_id, type__in=FACTORS).exclude(pk=authenticator.pk)
+        is_codes = authenticator.type == Authenticator.Type.RECOVERY_CODES
+        return is_codes or others.exists() or not needs_factor(authenticator.user)
+
+    def get_totp_issuer(self) -> str:
+        return "Release Portal"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, Any]:
+        return super().get_public_key_credential_rp_entity() | {"name": "Release Portal"}
