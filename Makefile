@@ -35,6 +35,9 @@ demo: $(VENV)/ready ## play the main journey on a real model, then leave the sit
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) $(MIGRATED) sh -c 'python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
+codes: $(VENV)/ready ## the codes with which the people of the demonstration sign in at this moment
+	@PORTAL_HOME=$(HOME_DIR) $(VENV)/bin/python -m release_portal.demo.factors
+
 test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
 	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
 

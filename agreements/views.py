@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.doors import SignedIn, fresh, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 
@@ -35,6 +35,7 @@ def text(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @login_required
+@fresh
 def sign(request: SignedIn, slug: str) -> HttpResponse:
     """Read and sign the current version; once signed, see what was signed."""
     partner = get_object_or_404(Partner.objects.visible_to(request.user), slug=slug)

@@ -22,6 +22,7 @@ from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner, User
+from release_portal.partners.obligations import require_none_due
 from release_portal.partners.watch import note_wrong_token
 from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
@@ -49,6 +50,7 @@ class Token(HttpBearer):
         if user is None:
             note_wrong_token(request, token)
         else:
+            require_none_due(user)
             request.user = user
         return user
 

@@ -205,12 +205,15 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or factor, 
 REAUTHENTICATION_SECONDS = env.int("REAUTHENTICATION_SECONDS", default=15 * 60)
 """How long somebody who has just shown that it is they may decide, sign, suspend and make tokens."""
 ACCOUNT_REAUTHENTICATION_TIMEOUT = REAUTHENTICATION_SECONDS
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before an address changes
 MFA_ADAPTER = "release_portal.partners.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # of further addresses: nobody signs in before their first one is confirmed
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds: clocks of telephones differ
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # on one's own machine: a browser itself allows passkeys on localhost alone
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
+    not HTTPS
+)  # on one's own machine: a browser itself allows passkeys on localhost alone
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "access:home"
 LOGOUT_REDIRECT_URL = "home"

@@ -21,7 +21,10 @@ QUOTA = 10_000_000
 
 def reviewer() -> User:
     """Rita, who reviews; the same person at every call."""
-    return partners.appoint(by=None, email="rita@lab.example", name="Rita Moss", roles=["reviewer"])
+    rita = partners.appoint(by=None, email="rita@lab.example", name="Rita Moss", roles=["reviewer"])
+    if not rita.authenticator_set.exists():
+        factories.give_factor(rita)
+    return rita
 
 
 def researcher() -> User:
@@ -29,6 +32,7 @@ def researcher() -> User:
     mark = uuid.uuid4().hex[:8]
     user = User.objects.create_user(f"{mark}@{mark}.example", name=f"Ada of {mark}")
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    factories.give_factor(user)
     return user
 
 

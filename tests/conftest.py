@@ -6,6 +6,7 @@ see Northlake. Rita and Tom review, Mara manages releases, Otto audits; Zoe is a
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -79,7 +80,7 @@ def _as_in_earnest(settings, monkeypatch):
 @pytest.fixture
 @remembered
 def ada(db) -> User:
-    return factories.UserFactory(name="Ada Lowell", email="ada@northlake.example")
+    return factories.UserFactory(name="Ada Lowell", email="ada@northlake.example", factor=True)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def ben(northlake) -> User:
 @pytest.fixture
 @remembered
 def cleo(db) -> User:
-    return factories.UserFactory(name="Cleo Marsh", email="cleo@southbank.example")
+    return factories.UserFactory(name="Cleo Marsh", email="cleo@southbank.example", factor=True)
 
 
 @pytest.fixture
@@ -126,11 +127,20 @@ def zoe(client) -> Client:
     return client
 
 
+def show_again(client: Client, user: User, *, seconds_ago: float = 0) -> None:
+    """What a session keeps of the moment in which the person showed that it is they."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds_ago}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+
+
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
     def signed_in(user: User) -> Client:
         client = Client()
         client.force_login(user, backend=BACKEND)
+        show_again(client, user)
         return client
 
     return signed_in

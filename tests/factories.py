@@ -7,6 +7,7 @@ from pathlib import Path
 
 import factory
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -45,6 +46,19 @@ class UserFactory(DjangoModelFactory):
     @factory.post_generation
     def address(self, create, extracted):
         EmailAddress.objects.create(user=self, email=self.email, verified=True, primary=True)
+
+    @factory.post_generation
+    def factor(self, create, wanted):
+        """A second factor, which staff and signatories need: without one they can do nothing but set it up."""
+        if self.lab_roles.exists() if wanted is None else wanted:
+            give_factor(self)
+
+
+def give_factor(user: User) -> str:
+    """Set up an authenticator app for the person, as they do on the page; returns its key."""
+    secret = generate_totp_secret()
+    TOTP.activate(user, secret)
+    return secret
 
 
 class PartnerFactory(DjangoModelFactory):

@@ -66,9 +66,9 @@ def cast_of(partner: Partner) -> dict[str, User]:
     cast = {}
     for role in MEMBERS:
         service = {"service_of": partner} if role == "service" else {}
-        cast[role] = factories.UserFactory(name=f"The {role}", **service)
+        cast[role] = factories.UserFactory(name=f"The {role}", factor=True, **service)
         factories.MembershipFactory(user=cast[role], partner=partner, roles=[CODES.get(role, role)])
-    cast["stranger"] = factories.UserFactory(name="A stranger")
+    cast["stranger"] = factories.UserFactory(name="A stranger", factor=True)
     factories.MembershipFactory(user=cast["stranger"], roles=["owner", "signatory", "investigator"])
     for role in STAFF:
         cast[role] = factories.UserFactory(name=f"The {role}", lab_roles=[CODES.get(role, role)])

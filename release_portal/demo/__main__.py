@@ -18,6 +18,7 @@ from release_portal.lib import processes
 
 from .browser import StepFailed
 from .cast import CAST
+from .factors import Factors
 from .journey import MODEL, Journey
 
 START_SECONDS = 60
@@ -26,13 +27,18 @@ ENDS_AT_START = 3
 """After so many in a row a process is not waited for any more."""
 KEEPS_ENDING = f"One of the processes ended {ENDS_AT_START} times in a row; the log says why."
 
-SET_PASSWORDS = """
+SET_UP_PEOPLE = """
 import json, sys
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from release_portal.partners.models import User
-for email, password in json.load(sys.stdin).items():
+for email, (password, key) in json.load(sys.stdin).items():
     for user in User.objects.filter(email=email):
         user.set_password(password)
         user.save()
+        if key:
+            Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()
+            TOTP.activate(user, key)
 """
 
 
@@ -44,8 +50,9 @@ def manage(*arguments: str, **options: Any) -> None:
     subprocess.run([sys.executable, "manage.py", *arguments], check=True, text=True, **options)
 
 
-def set_up(home: Path) -> dict[str, str]:
-    """First records and the lab's people; returns everybody's password, the same ones at every run."""
+def set_up(home: Path, factors: Factors) -> dict[str, str]:
+    """First records and the lab's people with their second factors; returns everybody's password, the same ones at
+    every run."""
     print("First records", flush=True)
     manage("first_records")
     manage("enroll_worker", "local", "--file", str(home / "worker.env"), "--again")
@@ -53,8 +60,10 @@ def set_up(home: Path) -> dict[str, str]:
         if person.lab_roles:
             roles = [argument for role in person.lab_roles for argument in ("--role", role)]
             manage("appoint", person.email, "--name", person.name, *roles)
+            factors.key_of(person.email)
     passwords = _passwords(home)
-    manage("shell", "--no-imports", "--command", SET_PASSWORDS, input=json.dumps(passwords))
+    people = {email: (password, factors.get(email, "")) for email, password in passwords.items()}
+    manage("shell", "--no-imports", "--command", SET_UP_PEOPLE, input=json.dumps(people))
     return passwords
 
 
@@ -90,12 +99,15 @@ def wait_until_up(base_url: str, running: subprocess.Popen[bytes]) -> None:
     raise StepFailed(f"The site and a worker did not come up within {START_SECONDS} s; the log says why.")
 
 
-def write_down(home: Path, base_url: str, passwords: dict[str, str], tokens: dict[str, str]) -> None:
+def write_down(
+    home: Path, base_url: str, passwords: dict[str, str], factors: dict[str, str], tokens: dict[str, str]
+) -> None:
     people = {
         key: {
             "name": person.name,
             "email": person.email,
             "password": passwords[person.email],
+            "totp_key": factors.get(person.email, ""),
             "role": person.role,
             "organisation": person.organisation,
             "api_token": tokens[person.email],
@@ -105,7 +117,7 @@ def write_down(home: Path, base_url: str, passwords: dict[str, str], tokens: dic
     path = home / "demo.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps({"base_url": base_url, "people": people, "model": MODEL}, indent=2) + "\n")
-    print(f"Logins and tokens: {path}", flush=True)
+    print(f"Logins, keys of second factors and tokens: {path}. The codes of this moment: make codes", flush=True)
 
 
 def stop(running: subprocess.Popen[bytes]) -> None:
@@ -123,7 +135,8 @@ def main() -> int:
     home, base_url = Path(os.environ["PORTAL_HOME"]), os.environ["BASE_URL"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     weights = install_weights()
-    passwords = set_up(home)
+    factors = Factors(home)
+    passwords = set_up(home, factors)
     running = start(home)
 
     def wait_for_weights() -> None:
@@ -133,10 +146,10 @@ def main() -> int:
     try:
         wait_until_up(base_url, running)
         print("The journey", flush=True)
-        journey = Journey(base_url, home / "mail", passwords, say, wait_for_weights)
+        journey = Journey(base_url, home / "mail", passwords, factors, say, wait_for_weights)
         text = journey.play()
         print(f"\nThe model wrote:\n\n    {text}\n", flush=True)
-        write_down(home, base_url, passwords, journey.tokens)
+        write_down(home, base_url, passwords, factors, journey.tokens)
         if not arguments.exit:
             print(f"The site is at {base_url} until you press Ctrl-C.", flush=True)
             if running.wait():

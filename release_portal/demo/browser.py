@@ -8,6 +8,8 @@ from typing import Any
 
 import requests
 
+from .factors import PERIOD, code_of
+
 LINK = re.compile(r"https?://\S+")
 
 
@@ -29,6 +31,26 @@ class Browser:
         """Post the form of a page, with the hidden fields that the page gave it; returns the page that follows."""
         hidden = self._hidden(self.get(path))
         return self._send(path, {**hidden, **fields})
+
+    def show_factor(self, key: str) -> str:
+        """Type the code of the authenticator app; returns the page that follows. A code signs in once, so the next one
+        is waited for where this one was used."""
+        path = "/accounts/factors/authenticate/"
+        try:
+            return self.submit(path, code=code_of(key, time.time()))
+        except StepFailed:
+            time.sleep(PERIOD - time.time() % PERIOD + 0.5)
+            return self.submit(path, code=code_of(key, time.time()))
+
+    def set_up_factor(self) -> str:
+        """Set up an authenticator app; returns its key."""
+        path = "/accounts/factors/totp/activate/"
+        found = re.search(r"<dt>Key</dt><dd><code>([A-Z2-7]+)<", self.get(path))
+        if found is None:
+            raise StepFailed("The page that sets up an authenticator app shows no key.")
+        if "Recovery codes" not in self.submit(path, code=code_of(found[1], time.time())):
+            raise StepFailed("No recovery codes were shown once the authenticator app was set up.")
+        return found[1]
 
     def _send(self, path: str, fields: dict[str, Any]) -> str:
         answer = self.session.post(

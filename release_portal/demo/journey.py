@@ -13,6 +13,7 @@ import requests
 
 from .browser import Browser, StepFailed, mailed_link
 from .cast import ADA, BEN, CAST, CLEO, RITA, TOM, Person
+from .factors import Factors
 
 GRANT = {"verdict": "approve", "purposes": "belief"}
 MODEL = "smollm2/135M"
@@ -27,11 +28,12 @@ def today() -> date:
 
 @dataclass
 class Journey:
-    """The journey of one run. `passwords` are those of the cast; `say` prints a step."""
+    """The journey of one run. `passwords` and `factors` are those of the cast; `say` prints a step."""
 
     base_url: str
     mail: Path
     passwords: dict[str, str]
+    factors: Factors
     say: Callable[[str], None]
     wait_for_weights: Callable[[], None]
     browsers: dict[str, Browser] = field(default_factory=dict)
@@ -80,6 +82,8 @@ class Journey:
         page = f"/review/organisations/{slug}/"
         self._signed_in(RITA).submit(page, admit="1")
         self.say(f"{RITA.name} read the application and admitted {person.organisation}.")
+        self.factors.keep(person.email, browser.set_up_factor())
+        self.say(f"{person.name} can bind {person.organisation} now, and sets up a second factor.")
         signing = f"/organisations/{slug}/agreement/"
         signed = browser.submit(
             signing, legal_name=person.name, title="Director of Research", states_authority="on", states_intent="on"
@@ -166,7 +170,9 @@ class Journey:
             return self.browsers[person.email]
         browser, password = Browser(self.base_url), self.passwords[person.email]
         try:
-            browser.submit("/accounts/login/", login=person.email, password=password)
+            page = browser.submit("/accounts/login/", login=person.email, password=password)
+            if person.email in self.factors and 'name="code"' in page:
+                browser.show_factor(self.factors[person.email])
         except StepFailed:
             browser.submit(
                 "/accounts/signup/", name=person.name, email=person.email, password1=password, password2=password

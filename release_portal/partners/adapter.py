@@ -7,6 +7,7 @@ from django.forms import ValidationError
 from django.http import HttpRequest
 
 from .addresses import deliverable
+from .factors import authenticated_lately
 from .models import User
 from .watch import note_stopped
 
@@ -32,6 +33,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if commit:
             user.save()
         return user
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Where allauth asks for a password again. To have just signed in is enough."""
+        return not authenticated_lately(self.request) and super().is_reauthentication_required(app=app, **kwargs)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         try:

@@ -1,16 +1,19 @@
 """What the HTML doors of every room share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.forms import BaseForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from release_portal.lib.states import Forbidden, Refused
 
+from .factors import authenticated_lately, lacks_factor
 from .models import Pause, User
 from .permissions import Permission
 
@@ -20,14 +23,35 @@ def banners(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if not user or not user.is_authenticated:
         return {"intake_pause": None}
-    may_see_fleet = SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE))
-    return {"intake_pause": SimpleLazyObject(Pause.objects.now), "may_see_fleet": may_see_fleet}
+    return {
+        "intake_pause": SimpleLazyObject(Pause.objects.now),
+        "may_see_fleet": SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE)),
+        "factor_is_due": SimpleLazyObject(lambda: lacks_factor(user)),
+    }
 
 
 class SignedIn(HttpRequest):
     """A request behind `login_required`: its user is a person."""
 
     user: User
+
+
+def fresh(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What is sent to this page binds somebody: first the person shows again that it is they, unless they did lately.
+    allauth keeps what was sent, and goes on with it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
+        require_fresh(request)
+        return view(request, *arguments, **named)
+
+    return guarded
+
+
+def require_fresh(request: HttpRequest) -> None:
+    """Raise ReauthenticationRequired, which leads to the page that asks, for what a stale session sends."""
+    if request.method == "POST" and request.user.is_authenticated and not authenticated_lately(request):
+        raise ReauthenticationRequired
 
 
 @contextmanager

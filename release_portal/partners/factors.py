@@ -1,14 +1,18 @@
 """Second factors: who needs one, and the words and the sealing of what allauth keeps of them."""
 
+import time
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest
 
 from release_portal.lib.sealed import seal, unseal
 
-from .models import Membership, User
+from .models import Membership, Partner, User
 from .permissions import Permission
 
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
@@ -21,11 +25,22 @@ def lacks_factor(user: User) -> bool:
 
 
 def needs_factor(user: User) -> bool:
-    """Whether the person works at the lab, or can bind an organisation."""
+    """Whether the person works at the lab, or can bind an organisation that was admitted."""
     return User.objects.filter(_NEEDS, pk=user.pk).exists()
 
 
-_SIGNATORIES = Membership.objects.current().may(Permission.AGREEMENT_SIGN).filter(user=OuterRef("pk"))
+def authenticated_lately(request: HttpRequest) -> bool:
+    """Whether the person of this session signed in, or showed a password or factor again, within the last
+    `REAUTHENTICATION_SECONDS`."""
+    shown = [record["at"] for record in get_authentication_records(request, request.user)]
+    return bool(shown) and time.time() - max(shown) < settings.REAUTHENTICATION_SECONDS
+
+
+_SIGNATORIES = (
+    Membership.objects.current()
+    .may(Permission.AGREEMENT_SIGN)
+    .filter(user=OuterRef("pk"), partner__in=Partner.objects.here())
+)
 _NEEDS = Q(lab_roles__isnull=False) | Q(Exists(_SIGNATORIES))
 _HAS = Q(Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)))
 
@@ -55,4 +70,4 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return "Release Portal"
 
     def get_public_key_credential_rp_entity(self) -> dict[str, Any]:
-        return super().get_public_key_credential_rp_entity() | {"name": "Release Portal"}
+        return {**super().get_public_key_credential_rp_entity(), "name": "Release Portal"}

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from . import actions
 from .actions.service_accounts import SERVICE_ROLES
-from .doors import SignedIn, refusals_on
+from .doors import SignedIn, fresh, refusals_on
 from .forms import ApplicationForm, CorrectionForm, InvitationForm, MailForm, ServiceAccountForm, TokenForm
 from .guards import require
 from .models import ApiToken, ApplicationDraft, Invitation, Membership, Partner, Pause, Role, User
@@ -130,6 +130,7 @@ def leave(request: SignedIn, slug: str) -> HttpResponse:
 
 
 @login_required
+@fresh
 @require_POST
 def create_service_account(request: SignedIn, slug: str) -> HttpResponse:
     partner = _partner(request, slug)
@@ -143,6 +144,7 @@ def create_service_account(request: SignedIn, slug: str) -> HttpResponse:
 
 
 @login_required
+@fresh
 def service_account(request: SignedIn, slug: str, pk: int) -> HttpResponse:
     """The tokens of a service account."""
     partner = _partner(request, slug)
@@ -181,6 +183,7 @@ def decline_invitations(request: SignedIn, slug: str) -> HttpResponse:
 
 
 @login_required
+@fresh
 def tokens(request: SignedIn) -> HttpResponse:
     return _tokens_page(request, request.user)
 

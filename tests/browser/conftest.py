@@ -2,14 +2,19 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from release_portal.demo.browser import mailed_link
+from release_portal.demo.factors import code_of
 from release_portal.partners.models import User
 
+from .. import factories
+from ..conftest import BACKEND, show_again
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
 from ..live import Portal
 from ..patience import PATIENCE
@@ -56,6 +61,8 @@ def staff(portal: Portal) -> dict[str, str]:
         user = User.objects.get(email=email)
         user.set_password(PASSWORD)
         user.save()
+        if not user.authenticator_set.exists():
+            factories.give_factor(user)
     return dict.fromkeys(people, PASSWORD)
 
 
@@ -111,8 +118,20 @@ def register(page: Page, portal: Portal, name: str, email: str) -> None:
 
 
 def sign_in(page: Page, email: str) -> None:
-    page.goto("/accounts/login/")
-    page.locator("input[name=login]").fill(email)
-    page.locator("input[name=password]").fill(PASSWORD)
-    page.locator("main form button[type=submit]").first.click()
-    page.wait_for_url("**/organisations/**")
+    """The person is signed in, without the pages that ask: `test_factors.py` goes through those."""
+    client, user = Client(), User.objects.get(email=email)
+    client.force_login(user, backend=BACKEND)
+    show_again(client, user)
+    session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "domain": "127.0.0.1", "path": "/"}
+    page.context.add_cookies([session])
+    page.goto("/organisations/")
+
+
+def set_up_factor(page: Page) -> str:
+    """Set up an authenticator app where the site leads the person to it; returns the key."""
+    page.get_by_role("link", name="Set up an app").click()
+    key = page.locator("dd code").inner_text()
+    page.get_by_label("Code").fill(code_of(key, time.time()))
+    page.get_by_role("button", name="Set it up").click()
+    page.get_by_role("link", name="I have kept them").click()
+    return key

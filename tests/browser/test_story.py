@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import register, sign_in
+from .conftest import register, set_up_factor, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -40,6 +40,9 @@ def admitted(page: Page, rita: Page, portal, organisation: str, email: str) -> N
     expect(rita.get_by_text(f"{organisation} was admitted.")).to_be_visible()
 
     page.reload()
+    expect(page.get_by_text("Your roles need a second factor")).to_be_visible()
+    set_up_factor(page)
+    page.get_by_role("link", name=organisation).first.click()
     page.get_by_role("link", name="Read and sign").click()
     page.get_by_label("Your full legal name").fill("Ada Lindqvist")
     page.get_by_role("button", name="Sign the agreement").click()

@@ -200,20 +200,20 @@ def kinds() -> list[str]:
     return list(SecurityEvent.objects.order_by("id").values_list("kind", flat=True))
 
 
-def test_sign_in_and_out_and_failures_are_noted(ada, limits):
-    ada.set_password(GOOD)
-    ada.save()
-    answer = sign_in(ada.email, GOOD)
+def test_sign_in_and_out_and_failures_are_noted(ben, limits):
+    ben.set_password(GOOD)
+    ben.save()
+    answer = sign_in(ben.email, GOOD)
     answer.client.post("/accounts/logout/")
     assert kinds() == ["account.signed_in", "account.signed_out"]
-    sign_in(ada.email)
+    sign_in(ben.email)
     failed = SecurityEvent.objects.latest("id")
     assert (failed.kind, failed.by, failed.sentence) == (
         "account.sign_in_failed",
         None,
-        "A sign-in as Ada Lowell failed",
+        "A sign-in as Ben Hart failed",
     )
-    assert failed.about == [f"partners.user:{ada.pk}"]
+    assert failed.about == [f"partners.user:{ben.pk}"]
     assert failed.detail == {"address": "127.0.0.1", "door": "page"}
 
 

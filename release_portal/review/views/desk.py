@@ -128,7 +128,7 @@ def promise_of(asked: AccessRequest, *, at: datetime) -> dict[str, str] | None:
     return {"word": f"{far} left", "tone": "wait" if left < NEAR else "off"}
 
 
-@staff(Permission.REQUEST_DECIDE)
+@staff(Permission.REQUEST_DECIDE, routine=True)
 @require_POST
 def saved(request: SignedIn) -> HttpResponse:
     """Keep the search under a name, or remove one."""
@@ -143,7 +143,7 @@ def saved(request: SignedIn) -> HttpResponse:
     return redirect(f"{reverse('review:desk')}?{query}")
 
 
-@staff(Permission.REQUEST_DECIDE)
+@staff(Permission.REQUEST_DECIDE, routine=True)
 @require_POST
 def columns(request: SignedIn) -> HttpResponse:
     names = [name for name in COLUMNS if name in request.POST.getlist("column")]

@@ -90,7 +90,7 @@ def access_request(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "review/request.html", context)
 
 
-@staff(Permission.REQUEST_DECIDE)
+@staff(Permission.REQUEST_DECIDE, routine=True)
 @require_POST
 def claim(request: SignedIn, pk: int) -> HttpResponse:
     """Claim a request, or give it back."""
@@ -105,7 +105,7 @@ def claim(request: SignedIn, pk: int) -> HttpResponse:
     return _to(request, "review:request", pk)
 
 
-@staff(Permission.REQUEST_DECIDE)
+@staff(Permission.REQUEST_DECIDE, routine=True)
 @require_POST
 def say(request: SignedIn, pk: int) -> HttpResponse:
     asked = _request(pk)
