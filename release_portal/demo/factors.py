@@ -1,4 +1,4 @@
-"""The second factors of the demonstration's people, and the codes that sign them in: python -m release_portal.demo.factors"""
+"""python -m release_portal.demo.factors: the codes that sign the demonstration's people in, from the keys kept here."""
 
 import base64
 import hmac

@@ -3,11 +3,13 @@
 import time
 from typing import Any
 
-from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
 from django.db.models import Exists, OuterRef, Q
+from django.dispatch import receiver
 from django.http import HttpRequest
 
 from release_portal.lib.sealed import seal, unseal
@@ -34,6 +36,12 @@ def authenticated_lately(request: HttpRequest) -> bool:
     `REAUTHENTICATION_SECONDS`."""
     shown = [record["at"] for record in get_authentication_records(request, request.user)]
     return bool(shown) and time.time() - max(shown) < settings.REAUTHENTICATION_SECONDS
+
+
+@receiver(user_logged_in)
+def _record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
+    """allauth records a password or factor, and not that a mailed link was opened to confirm a new account."""
+    record_authentication(request, user, method="signed_in")
 
 
 _SIGNATORIES = (

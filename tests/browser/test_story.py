@@ -42,7 +42,6 @@ def admitted(page: Page, rita: Page, portal, organisation: str, email: str) -> N
     page.reload()
     expect(page.get_by_text("Your roles need a second factor")).to_be_visible()
     set_up_factor(page)
-    page.get_by_role("link", name=organisation).first.click()
     page.get_by_role("link", name="Read and sign").click()
     page.get_by_label("Your full legal name").fill("Ada Lindqvist")
     page.get_by_role("button", name="Sign the agreement").click()
