@@ -32,7 +32,11 @@ MOST_ERRORS = 20  # that one answer lists
 
 
 class PortalAPI(NinjaAPI):
-    """ninja's API, whose validation errors also tell what was given."""
+    """ninja's API, whose validation errors also tell what was given.
+
+    There are never more errors than a body's lists and fields: each list has its longest length, which pydantic looks
+    at first, or is read no further than its first entry that is wrong (`fail_fast`).
+    """
 
     def validation_error_from_error_contexts(self, error_contexts: list[Any]) -> ValidationError:
         given = [found["input"] for each in error_contexts for found in each.pydantic_validation_error.errors()]
@@ -179,7 +183,7 @@ def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """What has the wrong type. A number outside its limits is told in the same words as on the form."""
     problems = [_problem_of(found) for found in error.errors[:MOST_ERRORS]]
-    return problem_response({**problems[0], "errors": problems})
+    return problem_response({**problems[0], "errors": problems, "error_count": len(error.errors)})
 
 
 def _problem_of(found: dict[str, Any]) -> dict[str, object]:

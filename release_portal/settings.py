@@ -67,6 +67,12 @@ URGENT_ORDERS_PER_WORKER = env.int(
 )  # of texts that a person waits for, beside these
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000  # of a form or a query
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
+# What everything else takes: `asgi.py` names the routes of uploads.
+BODY_LIMIT = env.int("BODY_LIMIT_KB", default=1024) * 1024
+BODY_SECONDS = env.float("BODY_SECONDS", default=20)  # for a body to come, and one more for each 16 KB of it
+READ_SECONDS = env.float("READ_SECONDS", default=60)  # until a client that reads nothing of its answer is left
 
 # --- mail: every message goes through the outbox; EMAIL_URL (smtp+tls://user:password@host:587) is what then carries it
 EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{PORTAL_HOME}/mail")
