@@ -17,7 +17,7 @@ from release_portal.lib.parsing import StrictParser
 from release_portal.lib.rendering import JSONRenderer
 from release_portal.lib.states import Refused
 from release_portal.lib.text import shortened
-from release_portal.middleware import problem_of, problem_response, refused_by_database
+from release_portal.middleware import after_a_while, problem_of, problem_response, refused_by_database
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
@@ -149,7 +149,7 @@ def me(request: SignedIn) -> Any:
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-    return problem_response(problem_of(error))
+    return after_a_while(problem_response(problem_of(error)), error)
 
 
 @api.exception_handler(IntegrityError)

@@ -1,10 +1,13 @@
 """All settings, from the environment. What has no safe default is required, and a missing one stops the start."""
 
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()
 
@@ -42,14 +45,19 @@ for name, database in DATABASES.items():
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)
 BASE_URL = env("BASE_URL", default="http://127.0.0.1:8000")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+# Requests to others are refused. Whichever of them a request names, links are of BASE_URL.
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]), urlsplit(BASE_URL).hostname]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 HTTPS = BASE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+# Networks of the proxies in front of the site, such as 172.30.7.1/32: theirs alone are X-Forwarded-For and -Proto.
+TRUSTED_PROXIES = [ip_network(network) for network in env.list("TRUSTED_PROXIES", default=[])]
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if "BEHIND_PROXY" in env.ENVIRON:
+    raise ImproperlyConfigured("BEHIND_PROXY is no longer read. Name the networks of the proxies in TRUSTED_PROXIES.")
 
 # --- generation
 # The broker as workers' machines reach it; each worker signs in there with an account of its own that the site makes.
@@ -109,6 +117,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "release_portal.middleware.ProblemMiddleware",
+    "release_portal.middleware.AddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -188,6 +197,7 @@ ACCOUNT_FORMS = {
     "login": "release_portal.partners.account_forms.LoginForm",
     "signup": "release_portal.partners.account_forms.SignupForm",
     "reset_password": "release_portal.partners.account_forms.ResetPasswordForm",
+    "add_email": "release_portal.partners.account_forms.AddEmailForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -195,9 +205,14 @@ ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-# What is not named here keeps allauth's own limit; False is none at all.
+# How often things are done: `partners/rates.py` has the table. These change entries of it, or switch all of them off.
+RATE_LIMITS = env.dict("RATE_LIMITS", default={})
+RATE_LIMITS_OFF = env.bool("RATE_LIMITS_OFF", default=False)
+OPEN_APPLICATIONS = env.int("OPEN_APPLICATIONS", default=3)  # of one person, that wait for an answer
+# allauth counts tries to sign in, and what an account does to itself. What is not named here keeps its own limit; False
+# is none at all.
 ACCOUNT_RATE_LIMITS = (
-    False if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
+    False if RATE_LIMITS_OFF else {"login_failed": "10/m/ip,5/5m/key", "manage_email": "20/h/user", "signup": "20/h/ip"}
 )
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
 LOGIN_URL = "account_login"

@@ -36,7 +36,7 @@ def test_compose_tells_no_process_what_it_does_not_need(name):
 def test_compose_believes_its_gateway_alone_and_publishes_on_loopback_alone():
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     (network,) = compose["networks"]["default"]["ipam"]["config"]
-    assert SERVICES["web"]["environment"]["FORWARDED_ALLOW_IPS"] == network["gateway"]
+    assert SERVICES["web"]["environment"]["TRUSTED_PROXIES"] == f"{network['gateway']}/32"
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)

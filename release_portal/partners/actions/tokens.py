@@ -22,6 +22,7 @@ from release_portal.lib.text import one_line
 from ..guards import require
 from ..models import ApiToken, User
 from ..permissions import Permission
+from ..rates import count
 
 ALPHABET = string.ascii_letters + string.digits
 LONGEST_DAYS = 365
@@ -44,6 +45,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
             limit=LONGEST_DAYS,
             given=days,
         )
+    count("token", by=by)
     name, key_id, secret = one_line(name), _random(12), _random(43)
     now = timezone.now()
     token = ApiToken.objects.create(
