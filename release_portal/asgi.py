@@ -1,9 +1,8 @@
 """The site as uvicorn serves it. A body over the limit of its route is answered before it is read, one that names no
-length once so much has come. One that comes too slowly is not waited for, nor is a client that does not read."""
+length once so much has come, and one that comes too slowly once its time is over."""
 
 import asyncio
 import json
-import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ UPLOADS = frozenset({"api-1:submit", "api-1:submit_file", "jobs:new"})
 SLOWEST_BODY = 16_384
 """Bytes a second, on the average, once BODY_SECONDS are over."""
 
-logger = logging.getLogger(__name__)
 django_application = get_asgi_application()
 
 
@@ -43,10 +41,10 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     if scope["type"] != "http":
         await django_application(scope, receive, send)
         return
-    body, patient = _Body(scope, receive), _read_in_time(send)
-    await django_application(scope, body.receive, patient)
+    body = _Body(scope, receive)
+    await django_application(scope, body.receive, send)
     if body.refused:
-        await _answer_refusal(scope, body.refused, patient)
+        await _answer_refusal(scope, body.refused, send)
 
 
 class _Body:
@@ -105,20 +103,6 @@ class _Body:
             "Split the file and submit several jobs. Go back in your browser: what you typed is still there."
         )
         return NotTaken(413, "Too large", sentence)
-
-
-def _read_in_time(send: Send) -> Send:
-    """`send`, which waits only so long for the client to read. Then it ends as Django ends it for one that has left."""
-
-    async def sent(message: Mapping[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(settings.READ_SECONDS):
-                await send(message)
-        except TimeoutError:
-            logger.warning("A client read nothing of its answer for %s seconds, and was left", settings.READ_SECONDS)
-            raise asyncio.CancelledError from None
-
-    return sent
 
 
 def _is_upload(path: str) -> bool:

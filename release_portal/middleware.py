@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 OF_PROXIES = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_FORWARDED")
 """Headers, as Django names them, that only a proxy of ours may send."""
 
+FOR_ONE = ("/api/", "/accounts/", "/account/", "/invitations/")
+"""Where the addresses begin of what nobody keeps, whoever asks."""
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -93,6 +96,25 @@ class AddressMiddleware:
         if request.META.get("HTTP_ORIGIN") == used:
             request.META["HTTP_ORIGIN"] = f"{request.scheme}://{self._own.netloc}"
         request.META["HTTP_HOST"] = self._own.netloc
+
+
+class NoStoreMiddleware:
+    """What is for one person is kept by no browser and no proxy: the API, the pages of accounts and of invitations, and
+    every page of somebody signed in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path_info.startswith(FOR_ONE) or _is_signed_in(request):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)  # what is refused before anybody is looked for has none
+    return user is not None and user.is_authenticated
 
 
 class ProblemMiddleware:

@@ -19,7 +19,7 @@ PORTAL_HOME = Path(env("PORTAL_HOME", default=str(BASE_DIR / ".portal")))
 # --- required
 SECRET_KEY = env("SECRET_KEY")
 REDIS_URL = env("REDIS_URL")  # redis://, rediss:// or unix:// with a path
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # docs/keys.md: how a key is changed
 DATABASES = {
     "default": env.db("DATABASE_URL"),
 }
@@ -79,6 +79,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000  # of a form or a query
 DATA_UPLOAD_MAX_NUMBER_FILES = 10
 # What everything else takes: `asgi.py` names the routes of uploads.
 BODY_LIMIT = env.int("BODY_LIMIT_KB", default=1024) * 1024
+HEADER_SECONDS = env.float("HEADER_SECONDS", default=10)  # for the headers of a request to come
 BODY_SECONDS = env.float("BODY_SECONDS", default=20)  # for a body to come, and one more for each 16 KB of it
 READ_SECONDS = env.float("READ_SECONDS", default=60)  # until a client that reads nothing of its answer is left
 
@@ -116,6 +117,7 @@ INSTALLED_APPS = [
     "ninja",
 ]
 MIDDLEWARE = [
+    "release_portal.middleware.NoStoreMiddleware",
     "release_portal.middleware.ProblemMiddleware",
     "release_portal.middleware.AddressMiddleware",
     "django.middleware.security.SecurityMiddleware",

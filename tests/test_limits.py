@@ -166,18 +166,3 @@ def test_body_that_comes_fast_enough_may_take_longer(settings):
 
     asyncio.run(exchange(reverse("jobs:new"), receive, send, {}))
     assert answer[0]["status"] == 403  # it has no CSRF token
-
-
-def test_client_that_does_not_read_is_left(settings, caplog):
-    settings.READ_SECONDS = 0.01
-
-    came = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive():
-        return came.pop() if came else await asyncio.Event().wait()
-
-    async def never(message):
-        await asyncio.Event().wait()
-
-    asyncio.run(asyncio.wait_for(exchange("/nowhere/", receive, never, {}), 60))
-    assert "A client read nothing of its answer" in caplog.text

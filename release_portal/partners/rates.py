@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from release_portal.lib.network import current_network
 from release_portal.lib.states import TooMany
+from release_portal.lib.text import number_in
 
 from .models import Partner, User
 
@@ -128,8 +129,9 @@ def read_table(changes: tuple[tuple[str, str], ...] = ()) -> dict[str, dict[str,
 
 def _read(entry: str, text: str) -> Rate:
     amount, _, letter = text.partition("/")
-    if not amount.isdecimal() or int(amount) < 1 or letter not in PERIODS:
+    number = number_in(amount)
+    if not number or letter not in PERIODS:
         choice = ", ".join(PERIODS)
         sentence = f"RATE_LIMITS: {entry} is AMOUNT/PERIOD, with a period of {choice}, or {OFF}; it says “{text}”."
         raise ImproperlyConfigured(sentence)
-    return Rate(int(amount), *PERIODS[letter])
+    return Rate(number, *PERIODS[letter])
