@@ -9,6 +9,7 @@ comes too slowly is refused in `asgi.py`, which knows whose it is.
 import argparse
 import asyncio
 import os
+from typing import Any
 
 import uvicorn
 from django.conf import settings
@@ -21,51 +22,54 @@ MOST_CONNECTIONS = 500
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 with an end to waiting: for the headers of a request, and for a client to read what it asked for."""
 
-    _headers_end: asyncio.TimerHandle | None = None
-    _reading_ends: asyncio.TimerHandle | None = None
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._ends: dict[str, asyncio.TimerHandle] = {}
+        """When waiting is over: for "headers", for "reading"."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._headers_end = self._end_after(settings.HEADER_SECONDS)
+        self._wait("headers", settings.HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_end, self._reading_ends = _cancelled(self._headers_end), _cancelled(self._reading_ends)
+        for what in list(self._ends):
+            self._wait_no_more(what)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._waits_for_headers:
-            self._headers_end = _cancelled(self._headers_end)
-        elif self._headers_end is None:
-            self._headers_end = self._end_after(settings.HEADER_SECONDS)
+        if not self._lacks_headers:
+            self._wait_no_more("headers")
+        elif "headers" not in self._ends:
+            self._wait("headers", settings.HEADER_SECONDS)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._reading_ends = self._end_after(settings.READ_SECONDS)
+        self._wait("reading", settings.READ_SECONDS)
 
     def resume_writing(self) -> None:
-        self._reading_ends = _cancelled(self._reading_ends)
+        self._wait_no_more("reading")
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """An answer that is not read to its end does not keep a connection that nothing else is asked of."""
+        """An answer that is not read to its end does not keep a connection on which nothing else is asked."""
         super().timeout_keep_alive_handler()
-        _cancelled(self._reading_ends)
-        self._reading_ends = self._end_after(settings.READ_SECONDS)
+        self._wait("reading", settings.READ_SECONDS)
 
     @property
-    def _waits_for_headers(self) -> bool:
+    def _lacks_headers(self) -> bool:
         """Whether some of a request's headers are there, and not all of them."""
         is_served = self.cycle is not None and not self.cycle.response_complete
         return bool(self.conn.trailing_data[0]) and not is_served
 
-    def _end_after(self, seconds: float) -> asyncio.TimerHandle:
-        return self.loop.call_later(seconds, self.transport.abort)
+    def _wait(self, what: str, seconds: float) -> None:
+        """End the connection after so many seconds, in the place of what was set before."""
+        self._wait_no_more(what)
+        self._ends[what] = self.loop.call_later(seconds, self.transport.abort)
 
-
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer:
-        timer.cancel()
+    def _wait_no_more(self, what: str) -> None:
+        if timer := self._ends.pop(what, None):
+            timer.cancel()
 
 
 def main() -> None:
