@@ -9,12 +9,15 @@ comes too slowly is refused in `asgi.py`, which knows whose it is.
 import argparse
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from django.conf import settings
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+LEAST_READ = 65_536
+"""Bytes of an answer that a client reads in READ_SECONDS, or it is left: about a kilobyte a second."""
 MOST_CONNECTIONS = 500
 """Beyond them the answer is 503 at once. A thread serves a request only once it is there, so most connections wait."""
 
@@ -29,7 +32,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait("headers", settings.HEADER_SECONDS)
+        self._wait("headers", settings.HEADER_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for what in list(self._ends):
@@ -41,11 +44,11 @@ class PatientProtocol(H11Protocol):
         if not self._lacks_headers:
             self._wait_no_more("headers")
         elif "headers" not in self._ends:
-            self._wait("headers", settings.HEADER_SECONDS)
+            self._wait("headers", settings.HEADER_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._wait("reading", settings.READ_SECONDS)
+        self._wait_for_reading()
 
     def resume_writing(self) -> None:
         self._wait_no_more("reading")
@@ -54,7 +57,7 @@ class PatientProtocol(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         """An answer that is not read to its end does not keep a connection on which nothing else is asked."""
         super().timeout_keep_alive_handler()
-        self._wait("reading", settings.READ_SECONDS)
+        self._wait_for_reading()
 
     @property
     def _lacks_headers(self) -> bool:
@@ -62,10 +65,22 @@ class PatientProtocol(H11Protocol):
         is_served = self.cycle is not None and not self.cycle.response_complete
         return bool(self.conn.trailing_data[0]) and not is_served
 
-    def _wait(self, what: str, seconds: float) -> None:
-        """End the connection after so many seconds, in the place of what was set before."""
+    def _wait_for_reading(self) -> None:
+        """A large answer is still being read long after it was written: look again while the client goes on."""
+        unread = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if unread - self.transport.get_write_buffer_size() < LEAST_READ:
+                self.transport.abort()
+            else:
+                self._wait_for_reading()
+
+        self._wait("reading", settings.READ_SECONDS, look)
+
+    def _wait(self, what: str, seconds: float, then: Callable[[], None]) -> None:
+        """In the place of what was set before."""
         self._wait_no_more(what)
-        self._ends[what] = self.loop.call_later(seconds, self.transport.abort)
+        self._ends[what] = self.loop.call_later(seconds, then)
 
     def _wait_no_more(self, what: str) -> None:
         if timer := self._ends.pop(what, None):

@@ -1,6 +1,7 @@
 """Limits before the work: what is too much is refused before it is read, made or checked."""
 
 import asyncio
+import io
 import json
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -136,6 +137,22 @@ def test_upload_may_be_larger_than_other_bodies(route):
 def test_form_of_too_many_fields_is_refused(client_of, ada):
     response = client_of(ada).post(reverse("partners:apply"), {f"field_{n}": "x" for n in range(1_001)})
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/api/v1/organisations", "/jobs/"])
+def test_query_of_too_many_fields_is_refused(client_of, api_of, ada, path):
+    client = api_of(ada) if path.startswith("/api/") else client_of(ada)
+    response = client.get(f"{path}?{'&'.join(f'q{n}=x' for n in range(1_001))}")
+    assert response.status_code == 400
+    if path.startswith("/api/"):
+        assert response["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("sent", [{f"f{n}": "x" for n in range(1_001)}, {f"f{n}": io.BytesIO(b"x") for n in range(11)}])
+def test_upload_of_too_many_fields_or_files_is_refused(grant, ben, api_of, sent):
+    response = api_of(ben).post("/api/v1/jobs/from-file", sent)
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
 
 
 # --- clients that are slow

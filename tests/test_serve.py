@@ -2,12 +2,14 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import uvicorn
 
+from release_portal import serve
 from release_portal.serve import PatientProtocol
 
 from .patience import PATIENCE, until
@@ -15,20 +17,23 @@ from .patience import PATIENCE, until
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+LARGE = 64 * 2**20
+
+
 class Site:
-    """An application that answers with as much as it is asked for, and remembers which clients left before the end."""
+    """An application that answers at once or part by part, and remembers that it has come to its end."""
 
     def __init__(self) -> None:
-        self.left = threading.Event()
+        self.ended = threading.Event()
+        self.server: uvicorn.Server
 
     async def __call__(self, scope, receive, send) -> None:
-        size = 64 * 2**20 if scope["path"] == "/large" else 2
-        headers = [(b"content-length", str(size).encode())]
+        parts = {"/": [b"xx"], "/large": [b"x" * LARGE], "/parts": [b"x" * 2**20] * 64}[scope["path"]]
+        headers = [(b"content-length", str(sum(map(len, parts))).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"x" * size})
-        while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-            pass
-        self.left.set()
+        for number, part in enumerate(parts, start=1):
+            await send({"type": "http.response.body", "body": part, "more_body": number < len(parts)})
+        self.ended.set()
 
 
 @contextmanager
@@ -36,7 +41,7 @@ def serving(site: Site) -> Iterator[int]:
     """The port of a server of it, in a thread."""
     config = uvicorn.Config(site, port=0, http=PatientProtocol, log_level="critical", lifespan="off")
     config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
+    server = site.server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -78,6 +83,17 @@ def is_ended(client: socket.socket) -> bool:
     return True
 
 
+def read_by(client: socket.socket) -> int:
+    """How much there is to read, until the end."""
+    read = 0
+    try:
+        while part := client.recv(2**20):
+            read += len(part)
+    except ConnectionResetError:
+        pass
+    return read
+
+
 @pytest.mark.parametrize("sent", [b"", b"G", WHOLE[:-2], WHOLE + b"GET /"])
 def test_client_that_never_ends_its_headers_is_left(settings, connect, sent):
     settings.HEADER_SECONDS = 0.2
@@ -102,19 +118,32 @@ def test_client_that_sends_its_headers_byte_by_byte_is_left(settings, connect):
     pytest.fail("The server goes on waiting.")
 
 
+def test_client_that_never_reads_keeps_no_answer_waiting(settings, site, connect):
+    settings.READ_SECONDS = 0.2
+    client = connect()
+    client.sendall(WHOLE.replace(b"/ ", b"/parts "))
+    assert site.ended.wait(PATIENCE)
+    assert read_by(client) < LARGE
+
+
 def test_client_that_never_reads_is_left(settings, site, connect):
     settings.READ_SECONDS = 0.2
     client = connect()
     client.sendall(WHOLE.replace(b"/ ", b"/large "))
-    assert site.left.wait(PATIENCE)
+    assert site.ended.wait(PATIENCE)
+    until(lambda: not site.server.server_state.connections, what="the server to leave it")
+    assert read_by(client) < LARGE
 
 
-def test_client_that_reads_gets_all_of_it(settings, connect):
-    settings.READ_SECONDS = PATIENCE
+@pytest.mark.parametrize("path", [b"/large ", b"/parts "])
+def test_client_that_reads_gets_all_of_it_however_long_it_takes(settings, connect, path, monkeypatch):
+    monkeypatch.setattr(serve, "LEAST_READ", 1)
+    settings.READ_SECONDS = 0.5
     client = connect()
-    client.sendall(WHOLE.replace(b"/ ", b"/large "))
+    client.sendall(WHOLE.replace(b"/ ", path))
     read = 0
-    while read < 64 * 2**20:
+    while read < LARGE:
+        time.sleep(0.04)  # 64 of them are five times as long
         read += len(client.recv(2**20))
 
 
