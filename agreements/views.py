@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
+from release_portal.lib.network import address_of
 from release_portal.partners.doors import SignedIn, fresh, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -45,7 +46,7 @@ def sign(request: SignedIn, slug: str) -> HttpResponse:
     signed = Agreement.objects.in_force(at=timezone.now()).filter(partner=partner, version=version).first()
     form = SignatureForm(request.POST or None, partner=partner, version=version)
     if form.is_valid():
-        origin = actions.Origin(request.META.get("REMOTE_ADDR") or None, request.headers.get("user-agent", ""))
+        origin = actions.Origin(address_of(request) or None, request.headers.get("user-agent", ""))
         with refusals_on(form):
             actions.sign(by=request.user, partner=partner, version=version, origin=origin, **form.cleaned_data)
             messages.success(request, f"You signed the {version} for {partner}.")

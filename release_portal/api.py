@@ -17,7 +17,7 @@ from release_portal.lib.parsing import StrictParser
 from release_portal.lib.rendering import JSONRenderer
 from release_portal.lib.states import Refused
 from release_portal.lib.text import shortened
-from release_portal.middleware import problem_of, problem_response, refused_by_database
+from release_portal.middleware import after_a_while, problem_of, problem_response, refused_by_database
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
 from release_portal.partners.doors import SignedIn
@@ -33,7 +33,11 @@ MOST_ERRORS = 20  # that one answer lists
 
 
 class PortalAPI(NinjaAPI):
-    """ninja's API, whose validation errors also tell what was given."""
+    """ninja's API, whose validation errors also tell what was given.
+
+    There are never more errors than a body's lists and fields: each list has its longest length, which pydantic looks
+    at first, or is read no further than its first entry that is wrong (`fail_fast`).
+    """
 
     def validation_error_from_error_contexts(self, error_contexts: list[Any]) -> ValidationError:
         given = [found["input"] for each in error_contexts for found in each.pydantic_validation_error.errors()]
@@ -147,7 +151,7 @@ def me(request: SignedIn) -> Any:
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-    return problem_response(problem_of(error))
+    return after_a_while(problem_response(problem_of(error)), error)
 
 
 @api.exception_handler(IntegrityError)
@@ -181,7 +185,7 @@ def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """What has the wrong type. A number outside its limits is told in the same words as on the form."""
     problems = [_problem_of(found) for found in error.errors[:MOST_ERRORS]]
-    return problem_response({**problems[0], "errors": problems})
+    return problem_response({**problems[0], "errors": problems, "error_count": len(error.errors)})
 
 
 def _problem_of(found: dict[str, Any]) -> dict[str, object]:

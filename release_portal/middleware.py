@@ -5,25 +5,35 @@ import logging
 import math
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from psycopg2.errors import UniqueViolation
 
+from release_portal.lib.network import address_of, client_behind, current_network, is_proxy, network_of
 from release_portal.lib.rendering import written
-from release_portal.lib.states import Refused
+from release_portal.lib.states import Refused, TooMany
 from release_portal.lib.text import shortened
 
 logger = logging.getLogger(__name__)
+
+OF_PROXIES = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_FORWARDED")
+"""Headers, as Django names them, that only a proxy of ours may send."""
+
+FOR_ONE = ("/api/", "/accounts/", "/account/", "/invitations/")
+"""Where the addresses begin of what nobody keeps, whoever asks."""
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def problem_of(refused: Refused) -> dict[str, object]:
     """The refusal as a problem document (RFC 9457); `field`, `limit` and `given` tell what was wrong."""
-    titles = {403: "Not allowed", 409: "Not possible now", 422: "Not accepted"}
+    titles = {403: "Not allowed", 409: "Not possible now", 422: "Not accepted", 429: "Too often"}
     problem: dict[str, object] = {"status": refused.status, "title": titles[refused.status], "detail": refused.sentence}
     if refused.field:
         problem |= {"field": refused.field, "limit": refused.limit, "given": _shown(refused.given)}
@@ -37,6 +47,13 @@ def _shown(given: object) -> object:
     return shortened(given) if isinstance(given, str) else given
 
 
+def after_a_while(response: HttpResponse, refused: Refused) -> HttpResponse:
+    """The answer to a refusal; to one that ends by itself, with the seconds until then."""
+    if isinstance(refused, TooMany):
+        response.headers["Retry-After"] = str(refused.seconds)
+    return response
+
+
 def problem_response(problem: dict[str, object]) -> HttpResponse:
     status = int(str(problem["status"]))
     return HttpResponse(written(problem), status=status, content_type="application/problem+json")
@@ -44,6 +61,60 @@ def problem_response(problem: dict[str, object]) -> HttpResponse:
 
 def is_of_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
+
+
+class AddressMiddleware:
+    """Where a request comes from and to which address of ours is settled before anything reads it.
+
+    The client's address is the one behind the proxies of TRUSTED_PROXIES; from anybody else the headers of proxies are
+    dropped. The host has to be an allowed one. From then on it is that of BASE_URL, and so is every link that Django or
+    allauth makes of it, in a page or in a mail.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self._own = urlsplit(settings.BASE_URL)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        self._settle_client(request.META)
+        self._settle_host(request)
+        token = current_network.set(network_of(address_of(request)))
+        try:
+            return self.get_response(request)
+        finally:
+            current_network.reset(token)
+
+    def _settle_client(self, headers: dict[str, Any]) -> None:
+        peer = headers.get("REMOTE_ADDR", "")
+        headers["REMOTE_ADDR"] = client_behind(peer, headers.pop("HTTP_X_FORWARDED_FOR", ""))
+        for name in OF_PROXIES if not is_proxy(peer) else ():
+            headers.pop(name, None)
+
+    def _settle_host(self, request: HttpRequest) -> None:
+        """A form of the same origin stays one: a browser names the host that it used."""
+        used = f"{request.scheme}://{request.get_host()}"
+        if request.META.get("HTTP_ORIGIN") == used:
+            request.META["HTTP_ORIGIN"] = f"{request.scheme}://{self._own.netloc}"
+        request.META["HTTP_HOST"] = self._own.netloc
+
+
+class NoStoreMiddleware:
+    """What is for one person is kept by no browser and no proxy: the API, the pages of accounts and of invitations, and
+    every page of somebody signed in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path_info.startswith(FOR_ONE) or _is_signed_in(request):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)  # what is refused before anybody is looked for has none
+    return user is not None and user.is_authenticated
 
 
 class ProblemMiddleware:
@@ -110,9 +181,9 @@ def _without_null(fields: QueryDict) -> QueryDict:
 def answer_to(request: HttpRequest, refused: Refused) -> HttpResponse:
     """A refusal as a page, or as a problem document of the API."""
     if is_of_api(request):
-        return problem_response(problem_of(refused))
+        return after_a_while(problem_response(problem_of(refused)), refused)
     context = {"sentence": refused.sentence, "back_url": _back_of(request)}
-    return render(request, "refused.html", context, status=refused.status)
+    return after_a_while(render(request, "refused.html", context, status=refused.status), refused)
 
 
 def _back_of(request: HttpRequest) -> str:

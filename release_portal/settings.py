@@ -1,10 +1,13 @@
 """All settings, from the environment. What has no safe default is required, and a missing one stops the start."""
 
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()
 
@@ -16,7 +19,7 @@ PORTAL_HOME = Path(env("PORTAL_HOME", default=str(BASE_DIR / ".portal")))
 # --- required
 SECRET_KEY = env("SECRET_KEY")
 REDIS_URL = env("REDIS_URL")  # redis://, rediss:// or unix:// with a path
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # docs/keys.md: how a key is changed
 DATABASES = {
     "default": env.db("DATABASE_URL"),
 }
@@ -42,14 +45,19 @@ for name, database in DATABASES.items():
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)
 BASE_URL = env("BASE_URL", default="http://127.0.0.1:8000")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+# Requests to others are refused. Whichever of them a request names, links are of BASE_URL.
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]), urlsplit(BASE_URL).hostname]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 HTTPS = BASE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+# Networks of the proxies in front of the site, such as 172.30.7.1/32: theirs alone are X-Forwarded-For and -Proto.
+TRUSTED_PROXIES = [ip_network(network) for network in env.list("TRUSTED_PROXIES", default=[])]
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if "BEHIND_PROXY" in env.ENVIRON:
+    raise ImproperlyConfigured("BEHIND_PROXY is no longer read. Name the networks of the proxies in TRUSTED_PROXIES.")
 
 # --- generation
 # The broker as workers' machines reach it; each worker signs in there with an account of its own that the site makes.
@@ -67,6 +75,13 @@ URGENT_ORDERS_PER_WORKER = env.int(
 )  # of texts that a person waits for, beside these
 UPLOAD_LIMIT_MB = env.int("UPLOAD_LIMIT_MB", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT_MB * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000  # of a form or a query
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
+# What everything else takes: `asgi.py` names the routes of uploads.
+BODY_LIMIT = env.int("BODY_LIMIT_KB", default=1024) * 1024
+HEADER_SECONDS = env.float("HEADER_SECONDS", default=10)  # for the headers of a request to come
+BODY_SECONDS = env.float("BODY_SECONDS", default=20)  # for a body to come, and one more for each 16 KB of it
+READ_SECONDS = env.float("READ_SECONDS", default=60)  # until a client that reads nothing of its answer is left
 
 # --- separation of duties: how long somebody who was involved with an organisation does not decide on it at the lab
 MEMBERS_BARRED_DAYS = env.int("MEMBERS_BARRED_DAYS", default=730)  # after their membership or invitation ended
@@ -108,7 +123,9 @@ INSTALLED_APPS = [
     "ninja",
 ]
 MIDDLEWARE = [
+    "release_portal.middleware.NoStoreMiddleware",
     "release_portal.middleware.ProblemMiddleware",
+    "release_portal.middleware.AddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -189,6 +206,7 @@ ACCOUNT_FORMS = {
     "login": "release_portal.partners.account_forms.LoginForm",
     "signup": "release_portal.partners.account_forms.SignupForm",
     "reset_password": "release_portal.partners.account_forms.ResetPasswordForm",
+    "add_email": "release_portal.partners.account_forms.AddEmailForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -196,9 +214,14 @@ ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-# What is not named here keeps allauth's own limit; False is none at all.
+# How often things are done: `partners/rates.py` has the table. These change entries of it, or switch all of them off.
+RATE_LIMITS = env.dict("RATE_LIMITS", default={})
+RATE_LIMITS_OFF = env.bool("RATE_LIMITS_OFF", default=False)
+OPEN_APPLICATIONS = env.int("OPEN_APPLICATIONS", default=3)  # of one person, that wait for an answer
+# allauth counts tries to sign in, and what an account does to itself. What is not named here keeps its own limit; False
+# is none at all.
 ACCOUNT_RATE_LIMITS = (
-    False if env.bool("ACCOUNT_RATE_LIMITS_OFF", default=False) else {"login_failed": "10/m/ip,5/5m/key"}
+    False if RATE_LIMITS_OFF else {"login_failed": "10/m/ip,5/5m/key", "manage_email": "20/h/user", "signup": "20/h/ip"}
 )
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or factor, to the address of before

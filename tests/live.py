@@ -35,7 +35,7 @@ FOR_FAULTS = {
     "LEASE_SECONDS": str(LEASE_SECONDS),
     "ORDER_SEQUENCES": "16",
     "BATCH_ROWS": "12",  # slow enough that work is under way when a fault strikes
-    "ACCOUNT_RATE_LIMITS_OFF": "1",
+    "RATE_LIMITS_OFF": "1",
     "OMP_NUM_THREADS": "1",  # two threads of torch on a busy machine wait for each other
 }
 

@@ -36,10 +36,18 @@ def test_compose_tells_no_process_what_it_does_not_need(name):
 def test_compose_believes_its_gateway_alone_and_publishes_on_loopback_alone():
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     (network,) = compose["networks"]["default"]["ipam"]["config"]
-    assert SERVICES["web"]["environment"]["FORWARDED_ALLOW_IPS"] == network["gateway"]
+    assert SERVICES["web"]["environment"]["TRUSTED_PROXIES"] == f"{network['gateway']}/32"
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_proxy_takes_what_the_portal_takes_and_hides_what_clients_forge():
+    told = (ROOT / "deploy" / "nginx.conf").read_text()
+    taken = int(re.search(r"client_max_body_size\s+(\d+)m;", told)[1])
+    assert settings.UPLOAD_LIMIT_MB < taken < settings.UPLOAD_LIMIT_MB + 5
+    for header in ("X-Forwarded-Host", "Forwarded"):
+        assert re.search(rf'proxy_set_header {header}\s+"";', told)
 
 
 def test_postgres_in_a_container_logs_as_little_as_our_own():

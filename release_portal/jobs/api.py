@@ -47,7 +47,8 @@ class Sampling(Schema):
 class NewJob(Sampling):
     prompts: list[Prompt] = Field(
         description=f"1 to {MOST_PROMPTS:,} prompts of at most {LONGEST_PROMPT:,} characters each",
-        json_schema_extra={"maxItems": MOST_PROMPTS},
+        json_schema_extra={"maxItems": MOST_PROMPTS},  # the verb refuses more, and says what to do
+        fail_fast=True,
     )
 
 

@@ -52,7 +52,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE portal_owner IN SCHEMA public GRANT USAGE ON S
 @contextmanager
 def services(home: Path, given: Mapping[str, str] = os.environ) -> Iterator[dict[str, str]]:
     """Start what `given` does not name yet; yields `given` with the addresses of both and the keys of `home`."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)  # mail, keys and downloads in it are for its owner alone, also where it was made before
     environment = {"PORTAL_HOME": str(home.resolve()), **_secrets(home)}
     with ExitStack() as running:
         if "DATABASE_URL" not in given:
@@ -168,8 +169,8 @@ def _secrets(home: Path) -> dict[str, str]:
 
 
 def run(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run a command to its end, passing on interruption; returns its exit status."""
-    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    """Run a command to its end, passing on interruption; returns its exit status. What it writes is its owner's."""
+    child = subprocess.Popen(command, env=environment, start_new_session=True, umask=0o077)
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, lambda number, frame: os.killpg(child.pid, number))
     return child.wait()

@@ -1,13 +1,16 @@
 """How the API reads what programs send: one parser in front of every schema, so that none can forget to look.
 
 What no text and no number is, is refused with the name of its field: a null character, half a character, NaN, Infinity,
-a number beyond every limit, a body that is nested too deeply.
+a number beyond every limit, a body that is nested too deeply. A body of too many values is refused before any of them
+is made: in memory each takes tens of times what it takes on the wire.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.http import HttpRequest
@@ -19,6 +22,10 @@ from .text import flaw_of, shortened
 
 DEEPEST = 20  # lists and objects within each other
 LONGEST_NUMBER = 40  # digits
+MOST_VALUES = 100_000
+"""Texts, numbers, lists and objects of one body: twice the prompts that a job takes."""
+UP_TO_A_SIGN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"?|[^",\[{]++)*+(?:[,\[{]|\Z)', re.DOTALL)
+"""A body up to its next comma or opening bracket outside of texts. It always matches, so nothing is looked at twice."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class StrictParser(Parser):
 
 
 def _loaded(content: bytes) -> Any:
+    _count_values(content)
     try:
         return json.loads(content, parse_constant=_constant, parse_float=_float, parse_int=_int)
     except json.JSONDecodeError as error:
@@ -55,6 +63,13 @@ def _loaded(content: bytes) -> Any:
         raise Refused(f"The body is not UTF-8: byte {error.start + 1:,} is none of it.", field="body") from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def _count_values(content: bytes) -> None:
+    """Raise Refused for a body of more than MOST_VALUES: each but the first stands behind a comma or in a bracket."""
+    found = sum(1 for _ in islice(UP_TO_A_SIGN.finditer(content), MOST_VALUES + 1))
+    if found > MOST_VALUES:
+        raise Refused(f"The body takes at most {MOST_VALUES:,} values; this has more.", field="body", limit=MOST_VALUES)
 
 
 def _constant(name: str) -> _Unreadable:
@@ -74,18 +89,18 @@ def _int(text: str) -> int | _Unreadable:
 
 
 def _check(body: Any) -> None:
-    """Look at everything in a body, however it is nested."""
+    """Look at everything in a body that can be wrong, however it is nested."""
     waiting = [((), body)]
     while waiting:
         place, value = waiting.pop()
         field = ".".join(place) or "body"
-        if len(place) > DEEPEST:
-            raise _too_deep()
         if isinstance(value, _Unreadable):
             raise Refused(f"“{field}” {value.sentence}.", field=field)
         if isinstance(value, str):
             _check_text(value, field)
         elif isinstance(value, dict | list):
+            if len(place) >= DEEPEST:
+                raise _too_deep()
             waiting.extend(_inside(value, place))
 
 
@@ -93,7 +108,8 @@ def _inside(value: dict[str, Any] | list[Any], place: tuple[str, ...]) -> Iterat
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         name = shortened(str(key), 40)
         _check_text(name, ".".join(place) or "body")
-        yield (*place, name), inner
+        if isinstance(inner, str | dict | list | _Unreadable):
+            yield (*place, name), inner
 
 
 def _check_text(text: object, field: str) -> None:

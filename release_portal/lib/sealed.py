@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 
@@ -18,8 +18,27 @@ def unseal(sealed: str) -> str:
     return _fernet().decrypt(sealed).decode()
 
 
+def is_sealed_anew(sealed: str) -> bool:
+    """Whether it is sealed under SECRET_KEY itself, and not under a key of before."""
+    try:
+        Fernet(_key_from(settings.SECRET_KEY)).decrypt(sealed)
+    except InvalidToken:
+        return False
+    return True
+
+
+def secret_keys() -> list[str]:
+    """SECRET_KEY, with which everything is made, and those of before, with which it is still read."""
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+
+def mark_of(secret_key: str) -> str:
+    """Which key something was made with: nothing of the key can be told from it."""
+    return hashlib.sha256(b"release-portal mark of a key " + secret_key.encode()).hexdigest()[:8]
+
+
 def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(_key_from(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+    return MultiFernet([Fernet(_key_from(key)) for key in secret_keys()])
 
 
 def _key_from(secret_key: str) -> bytes:

@@ -31,6 +31,16 @@ class Forbidden(Refused):
     status = 403
 
 
+class TooMany(Refused):
+    """It was done too often; after so many seconds it may be done again."""
+
+    status = 429
+
+    def __init__(self, sentence: str, *, limit: int, seconds: int) -> None:
+        super().__init__(sentence, limit=limit, given=limit + 1)
+        self.seconds = seconds
+
+
 class Stateful(models.Model):
     """A thing with a status. `COMES_FROM` maps each status to the ones it may follow."""
 

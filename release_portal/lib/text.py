@@ -5,6 +5,9 @@ import unicodedata
 
 BREAKS = ("Cc", "Zl", "Zp")
 """Unicode's categories of control characters and of separators of lines and paragraphs."""
+JOINED = re.compile(r"([.:/@\\])(?=\S)")
+"""What makes a link or an address of words, where no space follows it."""
+LONGEST_QUOTED_NAME = 60  # characters
 LONGEST_NUMBER = 18  # digits; what has more fits no column
 
 
@@ -33,6 +36,13 @@ def number_in(text: str) -> int | None:
 def shortened(text: str, longest: int = 200) -> str:
     """The beginning of a long text, to be repeated in an answer."""
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def plain_name(name: str) -> str:
+    """A name as mail to strangers quotes it: short, and nothing of it is made a link by the program that shows it. Dots
+    of other scripts, which browsers read as dots, are such."""
+    dotted = unicodedata.normalize("NFKC", one_line(name)).translate(dict.fromkeys(map(ord, "。｡․‧∙·"), "."))
+    return shortened(JOINED.sub(r"\1 ", dotted), LONGEST_QUOTED_NAME)
 
 
 def folded(name: str) -> str:

@@ -9,7 +9,10 @@ from django.db import IntegrityError, transaction
 from django.forms import BaseForm, ValidationError
 from django.http import HttpRequest
 
+from release_portal.lib.states import TooMany
+
 from .models import User
+from .rates import count
 
 WORDS = {
     "login": "E-mail address",
@@ -45,6 +48,8 @@ class SignupForm(_OurWords, allauth.SignupForm):  # type: ignore[misc]
         told: dict[str, Any] = super().clean() or {}
         if not self.has_error("password1") and "name" in told:
             self._check_against_name(told)
+        if not self.errors:
+            _count_mail(self, "confirm", told["email"])
         return told
 
     def _check_against_name(self, told: dict[str, Any]) -> None:
@@ -67,4 +72,20 @@ class SignupForm(_OurWords, allauth.SignupForm):  # type: ignore[misc]
 
 
 class ResetPasswordForm(_OurWords, allauth.ResetPasswordForm):  # type: ignore[misc]
-    pass
+    def clean(self) -> None:
+        if not self.errors:
+            _count_mail(self, "reset", self.cleaned_data["email"])
+
+
+class AddEmailForm(_OurWords, allauth.AddEmailForm):  # type: ignore[misc]
+    def clean(self) -> None:
+        if not self.errors:
+            _count_mail(self, "confirm", self.cleaned_data["email"])
+
+
+def _count_mail(form: BaseForm, what: str, email: str) -> None:
+    """Whether or not the address has an account, it gets a mail, and the limit says nothing about which."""
+    try:
+        count(what, address=email)
+    except TooMany as refused:
+        form.add_error("email", refused.sentence)

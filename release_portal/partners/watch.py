@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
+from release_portal.lib.network import address_of
 
 from .actions.tokens import token_named
 from .models import User
@@ -71,7 +72,7 @@ def seen_from(request: HttpRequest | None) -> dict[str, Any]:
     if request is None:
         return {}
     door = "api" if request.path.startswith("/api/") else "page"
-    return {"address": request.META.get("REMOTE_ADDR", ""), "door": door}
+    return {"address": address_of(request), "door": door}
 
 
 @receiver(user_logged_in)

@@ -473,6 +473,7 @@ def test_every_kind_that_the_code_records_is_told_here(settings):
     elsewhere = {  # tests/partners
         "member.joined", "staff.appointed", "member.roles_changed", "invitation.resent", "service.created",
         "service.closed", "partner.returned", "partner.corrected", "partner.closed", "intake.paused", "intake.resumed",
+        "secrets.resealed",
         # tests/access
         "access.returned", "access.corrected", "access.discussed", "access.end_announced", "review.claimed",
         "review.released", "review.recused", "review.answered", "review.noted", "review.escalated", "rule.set",

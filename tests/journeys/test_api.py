@@ -1,11 +1,13 @@
 """A program's way through the portal: a token, a job, its texts, over HTTP alone."""
 
 import http.client
+import socket
 from contextlib import suppress
 
 import pytest
 import requests
 
+from release_portal.audit.models import SecurityEvent
 from release_portal.partners.actions import create_token
 
 from ..faults.conftest import grant_of, organisation, researcher, rita_of_the_lab, submit
@@ -102,3 +104,23 @@ def test_answer_upload_of_unknown_length_as_soon_as_it_is_over_the_limit(portal)
     assert "has at least 50 MB; the portal takes at most 50 MB" in answer.read().decode()
     assert len(sent) < 100
     connection.close()
+
+
+def test_slow_clients_keep_nobody_waiting(portal):
+    """More of them than the site has threads, each with half a request."""
+    slow = [socket.create_connection(("127.0.0.1", portal.port), PATIENCE) for _ in range(100)]
+    for number, one in enumerate(slow):
+        headers = b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+        one.sendall(headers + (b"\r\nlogin=" if number % 2 else b""))
+    assert requests.get(f"{portal.base_url}/", timeout=PATIENCE).status_code == 200
+    for one in slow:
+        one.close()
+
+
+def test_client_is_no_proxy_because_it_says_so(portal):
+    """uvicorn would believe a client on the same machine, which every proxy's neighbour is."""
+    forged = {"X-Forwarded-For": "203.0.113.77", "X-Forwarded-Proto": "https", "Authorization": "Bearer rp_wrong"}
+    answer = requests.get(f"{portal.base_url}/api/v1/me", headers=forged, timeout=PATIENCE)
+    assert answer.status_code == 401
+    seen = SecurityEvent.objects.filter(kind=SecurityEvent.Kind.SIGN_IN_FAILED).latest("id").detail["address"]
+    assert seen == "127.0.0.1"

@@ -54,6 +54,27 @@ def test_secrets_are_made_once_and_kept_for_their_owner(tmp_path, elsewhere, mon
     assert set(json.loads(path.read_text())) == {"SECRET_KEY", "REDIS_PASSWORD"}
 
 
+def test_folder_and_what_is_written_there_are_for_their_owner_alone(tmp_path):
+    """Mail among them: it holds links that open accounts."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    script = (
+        "from django.conf import settings; settings.configure();"
+        "from django.core.mail.backends.filebased import EmailBackend; from django.core.mail import EmailMessage;"
+        f"folder = EmailBackend(file_path={str(home / 'mail')!r});"
+        "EmailMessage('A', 'B', 'a@x.example', ['b@x.example'], connection=folder).send()"
+    )
+    command = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(home), sys.executable, "-c", script]
+    given = os.environ | {"DATABASE_URL": "postgres://somewhere/portal", "REDIS_URL": "redis://somewhere:6379"}
+    subprocess.run(command, env=given, check=True, umask=0o022)
+    (letter,) = (home / "mail").iterdir()
+    assert "To: b@x.example" in letter.read_text()
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in (home, home / "mail", home / "secrets.json", letter)
+    }
+    assert modes == {"home": 0o700, "mail": 0o700, "secrets.json": 0o600, letter.name: 0o600}
+
+
 def test_redis_starts_below_a_folder_too_deep_for_a_socket(tmp_path, elsewhere, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/portal")
     deep = tmp_path / ("a" * 60) / ("b" * 60)

@@ -179,9 +179,19 @@ def test_no_process_sees_what_it_does_not_need(tmp_path):
     assert [name for name in seen if "EMAIL_URL" in seen[name]] == ["mail"]
 
 
+def test_what_a_process_writes_is_for_its_owner_alone(tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\numask\n")
+    program.chmod(0o755)
+    script = "import sys; sys.executable = sys.argv.pop(1); from release_portal.lib import processes; processes.main()"
+    command = [sys.executable, "-c", script, str(program), "web"]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, umask=0o022).stdout
+    assert told.strip() == "0077"
+
+
 def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
     """For systemd and containers: what they start, signal and wait for is the process itself."""
-    program = tmp_path / "uvicorn"
+    program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho $$ $DATABASE_OWNER_URL $DATABASE_URL $*\n")
     program.chmod(0o755)
     whole = os.environ | {"DATABASE_OWNER_URL": "owner", "DATABASE_URL": "app", "PORT": "8123"}
@@ -195,8 +205,7 @@ def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
     assert told.split() == [
         str(started.pid),
         "app",
-        "release_portal.asgi:application",
-        *["--port", "8123", "--no-access-log"],
+        *["-m", "release_portal.serve", "--port", "8123"],
     ]
 
 

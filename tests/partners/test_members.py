@@ -115,6 +115,7 @@ def test_invite_a_member_is_refused(invite, ben):
 def test_invite_with_the_longest_names_is_accepted(rita, application):
     owner = factories.UserFactory(name="N" * 120)
     partner = actions.apply(by=owner, **application("L" * 200))
+    actions.admit(by=rita, partner=partner)
     address = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 59}.example"
     roles = list(Role.objects.filter(at_lab=False))
     actions.invite(by=owner, partner=partner, email=address, roles=roles)

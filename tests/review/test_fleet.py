@@ -152,7 +152,7 @@ def test_enroll_shows_the_environment_once_and_keeps_it_out_of_caches(client_of,
     anna = Worker.objects.get(name="anna")
     for words in ("WORKER_NAME=anna", f"WORKER_KEY={anna.key}", "REDIS_URL=unix://worker-anna:"):
         assert words in body(answer)
-    assert answer["cache-control"] == "no-store"
+    assert answer["cache-control"] == "private, no-store"
     assert anna.key not in body(client_of(nadia).get("/review/fleet/workers/"))
     assert anna.key not in body(client_of(nadia).get(PAGE))
 

@@ -10,6 +10,7 @@ from release_portal.lib.states import Refused
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.rates import count
 
 from ..models import AccessRequest, Grant
 from .requests import Wanted, store_items
@@ -56,6 +57,7 @@ def _draft_after(
     _lock(request)
     if kind != Kind.NEW and (same := request.followers.filter(kind=kind, status__in=AccessRequest.EDITABLE).first()):
         return same
+    count("request", by=by, partner=request.partner)
     told = {field: getattr(request, field) for field in ("purposes", "purpose", "team", "ethics_reference")}
     now = timezone.now()
     until = request.until_wanted if request.until_wanted and request.until_wanted > now.date() else now.date() + A_YEAR

@@ -15,6 +15,7 @@ from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, Partner, Pause, User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.rates import count
 from release_portal.releases.models import ModelSize
 
 from ..models import AccessRequest, Grant, Purpose, Remark, RequestItem, Right, Submission
@@ -43,6 +44,7 @@ class Wanted:
 def start_request(*, by: User, partner: Partner, wanted: Sequence[Wanted] = (), **told: Any) -> AccessRequest:
     """Begin a draft. Nothing is checked but that it can be stored; `submit_request` checks."""
     require(by, Permission.ACCESS_REQUEST, partner)
+    count("request", by=by, partner=partner)
     request = AccessRequest.objects.create(partner=partner, created_by=by, created_at=timezone.now())
     save_request(by=by, request=request, wanted=wanted, **told)
     return request
@@ -139,6 +141,7 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     if len(text) > LONGEST_REMARK:
         sentence = f"A message takes at most {LONGEST_REMARK:,} characters; this has {len(text):,}."
         raise Refused(sentence, field="text", limit=LONGEST_REMARK, given=len(text))
+    count("say", by=by, partner=None if from_lab else request.partner)
     remark = Remark.objects.create(request=request, by=by, at=timezone.now(), text=text, internal=internal)
     if internal:
         record("review.noted", f"{by} wrote a note", request, by=by)

@@ -13,6 +13,7 @@ from release_portal.partners.conflicts import partners_of, require_impartial
 from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, Partner, Role, User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.rates import count
 from release_portal.releases.models import ModelSize
 
 from ..models import Finding, RequestItem, SizeRule
@@ -79,6 +80,7 @@ def report_finding(*, by: User, partner: Partner, size: ModelSize, title: str, t
         raise Refused(sentence, field="text", limit=LONGEST_FINDING, given=len(text))
     if not partner.grants.filter(size=size).exists():
         raise Refused(f"{partner} was never granted {size}.", field="size", given=str(size))
+    count("report", by=by, partner=partner)
     now = timezone.now()
     finding = Finding.objects.create(partner=partner, size=size, title=title, text=text, sent_by=by, sent_at=now)
     record("finding.sent", f"{partner} reported a finding on {size}", finding, partner, size, by=by)

@@ -4,6 +4,7 @@ from .applications import apply, correct_application, discard_draft, save_draft
 from .digests import one_letter_each as one_letter_each  # not a verb: what a bulk act wraps its verbs in
 from .digests import send_digests
 from .intake import pause_intake, resume_intake
+from .keys import reseal_secrets
 from .letters import deliver_letters, write_letter
 from .mail import choose_mail
 from .members import (
@@ -42,6 +43,7 @@ __all__ = [
     "pause_intake",
     "read_token",
     "remove_member",
+    "reseal_secrets",
     "resend_invitation",
     "resume_intake",
     "return_application",

@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -16,6 +17,7 @@ from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
 from ..models.partner import LONGEST_FOLDED
 from ..permissions import Permission
+from ..rates import count
 from .letters import write_letter
 
 APPLICANT_ROLES = ("owner", "investigator")
@@ -45,6 +47,8 @@ def apply(
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
     _refuse_own(by, legal_name)
+    _refuse_many_open(by)
+    count("apply", by=by)
     partner = Partner.objects.create(
         slug=_slug_of(legal_name),
         legal_name=legal_name,
@@ -82,6 +86,7 @@ def correct_application(
     require(by, Permission.PARTNER_EDIT, partner)
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
     _refuse_own(partner.applied_by, legal_name, but=partner)
+    count("correct", by=by)
     told: dict[str, Any] = {
         "legal_name": legal_name,
         "website": website,
@@ -167,6 +172,18 @@ def _refuse_own(applicant: User, legal_name: str, *, but: Partner | None = None)
     if own:
         told = f"You already applied for {own}" if own.status in UNDECIDED else f"You already belong to {own}"
         raise Refused(f"{told}: it is {own.standing}.", field="legal_name", given=legal_name)
+
+
+def _refuse_many_open(applicant: User) -> None:
+    """Called once the applicant's row is locked, so that of two at once the second is counted with the first."""
+    waiting = Partner.objects.filter(applied_by=applicant, status__in=UNDECIDED).count()
+    if waiting >= settings.OPEN_APPLICATIONS:
+        raise Refused(
+            f"You have {waiting} applications that wait for an answer; a person has at most "
+            f"{settings.OPEN_APPLICATIONS} at a time.",
+            limit=settings.OPEN_APPLICATIONS,
+            given=waiting + 1,
+        )
 
 
 def _check_name(legal_name: str) -> None:

@@ -11,10 +11,13 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
+from release_portal.lib.text import plain_name
 
+from ..domains import proven_domain
 from ..guards import require, require_going, require_person
 from ..models import Invitation, Letter, Membership, Partner, Role, User
 from ..permissions import Permission
+from ..rates import count
 from .letters import write_letter
 
 INVITATION_DAYS = 14
@@ -34,6 +37,8 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
         raise Refused(f"{email} already belongs to {partner}.", field="email", given=email)
     if not roles:
         raise Refused("Choose at least one role.", field="roles")
+    _refuse_strangers(partner, email)
+    count("invite", by=by, partner=partner, address=email)
     for older in Invitation.objects.filter(partner=partner, email=email, status=Invitation.Status.SENT):
         move(older, Invitation.Status.WITHDRAWN)
     key = secrets.token_urlsafe(24)
@@ -60,6 +65,8 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
 def resend_invitation(*, by: User, invitation: Invitation) -> None:
     """Mail an unanswered invitation again, under a new link and for another fortnight. The link before is dead."""
     require(by, Permission.MEMBER_INVITE, invitation.partner)
+    _refuse_strangers(invitation.partner, invitation.email)
+    count("invite", by=by, partner=invitation.partner, address=invitation.email)
     key = secrets.token_urlsafe(24)
     now = timezone.now()
     invitation.key_hash, invitation.invited_by, invitation.invited_at = hash_of(key), by, now
@@ -140,12 +147,27 @@ def listed(roles: Collection[Role]) -> str:
     return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
 
 
+def _refuse_strangers(partner: Partner, email: str) -> None:
+    """Nobody is mailed in the name of an organisation that the lab does not know yet, except its own people."""
+    if partner.is_here or email.rpartition("@")[2].lower() == proven_domain(partner):
+        return
+    proven = proven_domain(partner)
+    reach = f"only addresses at {proven}" if proven else "nobody, as its applicant has no address at its own web site"
+    raise Refused(
+        f"Until the lab has admitted {partner}, it can invite {reach}; you gave {email}. "
+        "Others can be invited once it is admitted.",
+        field="email",
+        limit=proven,
+        given=email,
+    )
+
+
 def _send(invitation: Invitation, key: str, *, by: User) -> None:
-    partner = invitation.partner
+    partner, inviter = plain_name(invitation.partner.legal_name), by.plain_name
     write_letter(
         to=[invitation.email],
-        subject=f"{by} invites you to {partner}",
-        text=f"{by} invites you to join {partner} on Release Portal as {listed(invitation.roles.all())}. The "
+        subject=f"{inviter} invites you to {partner}",
+        text=f"{inviter} invites you to join {partner} on Release Portal as {listed(invitation.roles.all())}. The "
         f"invitation holds until {invitation.expires_at:%-d %B %Y}. Sign in or register with {invitation.email} first.",
         path=reverse("partners:accept", args=[key]),
         action="Accept the invitation",

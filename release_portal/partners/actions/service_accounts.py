@@ -15,6 +15,7 @@ from ..guards import require, require_going
 from ..models import ApiToken, Membership, Partner, Role, User
 from ..models.user import SERVICE_DOMAIN
 from ..permissions import Permission
+from ..rates import count
 
 SERVICE_ROLES = ("researcher", "viewer")
 
@@ -28,6 +29,7 @@ def create_service_account(*, by: User, partner: Partner, name: str, roles: Coll
     if not name:
         raise Refused("Name the service account, such as “nightly study”.", field="name")
     check_service_roles(roles)
+    count("service_account", by=by, partner=partner)
     try:
         with transaction.atomic():
             account = User.objects.create_user(

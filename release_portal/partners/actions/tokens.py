@@ -16,12 +16,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.sealed import mark_of, secret_keys
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.lib.text import one_line
 
 from ..guards import require
 from ..models import ApiToken, User
 from ..permissions import Permission
+from ..rates import count
 
 ALPHABET = string.ascii_letters + string.digits
 LONGEST_DAYS = 365
@@ -44,13 +46,15 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
             limit=LONGEST_DAYS,
             given=days,
         )
+    count("token", by=by)
     name, key_id, secret = one_line(name), _random(12), _random(43)
     now = timezone.now()
     token = ApiToken.objects.create(
         user=user,
         name=name,
         key_id=key_id,
-        secret_hash=_hash(secret),
+        secret_hash=_hash(secret, settings.SECRET_KEY),
+        key_mark=mark_of(settings.SECRET_KEY),
         created_at=now,
         expires_at=now + timedelta(days=days),
     )
@@ -59,14 +63,18 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
 
 
 def read_token(*, secret: str, by: User | None = None) -> User | None:
-    """The person whose token in force this is, or None. Notes its use, at most once a minute."""
+    """The person whose token in force this is, or None. Notes its use, at most once a minute. One that was made under
+    one of SECRET_KEY_FALLBACKS is hashed anew, so that it outlasts that key."""
     shape = SHAPE.fullmatch(secret)
     if shape is None or _checksum(shape[1] + shape[2]) != shape[3]:
         return None
     now = timezone.now()
     token = ApiToken.objects.in_force(at=now).select_related("user").filter(key_id=shape[1]).first()
-    if token is None or not hmac.compare_digest(token.secret_hash, _hash(shape[2])):
+    if token is None or not _is_secret_of(token, shape[2]):
         return None
+    if token.key_mark != mark_of(settings.SECRET_KEY):
+        renewed = {"secret_hash": _hash(shape[2], settings.SECRET_KEY), "key_mark": mark_of(settings.SECRET_KEY)}
+        ApiToken.objects.filter(pk=token.pk).update(**renewed)
     if token.last_used_at is None or now - token.last_used_at > USE_IS_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return token.user
@@ -98,9 +106,13 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _hash(secret: str) -> str:
+def _is_secret_of(token: ApiToken, secret: str) -> bool:
+    return any(hmac.compare_digest(token.secret_hash, _hash(secret, key)) for key in secret_keys())
+
+
+def _hash(secret: str, secret_key: str) -> str:
     """HMAC-SHA-256: the secret has 256 bits, so a slow hash would add nothing."""
-    return hmac.new(settings.SECRET_KEY.encode(), secret.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret_key.encode(), secret.encode(), hashlib.sha256).hexdigest()
 
 
 def _checksum(text: str) -> str:

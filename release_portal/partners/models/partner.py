@@ -141,6 +141,11 @@ class Partner(Stateful):
         return f"{self.get_status_display().lower()} by {self.decided_by} on {self.decided_at:%-d %B %Y}"
 
     @property
+    def is_here(self) -> bool:
+        """Whether it was admitted and has not closed."""
+        return self.status in (self.Status.ADMITTED, self.Status.SUSPENDED)
+
+    @property
     def domain(self) -> str:
         """The host name of the web site, without www."""
         return (urlparse(self.website).hostname or "").removeprefix("www.")

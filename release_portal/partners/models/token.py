@@ -2,8 +2,11 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+from release_portal.lib.sealed import mark_of
 
 from .user import User
 
@@ -11,6 +14,10 @@ from .user import User
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def in_force(self, *, at: datetime) -> "ApiTokenQuerySet":
         return self.filter(revoked_at__isnull=True, expires_at__gt=at, user__is_active=True)
+
+    def of_earlier_keys(self) -> "ApiTokenQuerySet":
+        """Those whose hash is not known to be of the present SECRET_KEY."""
+        return self.exclude(key_mark=mark_of(settings.SECRET_KEY))
 
     def visible_to(self, user: User) -> "ApiTokenQuerySet":
         """A person's own, and those of the service accounts of their organisations."""
@@ -24,6 +31,7 @@ class ApiToken(models.Model):
     name = models.CharField("what it is for", max_length=80)
     key_id = models.CharField(max_length=12, unique=True)
     secret_hash = models.CharField(max_length=64)
+    key_mark = models.CharField(max_length=8, blank=True, help_text="of the SECRET_KEY of its hash; empty: not noted")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)

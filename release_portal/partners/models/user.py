@@ -7,6 +7,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from release_portal.lib.text import plain_name
+
 from ..permissions import Permission
 
 if TYPE_CHECKING:
@@ -81,6 +83,11 @@ class User(AbstractUser):
         if partner is None:
             return self.lab_roles.filter(holds).exists()
         return Role.objects.filter(holds, membership__in=self.memberships.current().filter(partner=partner)).exists()
+
+    @property
+    def plain_name(self) -> str:
+        """The name for mail to people who do not know this person."""
+        return plain_name(self.name)
 
     @property
     def is_service_account(self) -> bool:

@@ -49,9 +49,7 @@ def enroll_worker(request: SignedIn) -> HttpResponse:
             worker = jobs.enroll_worker(by=request.user, **form.cleaned_data)
             lacks = "" if has_account(worker) else NO_ACCOUNT
             context = {"worker": worker, "address": address_for(worker), "lacks": lacks}
-    response = render(request, "review/enroll_worker.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "review/enroll_worker.html", context)
 
 
 @staff(Permission.WORKER_ENROLL)
