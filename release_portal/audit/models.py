@@ -128,6 +128,9 @@ class SecurityEvent(models.Model):
         PASSWORD_CHANGED = "account.password_changed", "Password changed"
         PASSWORD_RESET = "account.password_reset", "Password reset"
         ADDRESS_CHANGED = "account.address_changed", "E-mail address changed"
+        FACTOR_ADDED = "account.factor_added", "Second factor set up"
+        FACTOR_REMOVED = "account.factor_removed", "Second factor removed"
+        CODE_FAILED = "account.code_failed", "Wrong code"
         TEXTS_READ = "texts.read", "Texts read"
         REFUSED = "access.refused", "Refused"
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from allauth.account import signals
 from allauth.account.models import EmailAddress
+from allauth.mfa import signals as factors
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -113,6 +115,27 @@ def _password_reset(request: HttpRequest, user: User, **_: Any) -> None:
 @receiver(signals.email_changed)
 def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
     note(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", by=user, detail=seen_from(request))
+
+
+@receiver([factors.authenticator_added, factors.authenticator_reset])
+def _factor_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    sentence = f"Set up {_called(authenticator)}"
+    note(Kind.FACTOR_ADDED, sentence, by=user, detail=seen_from(request))
+
+
+@receiver(factors.authenticator_removed)
+def _factor_removed(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    note(Kind.FACTOR_REMOVED, f"Removed {_called(authenticator)}", by=user, detail=seen_from(request))
+
+
+@receiver(factors.authentication_failed)
+def _code_failed(request: HttpRequest, user: User, **_: Any) -> None:
+    note(Kind.CODE_FAILED, f"A wrong code was typed for {user}", user, by=None, detail=seen_from(request))
+
+
+def _called(authenticator: Authenticator) -> str:
+    names = {"totp": "an authenticator app", "recovery_codes": "recovery codes", "webauthn": "a passkey"}
+    return names[authenticator.type]
 
 
 def _owner_of(email: str) -> User | None:

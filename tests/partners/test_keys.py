@@ -4,6 +4,7 @@ import io
 
 import pytest
 from allauth.account.forms import default_token_generator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.core.management import call_command
@@ -14,6 +15,8 @@ from release_portal.lib.sealed import seal, unseal
 from release_portal.lib.states import Forbidden
 from release_portal.partners import actions
 from release_portal.partners.models import ApiToken
+
+from .. import factories
 
 
 @pytest.fixture
@@ -39,6 +42,20 @@ def test_key_of_a_worker_is_sealed_anew_and_read_without_the_key_of_before(worke
     worker.refresh_from_db()
     assert worker.key == key
     assert Event.objects.filter(kind="secrets.resealed", by=None).count() == 1
+
+
+@pytest.mark.django_db
+def test_keys_of_second_factors_are_sealed_anew(rotate, settings):
+    ada = factories.UserFactory(factor=True)
+    codes = RecoveryCodes.activate(ada).generate_codes()
+    app = ada.authenticator_set.get(type="totp")
+    key = unseal(app.data["secret"])
+    rotate("the next one")
+    assert "Sealed anew: 2." in said()
+    settings.SECRET_KEY_FALLBACKS = []
+    app.refresh_from_db()
+    assert unseal(app.data["secret"]) == key
+    assert ada.authenticator_set.get(type="recovery_codes").wrap().generate_codes() == codes
 
 
 def test_rotate_keys_twice_changes_nothing_more(worker, rotate):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.db import models, transaction
@@ -17,6 +18,8 @@ from ..permissions import Permission
 
 SEALED = "sealed_"
 """How the names begin of columns that hold what is sealed."""
+OF_FACTORS = ("secret", "seed")
+"""What allauth keeps of a second factor and `FactorAdapter` seals: an app's key, the seed of recovery codes."""
 
 
 @dataclass
@@ -34,34 +37,51 @@ def reseal_secrets(*, by: User | None) -> Resealed:
     if by is not None:
         require(by, Permission.WORKER_ENROLL)
     told = Resealed()
-    for model, name in _sealed_columns():
-        for pk in list(model._base_manager.values_list("pk", flat=True)):
-            _reseal(model, name, pk, told)
+    for place in _places():
+        for pk in list(place.model._base_manager.values_list("pk", flat=True)):
+            _reseal(place, pk, told)
     if told.anew:
         record("secrets.resealed", f"{told.anew:,} secrets were sealed under the present key", by=by)
     return told
 
 
-def _sealed_columns() -> Iterator[tuple[type[models.Model], str]]:
+@dataclass(frozen=True)
+class Place:
+    """Where something sealed stands: a column, or an entry of a column of JSON."""
+
+    model: type[models.Model]
+    column: str
+    entry: str = ""
+
+    def read(self, row: models.Model) -> str:
+        value = getattr(row, self.column)
+        return str(value.get(self.entry, "") if self.entry else value)
+
+    def write(self, row: models.Model, sealed: str) -> None:
+        value = getattr(row, self.column) | {self.entry: sealed} if self.entry else sealed
+        self.model._base_manager.filter(pk=row.pk).update(**{self.column: value})
+
+
+def _places() -> Iterator[Place]:
     for model in apps.get_models():
         for column in model._meta.concrete_fields:
             if column.name.startswith(SEALED):
-                yield model, column.name
+                yield Place(model, column.name)
+    yield from (Place(Authenticator, "data", entry) for entry in OF_FACTORS)
 
 
 @transaction.atomic
-def _reseal(model: type[models.Model], name: str, pk: object, told: Resealed) -> None:
-    row = model._base_manager.select_for_update(of=("self",)).filter(pk=pk).first()
-    if row is None:
+def _reseal(place: Place, pk: object, told: Resealed) -> None:
+    row = place.model._base_manager.select_for_update(of=("self",)).filter(pk=pk).first()
+    if row is None or not place.read(row):
         return
-    sealed = getattr(row, name)
-    if is_sealed_anew(sealed):
+    if is_sealed_anew(place.read(row)):
         told.already += 1
         return
     try:
-        secret = unseal(sealed)
+        secret = unseal(place.read(row))
     except InvalidToken:
         told.unreadable.append(key_of(row))
         return
-    model._base_manager.filter(pk=pk).update(**{name: seal(secret)})
+    place.write(row, seal(secret))
     told.anew += 1
