@@ -216,6 +216,7 @@ FREE = {
     "open_component": "it concerns all organisations alike",
     "enroll_worker": "workers belong to no organisation",
     "revoke_worker": "workers belong to no organisation",
+    "reseal_secrets": "keys belong to no organisation",
     "try_now": "what keeps failing is the portal's own",
 }
 
@@ -363,9 +364,7 @@ def test_reviewers_notes_are_hidden_from_a_reviewer_involved(access_request, rit
 
 
 def test_declined_invitation_no_longer_bars(applied, ada, tom, client_of):
-    roles = list(Role.objects.filter(code="viewer"))
-    invitation = partners.invite(by=ada, partner=applied, email=tom.email, roles=roles)
-    partners.withdraw_invitation(by=ada, invitation=invitation)
+    factories.InvitationFactory(partner=applied, email=tom.email, status=Invitation.Status.WITHDRAWN)
     client = client_of(tom)
     page = client.get(f"/review/organisations/{applied.slug}/").content.decode()
     assert "You were invited to University of Northlake, so another person has to decide." in page

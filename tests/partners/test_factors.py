@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from allauth.core.context import request_context
 from allauth.mfa.models import Authenticator
 from django.urls import reverse
 
@@ -95,11 +96,12 @@ def test_code_signs_in_once(rita, client, client_of):
     assert (noted.kind, noted.sentence) == ("account.code_failed", "A wrong code was typed for Rita Moss")
 
 
-def test_factors_that_come_and_go_are_noted(ben, client_of, django_capture_on_commit_callbacks):
+def test_factors_that_come_and_go_are_noted(ben, client_of, rf, django_capture_on_commit_callbacks):
+    """allauth tells of a new one once it is committed, within the request."""
     client = client_of(ben)
     client.get(reverse("mfa_activate_totp"))
     key = client.session["mfa.totp.secret"]
-    with django_capture_on_commit_callbacks(execute=True):
+    with request_context(rf.get("/")), django_capture_on_commit_callbacks(execute=True):
         client.post(reverse("mfa_activate_totp"), {"code": code_of(key, time.time())})
     client.post(reverse("mfa_deactivate_totp"))
     noted = SecurityEvent.objects.filter(by=ben, kind__startswith="account.factor")
