@@ -1,6 +1,6 @@
 """What the HTML doors of every room share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,9 +9,10 @@ from django.forms import BaseForm
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 
-from .models import Pause, User
+from .models import Invitation, Pause, User
 from .permissions import Permission
 
 
@@ -22,6 +23,19 @@ def banners(request: HttpRequest) -> dict[str, Any]:
         return {"intake_pause": None}
     may_see_fleet = SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE))
     return {"intake_pause": SimpleLazyObject(Pause.objects.now), "may_see_fleet": may_see_fleet}
+
+
+def with_addresses(events: Iterable[Event]) -> list[Event]:
+    """The events, those of invitations with the address that was invited: for those who may invite, and the lab.
+
+    The book itself has no address in it, so that one can be forgotten.
+    """
+    shown, prefix = list(events), "partners.invitation:"
+    keys = {event.pk: key.removeprefix(prefix) for event in shown for key in event.about if key.startswith(prefix)}
+    addresses = dict(Invitation.objects.filter(pk__in=keys.values()).values_list("pk", "email")) if keys else {}
+    for event in shown:
+        event.address = addresses.get(int(keys[event.pk]), "") if event.pk in keys else ""
+    return shown
 
 
 class SignedIn(HttpRequest):

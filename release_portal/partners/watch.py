@@ -60,10 +60,11 @@ def note_stopped(request: HttpRequest, email: str) -> None:
 def note_wrong_token(request: HttpRequest, secret: str) -> None:
     """A request came with a token that is wrong, ended or revoked. Whose it is, is kept; what came is not."""
     token = token_named(secret)
-    whose = f"an API token of {token.user}" if token else "an API token that nobody has"
+    whose = "an API token of {whom}" if token else "an API token that nobody has"
     sentence, about = f"A sign-in with {whose} failed", [token.user, token] if token else []
     every = WRONG_TOKEN_IS_NOTED_EVERY
-    note(Kind.SIGN_IN_FAILED, sentence, *about, by=None, detail=seen_from(request), every=every)
+    whom = token.user if token else None
+    note(Kind.SIGN_IN_FAILED, sentence, *about, by=None, whom=whom, detail=seen_from(request), every=every)
 
 
 def seen_from(request: HttpRequest | None) -> dict[str, Any]:
@@ -89,12 +90,13 @@ def _signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     """An address that no account has is not kept: people type passwords there."""
     known = _owner_of(str(credentials.get("email", "")))
-    whose = f"as {known}" if known else "with an address that no account has"
+    whose = "as {whom}" if known else "with an address that no account has"
     note(
         Kind.SIGN_IN_FAILED,
         f"A sign-in {whose} failed",
         *([known] if known else []),
         by=None,
+        whom=known,
         detail=seen_from(request),
     )
 
