@@ -97,7 +97,8 @@ def sign(
         to=[*people_who(Permission.PARTNER_READ, partner), by.email],
         subject=f"{partner} signed the {version}",
         text=f"{signature.legal_name}, {signature.title}, signed the {version} for {partner}. It holds until "
-        f"{agreement.ends_at:%-d %B %Y}.\n\nSHA-256 of the text: {version.text_sha256}\n\nNext, {partner} can request access to sizes.",
+        f"{agreement.ends_at:%-d %B %Y}.\n\nSHA-256 of the text: {version.text_sha256}\n\n"
+        f"Next, {partner} can request access to sizes.",
         path=f"/organisations/{partner.slug}/",
         action="Request access",
         by=by,

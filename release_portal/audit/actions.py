@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models, transaction
 from django.utils import timezone
 
+from .acting import tell_database
 from .models import Event, SecurityEvent, key_of
 
 logger = logging.getLogger(__name__)
@@ -21,17 +22,18 @@ def record(
     whom: AbstractBaseUser | None = None,
     detail: dict[str, Any] | None = None,
 ) -> Event:
-    """Add one event, in the transaction of the act itself.
+    """Add one event, in the transaction of the act itself. PostgreSQL sets its time, and refuses one of another person
+    than the one whom this work is done for (`acting.py`).
 
-    `kind` is noun.past_tense. `sentence` tells it to a person, without names of people, addresses, or what people wrote:
-    `by` is who acted, None where the portal did on its own, and `{whom}` in the sentence is whom it concerns besides.
+    `kind` is noun.past_tense. `sentence` tells it to a person, without names of people, addresses, or what people
+    wrote: `by` is who acted, None where the portal did on its own, and `{whom}` in the sentence is whom it concerns.
     `about` are all rows that the act changed and the things it concerns, the first being the one acted on. Ids in
     `detail`, never texts.
     """
+    tell_database()
     return Event.objects.create(
         kind=kind,
         sentence=sentence,
-        at=timezone.now(),
         by=by,  # type: ignore[misc]
         whom=whom,  # type: ignore[misc]
         about=[key_of(thing) for thing in about],
@@ -60,7 +62,8 @@ def note(
     try:
         with transaction.atomic(durable=True):
             if every is None or not same.filter(at__gt=now - every).exists():
-                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "whom": whom}
+                told = {"kind": kind, "sentence": sentence, "by": by, "whom": whom}
+                tell_database()
                 SecurityEvent.objects.create(**told, about=keys, detail=detail)
     except Exception:
         logger.exception("A security event of kind %s was not noted", kind)

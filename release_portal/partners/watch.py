@@ -10,6 +10,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
+from release_portal.audit.acting import acting_as
 from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 
@@ -77,13 +78,13 @@ def seen_from(request: HttpRequest | None) -> dict[str, Any]:
 
 @receiver(user_logged_in)
 def _signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.SIGNED_IN, "Signed in", by=user, detail=seen_from(request))
+    _note_own(Kind.SIGNED_IN, "Signed in", user, request)
 
 
 @receiver(user_logged_out)
 def _signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
-        note(Kind.SIGNED_OUT, "Signed out", by=user, detail=seen_from(request))
+        _note_own(Kind.SIGNED_OUT, "Signed out", user, request)
 
 
 @receiver(user_login_failed)
@@ -103,17 +104,23 @@ def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = N
 
 @receiver([signals.password_changed, signals.password_set])
 def _password_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.PASSWORD_CHANGED, "Changed the password", by=user, detail=seen_from(request))
+    _note_own(Kind.PASSWORD_CHANGED, "Changed the password", user, request)
 
 
 @receiver(signals.password_reset)
 def _password_reset(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.PASSWORD_RESET, "Set a new password by a mailed link", by=user, detail=seen_from(request))
+    _note_own(Kind.PASSWORD_RESET, "Set a new password by a mailed link", user, request)
 
 
 @receiver(signals.email_changed)
 def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", by=user, detail=seen_from(request))
+    _note_own(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", user, request)
+
+
+def _note_own(kind: SecurityEvent.Kind, sentence: str, user: User, request: HttpRequest | None) -> None:
+    """Of somebody who has just shown who they are: by a password, or by a link that was mailed to them."""
+    with acting_as(user):
+        note(kind, sentence, by=user, detail=seen_from(request))
 
 
 def _owner_of(email: str) -> User | None:
