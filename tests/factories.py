@@ -228,6 +228,7 @@ class EventFactory(LineFactory):
 
     kind = "thing.happened"
     sentence = Sequence(lambda n: f"Thing {n} happened")
+    at = LazyFunction(timezone.now)
     by = SubFactory(UserFactory)
     about = LazyFunction(list)
 
@@ -252,6 +253,7 @@ class SecurityEventFactory(LineFactory):
 
     kind = SecurityEvent.Kind.SIGNED_IN
     sentence = "Signed in"
+    at = LazyFunction(timezone.now)
     by = SubFactory(UserFactory)
     about = LazyFunction(list)
     detail = LazyFunction(lambda: {"address": "203.0.113.7", "door": "page"})

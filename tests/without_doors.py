@@ -25,7 +25,7 @@ def verbs_act_for_whom_they_name() -> None:
     for room in ROOMS:
         import_module(f"{room}.actions")
     for name, module in list(sys.modules.items()):
-        if name.startswith("release_portal.") or name.startswith("agreements."):
+        if name.startswith(("release_portal.", "agreements.")):
             _wrap_within(module)
 
 

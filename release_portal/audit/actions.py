@@ -34,6 +34,7 @@ def record(
     return Event.objects.create(
         kind=kind,
         sentence=sentence,
+        at=timezone.now(),
         by=by,  # type: ignore[misc]
         whom=whom,  # type: ignore[misc]
         about=[key_of(thing) for thing in about],
@@ -62,7 +63,7 @@ def note(
     try:
         with transaction.atomic(durable=True):
             if every is None or not same.filter(at__gt=now - every).exists():
-                told = {"kind": kind, "sentence": sentence, "by": by, "whom": whom}
+                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "whom": whom}
                 tell_database()
                 SecurityEvent.objects.create(**told, about=keys, detail=detail)
     except Exception:

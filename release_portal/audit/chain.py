@@ -62,9 +62,9 @@ def verify() -> Verdict:
 def read() -> Verdict:
     """The same, of what the transaction sees that is open."""
     number, flaws = 0, []
-    for number, row in enumerate(_rows(), start=1):
-        leaf = leaf_of(row)
-        if leaf != row["leaf"]:
+    for row in _rows():
+        number += 1
+        if leaf_of(row) != row["leaf"]:
             flaws.append(Flaw(row["id"], f"Event {row['id']:,} is not what was written: its hash does not fit."))
             break
     with connection.cursor() as cursor:

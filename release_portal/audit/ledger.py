@@ -26,7 +26,8 @@ BEGIN
 END $$;
 
 CREATE TRIGGER audit_event_1_line BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION book_line();
-CREATE TRIGGER audit_securityevent_1_line BEFORE INSERT ON audit_securityevent FOR EACH ROW EXECUTE FUNCTION book_line();
+CREATE TRIGGER audit_securityevent_1_line BEFORE INSERT ON audit_securityevent
+    FOR EACH ROW EXECUTE FUNCTION book_line();
 """
 UNLINES = """
 DROP TRIGGER audit_event_1_line ON audit_event;

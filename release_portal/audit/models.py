@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models.functions import Now
 
 
 def key_of(thing: models.Model) -> str:
@@ -27,7 +26,7 @@ class Line(models.Model):
 
     kind = models.CharField(max_length=60)
     sentence = models.TextField()
-    at = models.DateTimeField(db_default=Now(), help_text="by PostgreSQL's clock, whatever an INSERT says")
+    at = models.DateTimeField(help_text="by PostgreSQL's clock, whatever an INSERT says")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     whom = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     about = ArrayField(models.CharField(max_length=120))

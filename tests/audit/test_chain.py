@@ -118,8 +118,9 @@ TAMPERINGS = {
     "another number": "UPDATE audit_event SET id = 999999999 WHERE id = {second}",
     "another predecessor": "UPDATE audit_event SET previous = '{{}}' WHERE id = {second}",
     "another leaf": "UPDATE audit_event SET leaf = sha256('x') WHERE id = {second}",
-    "two exchanged": "UPDATE audit_event AS e SET sentence = o.sentence, at = o.at, leaf = o.leaf, previous = o.previous"
-    " FROM audit_event AS o WHERE e.id IN ({second}, {third}) AND o.id IN ({second}, {third}) AND o.id <> e.id",
+    "two exchanged": "UPDATE audit_event AS e SET sentence = o.sentence, at = o.at, leaf = o.leaf,"
+    " previous = o.previous FROM audit_event AS o WHERE e.id IN ({second}, {third})"
+    " AND o.id IN ({second}, {third}) AND o.id <> e.id",
     "the middle removed": "DELETE FROM audit_event WHERE id = {second}",
     "the first removed": "DELETE FROM audit_event WHERE id = {first}",
     "changed with a new leaf": "UPDATE audit_event AS e SET sentence = 'It did not', leaf = event_leaf((e.id, e.kind,"

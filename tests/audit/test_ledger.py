@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -22,8 +23,8 @@ def insert(table: str, *, by=None, about=()) -> int:
     """An event as an attacker would write it who can make the site run SQL."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (kind, sentence, at, by_id, about, detail) VALUES ('grant.given', 'So', %s, %s, %s, '{{}}')"
-            " RETURNING id",
+            f"INSERT INTO {table} (kind, sentence, at, by_id, about, detail)"
+            " VALUES ('grant.given', 'So', %s, %s, %s, '{}') RETURNING id",
             [LONG_AGO, by and by.pk, list(about)],
         )
         return cursor.fetchone()[0]
@@ -76,6 +77,15 @@ def test_door_of_the_api_acts_for_whose_token_it_is(northlake, ada, api_of):
     assert (event.kind, event.by) == ("member.invited", ada)
 
 
+def test_door_of_the_asynchronous_site_acts_for_who_is_signed_in(northlake, ada, async_client_of):
+    """As uvicorn serves it: the middleware and the view run in other contexts than the server."""
+    told = {"email": "new@northlake.example", "roles": ["viewer"]}
+    answer = async_to_sync(async_client_of(ada).post)(f"/organisations/{northlake.slug}/members/", told)
+    assert answer.status_code == 302
+    event = Event.objects.about(northlake).newest_first()[0]
+    assert (event.kind, event.by) == ("member.invited", ada)
+
+
 def test_person_is_forgotten_with_the_transaction(committed, race):
     ada = factories.UserFactory()
 
@@ -94,7 +104,7 @@ def test_person_is_forgotten_with_the_transaction(committed, race):
 def test_record_outside_any_door_is_the_portals_own(committed):
     ada = factories.UserFactory()
     with pytest.raises(DatabaseError, match="for person nobody"), transaction.atomic():
-        Event.objects.create(kind="thing.happened", sentence="It did", by=ada, about=[])
+        Event.objects.create(kind="thing.happened", sentence="It did", at=timezone.now(), by=ada, about=[])
     assert record("thing.happened", "It did", ada, by=None).by is None
 
 
@@ -124,14 +134,15 @@ DECISIONS = {
         'INSERT INTO access_grant (partner_id, size_id, "right", request_id, item_id, starts_at, ends_at, token_quota,'
         " tokens_used, tokens_reserved, samples_used, samples_reserved, purposes, conditions, waiver, status,"
         " granted_by_id, end_code, end_reason) SELECT partner_id, size_id, 'weights', request_id, (SELECT id FROM"
-        " access_requestitem WHERE partner_id = g.partner_id AND id <> g.item_id), starts_at, ends_at, 0, 0, 0, 0, 0, purposes, '', '', 'active',"
+        " access_requestitem WHERE partner_id = g.partner_id AND id <> g.item_id), starts_at, ends_at, 0, 0, 0, 0, 0,"
+        " purposes, '', '', 'active',"
         " granted_by_id, '', '' FROM access_grant g WHERE id = %s RETURNING id",
     ),
     "suspend an organisation": (
         "access.suspension",
-        "INSERT INTO access_suspension (level, partner_id, status, reason_code, reason, by_id, at, begins_at, lift_reason)"
-        " SELECT 'partner', partner_id, 'active', 'key', 'So.', granted_by_id, now(), now(), '' FROM access_grant"
-        " WHERE id = %s RETURNING id",
+        "INSERT INTO access_suspension (level, partner_id, status, reason_code, reason, by_id, at, begins_at,"
+        " lift_reason) SELECT 'partner', partner_id, 'active', 'key', 'So.', granted_by_id, now(), now(), ''"
+        " FROM access_grant WHERE id = %s RETURNING id",
     ),
     "decide an item": (
         "access.requestitem",
@@ -154,14 +165,14 @@ DECISIONS = {
     ),
     "open a component": (
         "releases.opening",
-        "INSERT INTO releases_opening (size_id, component, audience, at, reason) SELECT size_id, 'weights', 'open', now(),"
-        " 'So.' FROM access_grant WHERE id = %s RETURNING id",
+        "INSERT INTO releases_opening (size_id, component, audience, at, reason) SELECT size_id, 'weights', 'open',"
+        " now(), 'So.' FROM access_grant WHERE id = %s RETURNING id",
     ),
     "sign": (
         "agreements.signature",
-        "INSERT INTO agreements_signature (agreement_id, text_sha256, signer_id, signer_email, organisation, legal_name,"
-        " title, authority_statement, intent_statement, signed_at, user_agent) SELECT a.id, '', u.id, '', '',"
-        " '', '', '', '', now(), '' FROM access_grant g JOIN agreements_agreement a USING (partner_id) JOIN"
+        "INSERT INTO agreements_signature (agreement_id, text_sha256, signer_id, signer_email, organisation,"
+        " legal_name, title, authority_statement, intent_statement, signed_at, user_agent) SELECT a.id, '', u.id, '',"
+        " '', '', '', '', '', now(), '' FROM access_grant g JOIN agreements_agreement a USING (partner_id) JOIN"
         " partners_user u ON u.id <> g.granted_by_id WHERE g.id = %s LIMIT 1 RETURNING id",
     ),
 }
@@ -184,10 +195,13 @@ def decided(committed) -> Grant:
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_decision_without_its_event_fails_at_commit(decision, decided):
     label, sql = DECISIONS[decision]
-    with pytest.raises(IntegrityError, match=f"no event of this transaction names {label}:"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [decided.pk])
-            assert cursor.rowcount == 1
+    with (
+        pytest.raises(IntegrityError, match=f"no event of this transaction names {label}:"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql, [decided.pk])
+        assert cursor.rowcount == 1
 
 
 def test_decision_by_the_orm_without_its_event_fails_at_commit(committed):
@@ -224,7 +238,8 @@ def test_event_that_was_rolled_back_is_not_enough(committed):
     [
         "CREATE TEMPORARY TABLE audit_event (xact xid8 DEFAULT pg_current_xact_id(), at timestamptz DEFAULT now(), "
         "about varchar[]); INSERT INTO pg_temp.audit_event (about) VALUES (ARRAY['access.grant:{}'])",
-        "CREATE TEMPORARY TABLE pg_class AS SELECT oid, current_user::regrole::oid AS relowner FROM pg_catalog.pg_class",
+        "CREATE TEMPORARY TABLE pg_class AS SELECT oid, current_user::regrole::oid AS relowner "
+        "FROM pg_catalog.pg_class",
         "SET CONSTRAINTS ALL DEFERRED",
     ],
 )

@@ -1,9 +1,8 @@
 from django.db import migrations, models
-from django.db.models.functions import Now
 
 from release_portal.audit.ledger import BOOK, LINES, UNBOOK, UNLINES
 
-AT = models.DateTimeField(db_default=Now(), help_text="by PostgreSQL's clock, whatever an INSERT says")
+AT = models.DateTimeField(help_text="by PostgreSQL's clock, whatever an INSERT says")
 
 
 class Migration(migrations.Migration):
