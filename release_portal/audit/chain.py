@@ -16,9 +16,7 @@ from django.db import connection, transaction
 
 LINES = """
 SELECT id, kind, sentence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), by_id, whom_id,
-    array_to_json(about)::text, detail::text,
-    ARRAY(SELECT encode(one, 'hex') FROM unnest(previous) WITH ORDINALITY AS ones (one, place) ORDER BY place),
-    encode(leaf, 'hex')
+    array_to_json(about)::text, detail::text, previous, leaf
 FROM audit_event ORDER BY id
 """
 # Of the event that is missing nothing is known but its leaf; so it is told by the one that follows it.

@@ -40,8 +40,8 @@ DROP FUNCTION is_owner_of(oid);
 BOOK = """
 ALTER TABLE audit_event
     ADD COLUMN xact xid8 NOT NULL DEFAULT '0',
-    ADD COLUMN previous bytea[] NOT NULL DEFAULT '{}',
-    ADD COLUMN leaf bytea;
+    ADD COLUMN previous text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN leaf text;
 CREATE INDEX audit_event_xact ON audit_event (xact);
 CREATE INDEX audit_event_first ON audit_event (coalesce(about[1], ''), id DESC);
 
@@ -59,30 +59,34 @@ BEGIN
         ELSE value::text END;
 END $$;
 
-CREATE FUNCTION event_leaf(event audit_event) RETURNS bytea LANGUAGE sql STABLE AS $$
-    SELECT sha256('\\x00'::bytea || convert_to(
+-- In PL/pgSQL, which keeps its plans: a function in SQL would be planned at each event.
+CREATE FUNCTION event_leaf(event audit_event) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN encode(sha256('\\x00'::bytea || convert_to(
         '{"about":' || array_to_json(event.about)::text
         || ',"at":"' || to_char(event.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
         || '","by":' || coalesce(event.by_id::text, 'null')
         || ',"detail":' || canonical_json(event.detail)
         || ',"id":' || event.id
         || ',"kind":' || to_json(event.kind)::text
-        || ',"previous":[' || coalesce((
-            SELECT string_agg('"' || encode(leaf, 'hex') || '"', ',' ORDER BY place)
-            FROM unnest(event.previous) WITH ORDINALITY AS leaves (leaf, place)), '')
-        || '],"sentence":' || to_json(event.sentence)::text
-        || ',"whom":' || coalesce(event.whom_id::text, 'null') || '}', 'UTF8'))
-$$;
+        || ',"previous":' || array_to_json(event.previous)::text
+        || ',"sentence":' || to_json(event.sentence)::text
+        || ',"whom":' || coalesce(event.whom_id::text, 'null') || '}', 'UTF8')), 'hex');
+END $$;
 
 CREATE FUNCTION book_link() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE leaves text[]; named text; one text;
 BEGIN
     NEW.xact := pg_current_xact_id();
-    WITH newest AS MATERIALIZED (
+    SELECT array_agg(leaf ORDER BY leaf COLLATE "C"), string_agg(array_to_string(previous, ' '), ' ')
+    INTO leaves, named FROM (
         SELECT leaf, previous FROM public.audit_event  -- a temporary table of the name would come first
         WHERE coalesce(about[1], '') = coalesce(NEW.about[1], '') ORDER BY id DESC LIMIT %(most_open)s
-    )
-    SELECT coalesce(array_agg(leaf ORDER BY leaf), '{}') INTO NEW.previous FROM newest
-    WHERE NOT EXISTS (SELECT FROM newest AS later WHERE newest.leaf = ANY (later.previous));
+    ) AS newest;
+    NEW.previous := '{}';
+    FOREACH one IN ARRAY coalesce(leaves, '{}') LOOP
+        IF strpos(named, one) = 0 THEN NEW.previous := NEW.previous || one; END IF;
+    END LOOP;
     NEW.leaf := event_leaf(NEW);
     RETURN NEW;
 END $$;
@@ -105,7 +109,8 @@ CREATE FUNCTION need_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM public.audit_event
-        WHERE xact = pg_current_xact_id() AND at >= now() AND about @> ARRAY[TG_ARGV[0] || ':' || NEW.id]::varchar[]
+        WHERE xact = pg_current_xact_id() AND at >= now()
+        AND TG_ARGV[0] || ':' || NEW.id = ANY (about)  -- `@>` would read the pending list of the index on `about`
     ) AND NOT is_owner_of(TG_RELID) THEN
         RAISE EXCEPTION 'no event of this transaction names %:%', TG_ARGV[0], NEW.id
             USING ERRCODE = 'integrity_constraint_violation';

@@ -22,8 +22,7 @@ def columns(event: Event) -> tuple[list[str], str]:
     """The previous leaves and the leaf of an event, in hexadecimal."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ARRAY(SELECT encode(one, 'hex') FROM unnest(previous) AS one), encode(leaf, 'hex') FROM audit_event"
-            " WHERE id = %s",
+            "SELECT previous, leaf FROM audit_event WHERE id = %s",
             [event.pk],
         )
         return cursor.fetchone()
@@ -117,7 +116,7 @@ TAMPERINGS = {
     "another kind": "UPDATE audit_event SET kind = 'thing.unhappened' WHERE id = {second}",
     "another number": "UPDATE audit_event SET id = 999999999 WHERE id = {second}",
     "another predecessor": "UPDATE audit_event SET previous = '{{}}' WHERE id = {second}",
-    "another leaf": "UPDATE audit_event SET leaf = sha256('x') WHERE id = {second}",
+    "another leaf": "UPDATE audit_event SET leaf = 'x' WHERE id = {second}",
     "two exchanged": "UPDATE audit_event AS e SET sentence = o.sentence, at = o.at, leaf = o.leaf,"
     " previous = o.previous FROM audit_event AS o WHERE e.id IN ({second}, {third})"
     " AND o.id IN ({second}, {third}) AND o.id <> e.id",

@@ -30,8 +30,9 @@ AUDITED = (
     f"\\set organisation random(1, {ORGANISATIONS})\nBEGIN;\n"
     "SELECT set_config('portal.person', (:person)::text, true);"
     + DECISION.format(table="access_sizerule")
-    + "INSERT INTO audit_event (kind, sentence, by_id, about, detail) VALUES ('rule.set', 'The rule was set', :person,"
-    " ARRAY['partners.partner:' || (:organisation)::text, 'access.sizerule:' || (:id)::text], '{\"approvals\": 2}');\n"
+    + "INSERT INTO audit_event (kind, sentence, at, by_id, about, detail)"
+    " VALUES ('rule.set', 'The rule was set', now(), :person, ARRAY['partners.partner:' || (:organisation)::text,"
+    " 'access.sizerule:' || (:id)::text], '{\"approvals\": 2}');\n"
     "COMMIT;"
 )
 

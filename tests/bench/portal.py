@@ -15,7 +15,6 @@ import requests
 from tests.bench import model
 from tests.live import Portal, free_port, has_worker
 from tests.patience import until
-from tests.without_doors import verbs_act_for_whom_they_name
 
 SITE = ("web", "site", "mail", "receive", "clock")
 LONGEST_SECONDS = 600.0
@@ -67,6 +66,8 @@ def running(home: Path, *names: str, commands: Mapping[str, str] | None = None) 
     The services are those of the environment. Their database is migrated, and a new organisation is granted 124M.
     """
     django.setup()
+    from tests.without_doors import verbs_act_for_whom_they_name  # it reads models
+
     verbs_act_for_whom_they_name()
     folder = home / "portal"
     shutil.rmtree(folder, ignore_errors=True)
