@@ -36,7 +36,7 @@ def record(
         sentence=sentence,
         at=timezone.now(),
         by=by,  # type: ignore[misc]
-        whom=whom,  # type: ignore[misc]
+        whom=whom,
         about=[key_of(thing) for thing in about],
         detail=detail or {},
     )

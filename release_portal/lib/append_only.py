@@ -1,5 +1,7 @@
 """Tables that only grow, and columns that never change: PostgreSQL itself refuses, whoever asks."""
 
+from collections.abc import Sequence
+
 from django.db.migrations import RunSQL
 
 FUNCTION = """
@@ -105,12 +107,17 @@ def kept(table: str, *, changing: tuple[str, ...] = (), once: tuple[str, ...] = 
 
 def unfrozen(table: str, *columns: str) -> RunSQL:
     """The migration operation that takes `frozen` back."""
-    made = frozen(table, *columns)
-    return RunSQL(made.reverse_sql, made.sql)
+    freeze, unfreeze = _frozen(table, columns)
+    return RunSQL(unfreeze, freeze)
 
 
 def frozen(table: str, *columns: str) -> RunSQL:
     """The migration operation after which rows of `table` stay, and these columns keep their first value."""
+    return RunSQL(*_frozen(table, columns))
+
+
+def _frozen(table: str, columns: Sequence[str]) -> tuple[str, str]:
+    """The SQL that freezes these columns, and what takes it back."""
     new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
     names = {"table": table, "columns": ", ".join(columns), "new": new, "old": old}
-    return RunSQL(FREEZE.format(**names), UNFREEZE.format(**names))
+    return FREEZE.format(**names), UNFREEZE.format(**names)
