@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
-from release_portal.audit.acting import acting_as, is_at_a_door
+from release_portal.audit.acting import _person, acting_as
 
 ROOMS = [
     "agreements",
@@ -43,7 +43,7 @@ def _acting(verb: Callable) -> Callable:
     @functools.wraps(verb)
     def acting(*told: Any, **named: Any) -> Any:
         by = named.get("by")
-        with nullcontext() if by is None or is_at_a_door() else acting_as(by):
+        with nullcontext() if by is None or _person.get() is not None else acting_as(by):
             return verb(*told, **named)
 
     acting.acts_for_by = True  # type: ignore[attr-defined]

@@ -33,11 +33,6 @@ def acting_as(person: AbstractBaseUser) -> Iterator[None]:
         yield
 
 
-def is_at_a_door() -> bool:
-    """Whether a door has said for whom work is done."""
-    return _person.get() is not None
-
-
 def tell_database() -> None:
     """Say it to PostgreSQL, for the rest of this transaction: what is set so holds under any pooler.
 

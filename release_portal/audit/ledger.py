@@ -119,6 +119,7 @@ BEGIN
 END $$;
 """.replace("%(most_open)s", str(MOST_OPEN))
 UNBOOK = """
+DROP INDEX audit_event_first;
 DROP FUNCTION need_event();
 DROP TRIGGER audit_event_2_link ON audit_event;
 DROP FUNCTION book_link();
