@@ -91,13 +91,14 @@ def sign(
         address=origin.address,
         user_agent=origin.user_agent[:300],
     )
-    sentence = f"{signature.legal_name}, {signature.title}, signed the {version} for {partner}"
-    record("agreement.signed", sentence, agreement, partner, version, by=by, detail={"sha256": version.text_sha256})
+    about, detail = [agreement, partner, version, signature], {"sha256": version.text_sha256}
+    record("agreement.signed", f"The {version} was signed for {partner}", *about, by=by, detail=detail)
     write_letter(
         to=[*people_who(Permission.PARTNER_READ, partner), by.email],
         subject=f"{partner} signed the {version}",
-        text=f"{sentence}. It holds until {agreement.ends_at:%-d %B %Y}.\n\n"
-        f"SHA-256 of the text: {version.text_sha256}\n\nNext, {partner} can request access to sizes.",
+        text=f"{signature.legal_name}, {signature.title}, signed the {version} for {partner}. It holds until "
+        f"{agreement.ends_at:%-d %B %Y}.\n\nSHA-256 of the text: {version.text_sha256}\n\n"
+        f"Next, {partner} can request access to sizes.",
         path=f"/organisations/{partner.slug}/",
         action="Request access",
         by=by,

@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from psycopg2.errors import UniqueViolation
 
+from release_portal.audit.acting import acting_for
 from release_portal.lib.network import address_of, client_behind, current_network, is_proxy, network_of
 from release_portal.lib.rendering import written
 from release_portal.lib.states import Refused, TooMany
@@ -200,6 +201,18 @@ def refused_by_database(error: Exception) -> Refused | None:
         logger.error("A verb left it to the database to refuse: %s", error.__cause__.diag.constraint_name)
         return Refused("The same was sent a moment ago. Open the page again: what was sent first is there.")
     return None
+
+
+class ActingMiddleware:
+    """Whatever is done for a request is done for the person who is signed in, or whose token it shows: PostgreSQL takes
+    events of nobody else. It is looked up where an event is written, and nowhere else."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with acting_for(lambda: request.user.pk):
+            return self.get_response(request)
 
 
 class RefusalMiddleware:

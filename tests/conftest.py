@@ -17,7 +17,8 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import call_command
 from django.db import connection, connections
-from django.test import AsyncClient, Client
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import AsyncClient, Client, TestCase
 from django.utils import timezone
 
 from agreements import actions as agreements
@@ -36,6 +37,7 @@ from release_portal.releases.models import Audience, Component, Family, ModelSiz
 from . import factories, services
 from .patience import PATIENCE
 from .remembered import memory, remembered
+from .without_doors import verbs_act_for_whom_they_name
 
 hypothesis.settings.register_profile(
     "portal",
@@ -46,6 +48,8 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("portal")
+
+verbs_act_for_whom_they_name()
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 SIZES = {"124M": 124 * 10**6, "355M": 355 * 10**6, "774M": 774 * 10**6, "1558M": 1558 * 10**6}
@@ -58,6 +62,24 @@ def django_db_setup(django_test_environment, django_db_blocker):
         with django_db_blocker.unblock():
             call_command("migrate", database="owner", verbosity=0)
             connections["owner"].close()
+
+
+FOREIGN_KEYS = "SELECT string_agg(quote_ident(conname), ', ') FROM pg_constraint WHERE contype = 'f'"
+
+
+def _foreign_keys_hold(self: TestCase, connection: BaseDatabaseWrapper) -> bool:
+    """A test is rolled back. At its end Django has the database check all that it put off until COMMIT: here that is
+    the foreign keys, and not that each decision has its event, for a test may write rows alone. `check_constraints()`
+    inside a test, and whatever is really committed, asks for both."""
+    if connection.needs_rollback or not connection.is_usable():
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(FOREIGN_KEYS)
+        cursor.execute(f"SET CONSTRAINTS {cursor.fetchone()[0]} IMMEDIATE")
+    return False
+
+
+TestCase._should_check_constraints = _foreign_keys_hold
 
 
 def pytest_runtest_setup() -> None:
@@ -269,9 +291,10 @@ def gpt2(db) -> Family:
     ]
     ModelSize.objects.bulk_create(sizes, ignore_conflicts=True)
     told = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": "For partners."}
-    Opening.objects.bulk_create(
+    openings = Opening.objects.bulk_create(
         [Opening(size=size, at=timezone.now() - timedelta(days=30), **told) for size in family.sizes.all()]
     )
+    factories.told(*openings)
     return family
 
 
@@ -353,7 +376,9 @@ def quiet(db) -> None:
 @remembered
 def no_other_grants(db) -> None:
     """No grant from another run is about. To be named before the test's own."""
+    others = list(Grant.objects.filter(status=Grant.Status.ACTIVE))
     Grant.objects.filter(status=Grant.Status.ACTIVE).update(status=Grant.Status.EXPIRED, ended_at=timezone.now())
+    factories.told(*others)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import factory
 from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from factory import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
@@ -20,6 +21,8 @@ from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
 from release_portal.access.terms import terms_asked
+from release_portal.audit.acting import acting_for, tell_database
+from release_portal.audit.actions import record
 from release_portal.audit.models import Event, Failure, SecurityEvent
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Completion, Job, Prompt, Worker, WorkOrder
@@ -61,7 +64,39 @@ def give_factor(user: User) -> str:
     return secret
 
 
-class PartnerFactory(DjangoModelFactory):
+def told(*rows: Model) -> None:
+    """An event names the rows: none is decided without one."""
+    record("rows.made", "Rows of a test were made", *rows, by=None)
+
+
+class ToldFactory(DjangoModelFactory):
+    """Of rows that need an event."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def _create(cls, model_class, *args, **kwargs):
+        with transaction.atomic():
+            made = super()._create(model_class, *args, **kwargs)
+            told(made)
+        return made
+
+
+class LineFactory(DjangoModelFactory):
+    """Of events, each written by its person."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def _create(cls, model_class, *args, **kwargs):
+        with transaction.atomic(), acting_for(lambda: kwargs["by"] and kwargs["by"].pk):
+            tell_database()
+            return super()._create(model_class, *args, **kwargs)
+
+
+class PartnerFactory(ToldFactory):
     """An admitted organisation."""
 
     class Meta:
@@ -133,7 +168,7 @@ class SizeFactory(DjangoModelFactory):
     context_tokens = 1024
 
 
-class AgreementFactory(DjangoModelFactory):
+class AgreementFactory(ToldFactory):
     """An agreement for a year that nobody has signed yet; `signed=True` signs it."""
 
     class Meta:
@@ -148,7 +183,10 @@ class AgreementFactory(DjangoModelFactory):
     @factory.post_generation
     def signed(self, create, signed):
         if signed:
-            signature_of(self, self.partner.applied_by).save()
+            with transaction.atomic():
+                signature = signature_of(self, self.partner.applied_by)
+                signature.save()
+                told(signature)
 
 
 class AccessRequestFactory(DjangoModelFactory):
@@ -169,7 +207,7 @@ class AccessRequestFactory(DjangoModelFactory):
     promised_at = LazyAttribute(lambda request: request.submitted_at + timedelta(days=10))
 
 
-class ItemFactory(DjangoModelFactory):
+class ItemFactory(ToldFactory):
     """An item that waits for an answer."""
 
     class Meta:
@@ -183,7 +221,7 @@ class ItemFactory(DjangoModelFactory):
     status = RequestItem.Status.WAITING
 
 
-class GrantFactory(DjangoModelFactory):
+class GrantFactory(ToldFactory):
     class Meta:
         model = Grant
 
@@ -210,7 +248,7 @@ class GrantFactory(DjangoModelFactory):
     granted_by = SelfAttribute("partner.applied_by")
 
 
-class EventFactory(DjangoModelFactory):
+class EventFactory(LineFactory):
     class Meta:
         model = Event
 
@@ -235,7 +273,7 @@ class FailureFactory(DjangoModelFactory):
     error = "ValueError, in access/actions/grants.py, line 88"
 
 
-class SecurityEventFactory(DjangoModelFactory):
+class SecurityEventFactory(LineFactory):
     class Meta:
         model = SecurityEvent
 
@@ -255,6 +293,20 @@ class LetterFactory(DjangoModelFactory):
     subject = Sequence(lambda n: f"Letter {n}")
     body = "Something happened."
     written_at = LazyFunction(timezone.now)
+
+
+@transaction.atomic
+def with_terms(grant: Grant, **terms) -> None:
+    """Another grant takes its place, with other terms: those of a grant are never changed. It is the test's from now
+    on."""
+    names = {field.attname for field in Grant._meta.concrete_fields} - {"id", "item_id", "request_id"}
+    same = {name: getattr(grant, name) for name in names} | {"status": Grant.Status.ACTIVE}
+    old = Grant.objects.filter(pk=grant.pk)
+    old.update(status=Grant.Status.REPLACED, ended_at=timezone.now())
+    new = GrantFactory(partner=grant.partner, size=grant.size, **same | terms)
+    old.update(replaced_by=new)
+    told(grant)
+    vars(grant).update(vars(new))
 
 
 def in_days(days):

@@ -17,6 +17,8 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from release_portal.audit.acting import SETTING
+
 READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "SET CONSTRAINTS")
 TABLES = """
 SELECT c.relname, (
@@ -115,7 +117,16 @@ class Memory:
         assert before.keys() <= after.keys(), "a remembered fixture deletes nothing"
         shapes = {table: (key, columns) for table, key, columns in self._tables}
         changed = [(place, row) for place, row in after.items() if before.get(place) != row]
-        return ";".join(self._statement(place[0], *shapes[place[0]], before.get(place), row) for place, row in changed)
+        return ";".join(
+            self._acting(place[0], row) + self._statement(place[0], *shapes[place[0]], before.get(place), row)
+            for place, row in changed
+        )
+
+    def _acting(self, table: str, row: str) -> str:
+        """An event is put back by the person who left it."""
+        if table not in ("audit_event", "audit_securityevent"):
+            return ""
+        return f"SELECT set_config('{SETTING}', '{json.loads(row)['by_id'] or ''}', true);"
 
     def _statement(self, table: str, key: str, columns: list[str], old: str | None, row: str) -> str:
         was, now = json.loads(old or "{}"), json.loads(row)

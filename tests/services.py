@@ -56,7 +56,8 @@ def _sweep() -> None:
 
 def _migrated() -> Path:
     """The folder that is copied; made by the first run, and by the first after a change of a migration."""
-    sources = [ROOT / "requirements.txt", ROOT / "release_portal" / "lib" / "embedded.py"]
+    sources = [ROOT / "requirements.txt"]
+    sources += [ROOT / "release_portal" / path for path in ("lib/embedded.py", "lib/append_only.py", "audit/ledger.py")]
     sources += [path for room in ("release_portal", "agreements") for path in (ROOT / room).rglob("migrations/*.py")]
     digest = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in sorted(sources)))
     made = MIGRATED / digest.hexdigest()[:16]

@@ -111,7 +111,9 @@ def corrections(race: Race) -> None:
     """Two returned applications of one person are corrected to one name."""
     by, name = somebody(), f"Races {mark()}"
     both = [partners.apply(by=by, **told(f"Races {mark()}")) for _ in range(2)]
-    Partner.objects.filter(applied_by=by).update(status="returned")
+    rita = somebody(lab_roles=["reviewer"])
+    for one in both:
+        partners.return_application(by=rita, partner=one, reason="Say more.")
     new = {field: value for field, value in told(name).items() if field != "will_sign"}
     ends = race(*(lambda one=one: partners.correct_application(by=by, partner=one, **new) for one in both))
     one_refused(ends, "You already applied for Races")

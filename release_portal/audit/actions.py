@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models, transaction
 from django.utils import timezone
 
+from .acting import tell_database
 from .models import Event, SecurityEvent, key_of
 
 logger = logging.getLogger(__name__)
@@ -18,18 +19,24 @@ def record(
     sentence: str,
     *about: models.Model,
     by: AbstractBaseUser | None,
+    whom: AbstractBaseUser | None = None,
     detail: dict[str, Any] | None = None,
 ) -> Event:
-    """Add one event, in the transaction of the act itself.
+    """Add one event, in the transaction of the act itself. PostgreSQL sets its time, and refuses one of another person
+    than the one whom this work is done for (`acting.py`).
 
-    `kind` is noun.past_tense; `sentence` tells it to a person, without the actor; `about` are the things it concerns,
-    the first being the one acted on; `by` is None where the portal acted on its own. Ids in `detail`, never texts.
+    `kind` is noun.past_tense. `sentence` tells it to a person, without names of people, addresses, or what people
+    wrote: `by` is who acted, None where the portal did on its own, and `{whom}` in the sentence is whom it concerns.
+    `about` are all rows that the act changed and the things it concerns, the first being the one acted on. Ids in
+    `detail`, never texts.
     """
+    tell_database()
     return Event.objects.create(
         kind=kind,
         sentence=sentence,
         at=timezone.now(),
         by=by,  # type: ignore[misc]
+        whom=whom,
         about=[key_of(thing) for thing in about],
         detail=detail or {},
     )
@@ -40,6 +47,7 @@ def note(
     sentence: str,
     *about: models.Model,
     by: AbstractBaseUser | None,
+    whom: AbstractBaseUser | None = None,
     detail: dict[str, Any] | None = None,
     every: timedelta | None = None,
 ) -> None:
@@ -55,7 +63,8 @@ def note(
     try:
         with transaction.atomic(durable=True):
             if every is None or not same.filter(at__gt=now - every).exists():
-                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "about": keys, "detail": detail}
-                SecurityEvent.objects.create(**told)
+                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "whom": whom}
+                tell_database()
+                SecurityEvent.objects.create(**told, about=keys, detail=detail)
     except Exception:
         logger.exception("A security event of kind %s was not noted", kind)

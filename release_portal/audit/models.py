@@ -3,6 +3,8 @@ many could not do."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -15,6 +17,33 @@ def key_of(thing: models.Model) -> str:
     return f"{thing._meta.label_lower}:{thing.pk}"
 
 
+class Line(models.Model):
+    """What events of both kinds say: who did what, when, on which things.
+
+    A sentence names no person: `by` is who acted, and `{whom}` in it stands for whom it concerns besides. So the names
+    are those of today, and a person who is forgotten is forgotten here too.
+    """
+
+    kind = models.CharField(max_length=60)
+    sentence = models.TextField()
+    at = models.DateTimeField(help_text="by PostgreSQL's clock, whatever an INSERT says")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    whom = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    about = ArrayField(models.CharField(max_length=120))
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.told
+
+    @property
+    def told(self) -> str:
+        """The sentence as people read it."""
+        return self.sentence.replace("{whom}", str(self.whom)) if self.whom else self.sentence
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     def about(self, *things: models.Model) -> "EventQuerySet":
         """Those that concern any of these things."""
@@ -25,32 +54,23 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.exclude(kind__startswith="review.")
 
     def newest_first(self) -> "EventQuerySet":
-        return self.select_related("by").order_by("-id")
+        return self.select_related("by", "whom").order_by("-id")
 
     def matching(self, words: str) -> "EventQuerySet":
-        """Those whose kind, sentence or person's name contains the words."""
-        return self.filter(
-            models.Q(kind__icontains=words) | models.Q(sentence__icontains=words) | models.Q(by__name__icontains=words)
-        )
+        """Those whose kind, sentence or persons' names contain the words."""
+        places = ("kind", "sentence", "by__name", "whom__name")
+        return self.filter(reduce(or_, (models.Q(**{f"{place}__icontains": words}) for place in places)))
 
 
-class Event(models.Model):
-    """Who did what, when, on which things. The database refuses to change or delete one."""
+class Event(Line):
+    """One line of the book. The database refuses to change or delete one."""
 
-    kind = models.CharField(max_length=60)
-    sentence = models.TextField()
-    at = models.DateTimeField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    about = ArrayField(models.CharField(max_length=120))
-    detail = models.JSONField(default=dict)
+    address: str  # of an invitation, where a page may show it
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
         indexes = [GinIndex(fields=["about"]), models.Index(fields=["kind", "-id"])]
-
-    def __str__(self) -> str:
-        return self.sentence
 
 
 class FailureQuerySet(models.QuerySet["Failure"]):
@@ -104,7 +124,7 @@ class Failure(models.Model):
 
 class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
     def newest_first(self) -> "SecurityEventQuerySet":
-        return self.select_related("by").order_by("-id")
+        return self.select_related("by", "whom").order_by("-id")
 
     def concerning(self, people: Iterable[models.Model]) -> "SecurityEventQuerySet":
         """Those by any of these people, or about one of them, such as failed sign-ins with their address."""
@@ -112,11 +132,11 @@ class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
         return self.filter(models.Q(by__in=named) | models.Q(about__overlap=[key_of(one) for one in named]))
 
     def matching(self, words: str) -> "SecurityEventQuerySet":
-        """Those whose sentence contains the words."""
-        return self.filter(sentence__icontains=words)
+        """Those whose sentence, or the name of whom it concerns, contains the words."""
+        return self.filter(models.Q(sentence__icontains=words) | models.Q(whom__name__icontains=words))
 
 
-class SecurityEvent(models.Model):
+class SecurityEvent(Line):
     """A sign-in, a reading of texts, a refusal: who came to which door, and from where. They are many, so they stand
     apart from the book's acts. The database refuses to change or delete one."""
 
@@ -135,11 +155,6 @@ class SecurityEvent(models.Model):
         REFUSED = "access.refused", "Refused"
 
     kind = models.CharField(max_length=60, choices=Kind)
-    sentence = models.TextField()
-    at = models.DateTimeField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    about = ArrayField(models.CharField(max_length=120))
-    detail = models.JSONField(default=dict)
 
     objects = SecurityEventQuerySet.as_manager()
 
@@ -149,6 +164,3 @@ class SecurityEvent(models.Model):
             models.Index(fields=["kind", "-id"]),
             models.Index(fields=["by", "-id"]),
         ]
-
-    def __str__(self) -> str:
-        return self.sentence

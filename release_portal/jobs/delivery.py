@@ -27,7 +27,7 @@ def deliver(request: SignedIn, job: Job, form: str, *, at: datetime) -> None:
     sentence = why_held(job, at=at)
     if sentence:
         raise Forbidden(f"These texts are held. {sentence}")
-    note_reading(request, job, form, f"Texts of “{job}” were downloaded")
+    note_reading(request, job, form, f"Texts of a job of {job.what} were downloaded")
 
 
 def note_reading(request: SignedIn, job: Job, form: str, sentence: str) -> None:

@@ -78,7 +78,7 @@ def job(request: SignedIn, pk: str) -> HttpResponse:
     finished = job.completions.none() if held else job.completions.finished()
     texts = Paginator(finished, TEXTS_PER_PAGE).get_page(request.GET.get("page"))
     if texts.object_list:
-        note_reading(request, job, "page", f"Texts of “{job}” were read on its page")
+        note_reading(request, job, "page", f"Texts of a job of {job.what} were read on its page")
     context = {
         "job": job,
         "progress": progress_of(job, at=now),

@@ -1,14 +1,20 @@
-"""Lines of the log without what people wrote: PostgreSQL's errors quote the row that was refused."""
+"""Lines of the log without what people wrote, for PostgreSQL's errors quote the row that was refused; and without keys:
+Django logs the address of each request that it refuses, and some addresses let in whoever has them."""
 
 import logging
+import re
 from collections.abc import Iterator
 
 import django.db
 import psycopg2
 
+KEYS = re.compile(r"(/invitations/(?!\d+/)|/confirm-email/|/password/reset/key/(?!done/))[^\s\"'<>]+")
+"""Addresses that end in a secret: of an invitation, a confirmation, a new password. Numbers name things."""
+
 
 class Discreet(logging.Formatter):
-    """Says of a database error only its type, its SQLSTATE and the constraint, wherever the line would quote it."""
+    """Says of a database error only its type, its SQLSTATE and the constraint, wherever the line would quote it; and of
+    an address with a key in it only its beginning."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with its traceback."""
@@ -17,7 +23,7 @@ class Discreet(logging.Formatter):
         for error in errors:
             for words in (str(error), repr(error), repr(str(error))[1:-1]):
                 line = line.replace(words, _summary(error)) if words else line
-        return line
+        return KEYS.sub(r"\1…", line)
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

@@ -1,6 +1,6 @@
 """What the HTML doors of every room share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -11,10 +11,11 @@ from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
+from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 
 from .factors import authenticated_lately, lacks_factor
-from .models import Pause, User
+from .models import Invitation, Pause, User
 from .permissions import Permission
 
 
@@ -28,6 +29,19 @@ def banners(request: HttpRequest) -> dict[str, Any]:
         "may_see_fleet": SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE)),
         "factor_is_due": SimpleLazyObject(lambda: lacks_factor(user)),
     }
+
+
+def with_addresses(events: Iterable[Event]) -> list[Event]:
+    """The events, those of invitations with the address that was invited: for those who may invite, and the lab.
+
+    The book itself has no address in it, so that one can be forgotten.
+    """
+    shown, prefix = list(events), "partners.invitation:"
+    keys = {event.pk: key.removeprefix(prefix) for event in shown for key in event.about if key.startswith(prefix)}
+    addresses = dict(Invitation.objects.filter(pk__in=keys.values()).values_list("pk", "email")) if keys else {}
+    for event in shown:
+        event.address = addresses.get(int(keys[event.pk]), "") if event.pk in keys else ""
+    return shown
 
 
 class SignedIn(HttpRequest):

@@ -12,6 +12,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
+from release_portal.audit.acting import acting_as
 from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 from release_portal.lib.network import address_of
@@ -63,10 +64,11 @@ def note_stopped(request: HttpRequest, email: str) -> None:
 def note_wrong_token(request: HttpRequest, secret: str) -> None:
     """A request came with a token that is wrong, ended or revoked. Whose it is, is kept; what came is not."""
     token = token_named(secret)
-    whose = f"an API token of {token.user}" if token else "an API token that nobody has"
+    whose = "an API token of {whom}" if token else "an API token that nobody has"
     sentence, about = f"A sign-in with {whose} failed", [token.user, token] if token else []
     every = WRONG_TOKEN_IS_NOTED_EVERY
-    note(Kind.SIGN_IN_FAILED, sentence, *about, by=None, detail=seen_from(request), every=every)
+    whom = token.user if token else None
+    note(Kind.SIGN_IN_FAILED, sentence, *about, by=None, whom=whom, detail=seen_from(request), every=every)
 
 
 def seen_from(request: HttpRequest | None) -> dict[str, Any]:
@@ -79,42 +81,49 @@ def seen_from(request: HttpRequest | None) -> dict[str, Any]:
 
 @receiver(user_logged_in)
 def _signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.SIGNED_IN, "Signed in", by=user, detail=seen_from(request))
+    _note_own(Kind.SIGNED_IN, "Signed in", user, request)
 
 
 @receiver(user_logged_out)
 def _signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
-        note(Kind.SIGNED_OUT, "Signed out", by=user, detail=seen_from(request))
+        _note_own(Kind.SIGNED_OUT, "Signed out", user, request)
 
 
 @receiver(user_login_failed)
 def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     """An address that no account has is not kept: people type passwords there."""
     known = _owner_of(str(credentials.get("email", "")))
-    whose = f"as {known}" if known else "with an address that no account has"
+    whose = "as {whom}" if known else "with an address that no account has"
     note(
         Kind.SIGN_IN_FAILED,
         f"A sign-in {whose} failed",
         *([known] if known else []),
         by=None,
+        whom=known,
         detail=seen_from(request),
     )
 
 
 @receiver([signals.password_changed, signals.password_set])
 def _password_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.PASSWORD_CHANGED, "Changed the password", by=user, detail=seen_from(request))
+    _note_own(Kind.PASSWORD_CHANGED, "Changed the password", user, request)
 
 
 @receiver(signals.password_reset)
 def _password_reset(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.PASSWORD_RESET, "Set a new password by a mailed link", by=user, detail=seen_from(request))
+    _note_own(Kind.PASSWORD_RESET, "Set a new password by a mailed link", user, request)
 
 
 @receiver(signals.email_changed)
 def _address_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", by=user, detail=seen_from(request))
+    _note_own(Kind.ADDRESS_CHANGED, "Changed the address that the portal writes to", user, request)
+
+
+def _note_own(kind: SecurityEvent.Kind, sentence: str, user: User, request: HttpRequest | None) -> None:
+    """Of somebody who has just shown who they are: by a password, or by a link that was mailed to them."""
+    with acting_as(user):
+        note(kind, sentence, by=user, detail=seen_from(request))
 
 
 @receiver([factors.authenticator_added, factors.authenticator_reset])

@@ -61,7 +61,7 @@ def open_component(
         size=size, component=component, audience=audience, at=at or timezone.now(), by=by, reason=reason
     )
     sentence = f"{component.label} of {size} became “{audience.label.lower()}”"
-    record("component.opened", sentence, size, size.family, by=by)
+    record("component.opened", sentence, size, size.family, opening, by=by)
     return opening
 
 

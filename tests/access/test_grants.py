@@ -50,7 +50,7 @@ def test_revoke_without_the_right_is_forbidden(grant, who, request):
 
 
 def test_expire_ends_grants_whose_time_is_over_once(no_other_grants, grant, southbank_grant, ada, letters):
-    Grant.objects.filter(pk=southbank_grant.pk).update(ends_at=grant.ends_at + timedelta(days=1))
+    factories.with_terms(southbank_grant, ends_at=grant.ends_at + timedelta(days=1))
     assert actions.expire_grants(by=None, at=grant.ends_at) == 1
     assert actions.expire_grants(by=None, at=grant.ends_at) == 0
     grant.refresh_from_db()
@@ -117,7 +117,7 @@ def test_job_names_a_purpose_that_the_grant_allows(submit, grant):
     ],
 )
 def test_job_beyond_a_limit_of_the_grant_is_refused_and_reserves_nothing(submit, grant, limit, told, field):
-    Grant.objects.filter(pk=grant.pk).update(**limit)
+    factories.with_terms(grant, **limit)
     with pytest.raises(Refused) as refused:
         submit(**told)
     assert refused.value.field == field
@@ -126,7 +126,7 @@ def test_job_beyond_a_limit_of_the_grant_is_refused_and_reserves_nothing(submit,
 
 
 def test_job_beyond_the_number_at_a_time_waits_for_one_to_end(submit, grant, ben):
-    Grant.objects.filter(pk=grant.pk).update(concurrent_jobs=1)
+    factories.with_terms(grant, concurrent_jobs=1)
     first = submit()
     with pytest.raises(Refused, match="allows 1 jobs? at a time, and 1 (is|are) queued or running"):
         submit()

@@ -7,6 +7,8 @@ from release_portal.access.actions import reserve, revoke_grant, settle
 from release_portal.access.models import Grant
 from release_portal.lib.states import Refused
 
+from .. import factories
+
 
 def ledger(grant) -> tuple[int, int, int]:
     grant.refresh_from_db()
@@ -55,12 +57,15 @@ def test_reserve_of_a_revoked_grant_is_refused(grant, mara):
         reserve(by=None, grant=grant, tokens=1)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"tokens_used": -1}, {"tokens_reserved": -1}, {"tokens_used": 100_001}, {"token_quota": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"tokens_used": -1}, {"tokens_reserved": -1}, {"tokens_used": 100_001}])
 def test_database_keeps_the_quota(grant, wrong):
     with pytest.raises(IntegrityError, match="quota_is_kept"), transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(**wrong)
+
+
+def test_grant_without_a_quota_is_refused_by_the_database(db):
+    with pytest.raises(IntegrityError, match="quota_is_kept"), transaction.atomic():
+        factories.GrantFactory(token_quota=0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 60_000), st.floats(0, 1)), max_size=6))

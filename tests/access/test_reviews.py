@@ -205,7 +205,7 @@ def test_steps_before_a_size_are_asked_for_or_waived_in_words(grant, ada, rita, 
     told = r"GPT-2 355M comes after 60 days of GPT-2 124M \(0 so far\) and 1 accepted finding \(0 so far\)"
     with pytest.raises(Refused, match=told):
         approve(request, rita)
-    Grant.objects.filter(pk=grant.pk).update(starts_at=timezone.now() - timedelta(days=61))
+    factories.with_terms(grant, starts_at=timezone.now() - timedelta(days=61))
     finding = actions.report_finding(by=ada, partner=grant.partner, size=grant.size, title="Bias", text="We found it.")
     with pytest.raises(Refused, match=r"60 days of GPT-2 124M \(61 so far\) and 1 accepted finding \(0 so far\)"):
         approve(request, rita)

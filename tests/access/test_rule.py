@@ -98,8 +98,7 @@ def test_decide_after_the_grant_was_revoked_says_when_and_why(grant, mara):
 @pytest.mark.parametrize("written", [False, True])
 def test_decide_after_the_grant_ended(grant, written):
     """From the moment that its time is over, whether or not the clock has written it."""
-    grant.ends_at = grant.starts_at + timedelta(days=30)  # well within the agreement's year
-    grant.save()
+    factories.with_terms(grant, ends_at=grant.starts_at + timedelta(days=30))  # well within the agreement's year
     if written:
         actions.expire_grants(by=None, at=grant.ends_at)
     assert ask(grant, at=grant.ends_at - timedelta(seconds=1)).allowed

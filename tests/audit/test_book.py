@@ -17,7 +17,7 @@ from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
-from release_portal.partners.models import Membership, Role
+from release_portal.partners.models import Letter, Membership, Role
 from release_portal.releases import actions as releases
 from release_portal.releases.models import Audience, Component
 
@@ -375,7 +375,152 @@ def _flag(cast):
     return lambda it=cast.worker: jobs.flag(by=None, name=it.name, flaw="a text with -1 tokens", at=timezone.now())
 
 
+def _return_application(cast):
+    return lambda it=cast.applied, by=cast.rita: partners.return_application(by=by, partner=it, reason="Say more.")
+
+
+def _correct_application(cast):
+    told = {name: value for name, value in cast.application().items() if name != "will_sign"}
+    partners.return_application(by=cast.rita, partner=cast.applied, reason="Say more.")
+    return lambda it=cast.applied, by=cast.ada: partners.correct_application(by=by, partner=it, **told)
+
+
+def _close(cast):
+    return lambda it=cast.northlake, by=cast.ada: partners.close(by=by, partner=it)
+
+
+def _join(cast):
+    invitation = cast.invitation
+    key = Letter.objects.filter(to=invitation.email).latest("id").url.rstrip("/").rpartition("/")[2]
+    return lambda by=factories.UserFactory(email=invitation.email): partners.accept_invitation(by=by, key=key)
+
+
+def _resend(cast):
+    return lambda it=cast.invitation: partners.resend_invitation(by=cast.ada, invitation=it)
+
+
+def _change_roles(cast):
+    cast.ben  # noqa: B018 - he joins
+    roles = list(Role.objects.filter(code="viewer"))
+    return lambda it=cast.membership: partners.change_roles(by=cast.ada, membership=it, roles=roles)
+
+
+def _appoint(cast):
+    told = {"email": "new@lab.example", "name": "New Person", "roles": ["auditor"]}
+    return lambda: partners.appoint(by=None, **told)
+
+
+def _create_service(cast):
+    told = {"name": "nightly study", "roles": list(Role.objects.filter(code="viewer"))}
+    return lambda it=cast.northlake, by=cast.ada: partners.create_service_account(by=by, partner=it, **told)
+
+
+def _close_service(cast):
+    made = _create_service(cast)()
+    return lambda by=cast.ada: partners.close_service_account(by=by, user=made)
+
+
+def _pause(cast):
+    return lambda by=cast.mara: partners.pause_intake(by=by, message="We move.")
+
+
+def _resume_intake(cast):
+    partners.pause_intake(by=cast.mara, message="We move.")
+    return lambda by=cast.mara: partners.resume_intake(by=by)
+
+
+def _return_request(cast):
+    told = {"reason_code": "unclear", "reason": "Say more."}
+    return lambda it=cast.access_request, by=cast.rita: access.return_request(by=by, request=it, **told)
+
+
+def _correct_request(cast):
+    _return_request(cast)()
+    return lambda it=cast.access_request, by=cast.ada: access.submit_request(by=by, request=it)
+
+
+def _discuss(cast):
+    return lambda it=cast.access_request, by=cast.ada: access.say(by=by, request=it, text="When?")
+
+
+def _note_on_request(cast):
+    return lambda it=cast.access_request, by=cast.rita: access.say(by=by, request=it, text="Hm.", internal=True)
+
+
+def _announce_end(cast):
+    cast.no_other_grants  # noqa: B018 - that end as well
+    at = cast.grant.ends_at - timedelta(days=20)
+    return lambda: access.warn_of_ends(by=None, at=at)
+
+
+def _claim(cast):
+    return lambda it=cast.access_request, by=cast.rita: access.claim_request(by=by, request=it)
+
+
+def _release(cast):
+    _claim(cast)()
+    return lambda it=cast.access_request, by=cast.rita: access.release_request(by=by, request=it)
+
+
+def _recuse(cast):
+    told = {"reason": "We wrote a paper together."}
+    return lambda it=cast.access_request, by=cast.rita: access.recuse(by=by, request=it, **told)
+
+
+def _needs_two(cast):
+    access.set_rule(by=cast.mara, size=cast.size_124m, approvals=2, reason="Two read more than one.")
+    return cast.access_request.items.get()
+
+
+def _answer(cast):
+    item = _needs_two(cast)
+    return lambda by=cast.rita: factories.approved(item, by=by)
+
+
+def _escalate(cast):
+    at = cast.access_request.promised_at + timedelta(days=1)
+    return lambda: access.escalate_requests(by=None, at=at)
+
+
+def _set_rule(cast):
+    told = {"approvals": 2, "reason": "Two read more than one."}
+    return lambda by=cast.mara, size=cast.size_124m: access.set_rule(by=by, size=size, **told)
+
+
+def _report_finding(cast):
+    told = {"size": cast.grant.size, "title": "It repeats", "text": "After 200 tokens it repeats itself."}
+    return lambda by=cast.ada, it=cast.northlake: access.report_finding(by=by, partner=it, **told)
+
+
+def _accept_finding(cast):
+    return lambda it=_report_finding(cast)(), by=cast.rita: access.accept_finding(by=by, finding=it)
+
+
 VERBS = {
+    "partner.returned": _return_application,
+    "partner.corrected": _correct_application,
+    "partner.closed": _close,
+    "member.joined": _join,
+    "invitation.resent": _resend,
+    "member.roles_changed": _change_roles,
+    "staff.appointed": _appoint,
+    "service.created": _create_service,
+    "service.closed": _close_service,
+    "intake.paused": _pause,
+    "intake.resumed": _resume_intake,
+    "access.returned": _return_request,
+    "access.corrected": _correct_request,
+    "access.discussed": _discuss,
+    "access.end_announced": _announce_end,
+    "review.claimed": _claim,
+    "review.released": _release,
+    "review.recused": _recuse,
+    "review.answered": _answer,
+    "review.noted": _note_on_request,
+    "review.escalated": _escalate,
+    "rule.set": _set_rule,
+    "finding.sent": _report_finding,
+    "finding.accepted": _accept_finding,
     "partner.applied": _apply,
     "partner.admitted": _admit,
     "partner.declined": _decline,
@@ -433,7 +578,9 @@ REFUSED_TWICE = {
     "invitation.declined",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
-    "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked",
+    "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked", "partner.returned",
+    "partner.corrected", "partner.closed", "member.joined", "service.created", "service.closed", "intake.resumed",
+    "access.returned", "access.corrected", "review.released", "review.recused", "finding.accepted",
 }  # fmt: skip
 AS_OFTEN_AS_ASKED = {
     "member.invited",
@@ -443,6 +590,16 @@ AS_OFTEN_AS_ASKED = {
     "mail.chosen",
     "batch.staged",
     "failure.retried",
+    "invitation.resent",
+    "member.roles_changed",
+    "staff.appointed",
+    "intake.paused",
+    "access.discussed",
+    "review.answered",
+    "review.claimed",
+    "review.noted",
+    "rule.set",
+    "finding.sent",
 }
 
 
@@ -470,15 +627,5 @@ def test_every_kind_that_the_code_records_is_told_here(settings):
     places += settings.BASE_DIR.glob("release_portal/*/actions/*.py")
     recorded = {kind for place in places for kind in re.findall(r'record\(\s*"([a-z_.]+)"', place.read_text())}
     recorded |= {f"job.{status}" for status in Job.Status.values} - {"job.queued", "job.running"}
-    elsewhere = {  # tests/partners
-        "member.joined", "staff.appointed", "member.roles_changed", "invitation.resent", "service.created",
-        "service.closed", "partner.returned", "partner.corrected", "partner.closed", "intake.paused", "intake.resumed",
-        "secrets.resealed",
-        # tests/access
-        "access.returned", "access.corrected", "access.discussed", "access.end_announced", "review.claimed",
-        "review.released", "review.recused", "review.answered", "review.noted", "review.escalated", "rule.set",
-        "finding.sent", "finding.accepted",
-        # tests/jobs
-        "job.texts_failed",
-    }  # fmt: skip
-    assert recorded - elsewhere == set(VERBS)
+    beside_another = {"job.texts_failed"}  # test_every_change.py
+    assert recorded - beside_another == set(VERBS)

@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.admission import admission
+from tests.bench.audited import audited
 from tests.bench.engine import w1, w2, w3
 from tests.bench.first_step import first_step
 from tests.bench.throughput import w4
 
-WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "admission": admission, "first_step": first_step}
+WORKLOADS = {
+    "W1": w1,
+    "W2": w2,
+    "W3": w3,
+    "W4": w4,
+    "admission": admission,
+    "audited": audited,
+    "first_step": first_step,
+}
 
 
 def main() -> None:

@@ -66,6 +66,9 @@ def running(home: Path, *names: str, commands: Mapping[str, str] | None = None) 
     The services are those of the environment. Their database is migrated, and a new organisation is granted 124M.
     """
     django.setup()
+    from tests.without_doors import verbs_act_for_whom_they_name  # it reads models
+
+    verbs_act_for_whom_they_name()
     folder = home / "portal"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

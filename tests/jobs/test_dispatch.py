@@ -7,7 +7,6 @@ from django.utils import timezone
 from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.actions import revoke_grant
-from release_portal.access.models import Grant
 from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions
 from release_portal.jobs.actions.dispatch import ONE_AT_A_TIME
@@ -183,7 +182,7 @@ def test_dispatch_lets_one_who_comes_late_wait_two_orders_at_the_most(
     submit, grant, southbank_grant, cleo, worker, settings, few
 ):
     settings.ORDER_SEQUENCES = 16
-    Grant.objects.filter(pk=grant.pk).update(token_quota=10**9)
+    factories.with_terms(grant, token_quota=10**9)
     submit(1_000, samples=100 if AT_LENGTH else 2)
     assert actions.dispatch(by=None) == settings.ORDERS_PER_WORKER
     late = submit(few, by=cleo, partner=southbank_grant.partner)

@@ -1,8 +1,10 @@
 """A large made-up site: whole, consistent, repeatable, and not for production."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import F, Sum
@@ -13,14 +15,29 @@ from django.utils import timezone
 from release_portal.access.models import AccessRequest, Grant, RequestItem
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Completion, Job
+from release_portal.lib.owner import as_owner
 from release_portal.partners.models import Partner
 from release_portal.review.fill import fill
 
 from ..tables import undone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(databases=["default", "owner"])]
 
 NUMBERS = {"organisations": 12, "requests": 150, "jobs": 200}
+
+
+@pytest.fixture(autouse=True)
+def _as_the_owner(db) -> Iterator[None]:
+    """The filling writes of the past, which only the owner of the tables may; here onto an empty site, which only
+    the owner can make of it."""
+    with as_owner(), connection.cursor() as cursor:
+        tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
+        for switch in ("DISABLE", "ENABLE"):
+            for table in tables:
+                cursor.execute(f"ALTER TABLE {table} {switch} TRIGGER USER")
+            if switch == "DISABLE":
+                cursor.execute("TRUNCATE partners_partner, releases_family CASCADE")
+        yield
 
 
 @pytest.fixture
@@ -115,6 +132,13 @@ def test_fill_is_refused_in_production(settings, db):
 def test_fill_says_what_a_new_site_lacks(settings, db):
     settings.DEBUG = True
     with pytest.raises(CommandError, match="first_records"):
+        call_command("fill", organisations=1, requests=1, jobs=1)
+
+
+def test_fill_is_refused_where_nobody_may_write_of_the_past(settings, monkeypatch):
+    settings.DEBUG = True
+    monkeypatch.delitem(settings.DATABASES, "owner")
+    with pytest.raises(CommandError, match="Only the owner of the tables may write of the past"):
         call_command("fill", organisations=1, requests=1, jobs=1)
 
 

@@ -1,6 +1,7 @@
 """The lab's reports: the figures of a period from the book, what waits now, and the same by CSV."""
 
 import csv
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,11 +11,21 @@ from django.utils import timezone
 
 from release_portal.access import actions as access
 from release_portal.jobs import actions as jobs
+from release_portal.lib.owner import as_owner
 from release_portal.review.reports import Period, in_words, report_of
 
 from .. import factories
 
+pytestmark = pytest.mark.django_db(databases=["default", "owner"])
+
 LATER = timedelta(days=120)  # later than anything that another test left in the book
+
+
+@pytest.fixture(autouse=True)
+def _as_the_owner(db) -> Iterator[None]:
+    """Only the owner of the tables may write events of another time."""
+    with as_owner():
+        yield
 
 
 @pytest.fixture

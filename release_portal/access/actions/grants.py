@@ -1,5 +1,6 @@
 """Grants: given, warned of, ended; and the quota's ledger."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,16 +18,20 @@ from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
 
-from ..models import AccessRequest, Grant, RequestItem, RevokeReason
+from ..models import Grant, RequestItem, Review, RevokeReason
 from ..models.grants import GrantQuerySet
 from ..terms import Terms
 from ..words import room_in_words
+from .requests import take_back
 
 WARNED_DAYS = (60, 30, 7)
 
 
-def give(*, by: User, item: RequestItem, terms: Terms, at: datetime) -> Grant:
-    """Make the grant of an item that its reviewers approved, in place of the one that it amends or renews."""
+def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: Iterable[Review] = ()) -> Grant:
+    """Make the grant of an item that its reviewers approved, in place of the one that it amends or renews.
+
+    `reviews` are those that the answer which decided it wrote or changed; the event names them.
+    """
     partner = item.request.partner
     move(item, RequestItem.Status.GRANTED, decided_by=by, decided_at=at)
     same = {"partner": partner, "size": item.size, "right": item.right}
@@ -56,7 +61,8 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime) -> Grant:
     _put_in_place(grant, old, at)
     sentence = f"{item} was granted to {partner}: {terms.sentence}"
     detail = {"item": item.pk, "size": item.size.path, "right": item.right, "kind": item.request.kind}
-    record("access.granted", sentence, item.request, grant, partner, item.size, by=by, detail=detail)
+    about = [item.request, grant, partner, item.size, item, *([old] if old else []), *reviews]
+    record("access.granted", sentence, *about, by=by, detail=detail)
     return grant
 
 
@@ -108,9 +114,7 @@ def close_organisation(*, by: User, partner: Partner) -> None:
     partners.close(by=by, partner=partner)
     now = timezone.now()
     for request in partner.access_requests.open():
-        for item in request.items.filter(status__in=[RequestItem.Status.ASKED, RequestItem.Status.WAITING]):
-            move(item, RequestItem.Status.DROPPED)
-        move(request, AccessRequest.Status.WITHDRAWN, claimed_by=None, claimed_until=None)
+        take_back(by=by, request=request)
     for grant in partner.grants.held():
         why = "The organisation was closed."
         move(grant, Grant.Status.REVOKED, ended_by=by, ended_at=now, end_code=RevokeReason.REQUESTED, end_reason=why)

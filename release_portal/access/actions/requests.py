@@ -90,13 +90,13 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     sent = {"submitted_by": by, "submitted_at": now, "promised_at": now + PROMISED, "escalated_at": None}
     move(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
     number = row.submissions.count() + 1
-    Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
+    submission = Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
     request.refresh_from_db()
     verb = "corrected" if again else "requested"
     sizes = [item.size for item in items]
     detail = {"items": [[item.size.path, item.right] for item in items], "number": number, "kind": row.kind}
     sentence = f"{request.partner} {verb} {request.summary}"
-    about = [request, request.partner, *sizes]
+    about = [request, request.partner, *sizes, submission, *items]
     if again:
         record("access.corrected", sentence, *about, by=by, detail=detail)
     else:
@@ -116,13 +116,18 @@ def request_access(*, by: User, partner: Partner, wanted: Sequence[Wanted], **to
 def withdraw_request(*, by: User, request: AccessRequest) -> None:
     """Take a request back before it is decided. What was already granted of it stays."""
     require(by, Permission.ACCESS_REQUEST, request.partner)
-    row = _locked(request)
-    move(row, Status.WITHDRAWN, revision=row.revision + 1, claimed_by=None, claimed_until=None)
-    for item in row.items.filter(status__in=[RequestItem.Status.ASKED, RequestItem.Status.WAITING]):
-        move(item, RequestItem.Status.DROPPED)
+    take_back(by=by, request=_locked(request))
     request.refresh_from_db()
-    if row.submitted_at:
-        record("access.withdrawn", "The request was withdrawn", request, request.partner, by=by)
+
+
+def take_back(*, by: User, request: AccessRequest) -> None:
+    """Withdraw a request with what still waits of it. A draft that nobody was sent leaves no event."""
+    move(request, Status.WITHDRAWN, revision=request.revision + 1, claimed_by=None, claimed_until=None)
+    items = list(request.items.filter(status__in=[RequestItem.Status.ASKED, RequestItem.Status.WAITING]))
+    for item in items:
+        move(item, RequestItem.Status.DROPPED)
+    if request.submitted_at:
+        record("access.withdrawn", "The request was withdrawn", request, request.partner, *items, by=by)
 
 
 @transaction.atomic
@@ -144,9 +149,9 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     count("say", by=by, partner=None if from_lab else request.partner)
     remark = Remark.objects.create(request=request, by=by, at=timezone.now(), text=text, internal=internal)
     if internal:
-        record("review.noted", f"{by} wrote a note", request, by=by)
+        record("review.noted", "A note was written", request, remark, by=by)
         return remark
-    record("access.discussed", f"{by} wrote a message", request, by=by)
+    record("access.discussed", "A message was written", request, remark, by=by)
     applicants = people_who(Permission.ACCESS_REQUEST, request.partner)
     readers: Iterable[User] = applicants if from_lab else [request.claimed_by] if request.claimed_by else reviewers()
     path = request.get_absolute_url() if from_lab else f"/review/requests/{request.pk}/"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from release_portal.audit.actions import record
@@ -73,16 +74,14 @@ def recuse(*, by: User, request: AccessRequest, reason: str) -> None:
     if request.submitted_at is None:
         raise Refused("This request was not sent yet; there is nothing to step aside from.")
     reason = checked_reason(reason, "Say why you step aside; other reviewers read it.")
-    _, made = Recusal.objects.get_or_create(
+    recusal, made = Recusal.objects.get_or_create(
         request=request, reviewer=by, defaults={"reason": reason[:500], "at": timezone.now()}
     )
     if not made:
         raise Refused("You stepped aside from this request before.")
     AccessRequest.objects.filter(pk=request.pk, claimed_by=by).update(claimed_by=None, claimed_until=None)
-    Review.objects.filter(item__request=request, reviewer=by, item__status=RequestItem.Status.WAITING).update(
-        is_standing=False
-    )
-    record("review.recused", f"{by} stepped aside", request, by=by)
+    mine = Review.objects.filter(item__request=request, reviewer=by, item__status=RequestItem.Status.WAITING)
+    record("review.recused", "A reviewer stepped aside", request, recusal, *_set_aside(mine), by=by)
     request.refresh_from_db()
 
 
@@ -98,11 +97,13 @@ def return_request(*, by: User, request: AccessRequest, reason_code: str, reason
     told = {"returned_by": by, "returned_at": timezone.now(), "return_code": reason_code, "return_reason": reason}
     freed = {"claimed_by": None, "claimed_until": None, "revision": row.revision + 1}
     move(row, AccessRequest.Status.RETURNED, **told, **freed)
-    for item in row.items.waiting():
+    items = list(row.items.waiting())
+    for item in items:
         move(item, RequestItem.Status.ASKED)
-        item.reviews.standing().update(is_standing=False)
+    set_aside = _set_aside(Review.objects.filter(item__in=items))
     request.refresh_from_db()
-    record("access.returned", "The request was returned for changes", request, request.partner, by=by)
+    about = [request, request.partner, *items, *set_aside]
+    record("access.returned", "The request was returned for changes", *about, by=by)
     write_letter(
         to=people_who(Permission.ACCESS_REQUEST, request.partner),
         subject=f"Your request for {request.summary} needs changes",
@@ -233,19 +234,20 @@ def _review(row: AccessRequest, answer: Answer, *, by: User) -> Tally:
     item = RequestItem.objects.select_related("size__family", "request__partner", "replaces").get(pk=answer.item.pk)
     now = timezone.now()
     item.request = row
+    set_aside: list[Review] = []
     if answer.terms:
         check_terms(item, answer.terms)
         missing = tally_of(item, at=now).steps_missing
         if missing and not answer.terms.waiver.strip():
             raise Refused(f"{item} comes after {missing}. Waive that with a reason, or decline.", field="waiver")
-        other = item.reviews.standing().filter(verdict=Verdict.APPROVE).exclude(terms=answer.terms.to_json())
-        other.update(is_standing=False)
+        other = item.reviews.filter(verdict=Verdict.APPROVE).exclude(terms=answer.terms.to_json())
+        set_aside += _set_aside(other)
     elif answer.reason_code not in DeclineReason.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=answer.reason_code)
     else:
         checked_reason(answer.reason, "Say why, for the applicant to read: a reason is needed to decline.")
-    item.reviews.filter(reviewer=by).update(is_standing=False)
-    Review.objects.create(
+    set_aside += _set_aside(item.reviews.filter(reviewer=by))
+    review = Review.objects.create(
         item=item,
         reviewer=by,
         verdict=answer.verdict,
@@ -257,21 +259,29 @@ def _review(row: AccessRequest, answer: Answer, *, by: User) -> Tally:
     )
     tally = tally_of(item, at=now)
     if tally.decided == Verdict.APPROVE and answer.terms:
-        give(by=by, item=item, terms=answer.terms, at=now)
+        give(by=by, item=item, terms=answer.terms, at=now, reviews=[review, *set_aside])
     elif tally.decided == Verdict.DECLINE:
-        _decline(item, answer, now, by=by)
+        _decline(item, answer, now, [review, *set_aside], by=by)
     else:
-        record("review.answered", f"{by} would {answer.verdict} {item}; {tally.sentence}", row, by=by)
+        sentence = f"A reviewer would {answer.verdict} {item}; {tally.sentence}"
+        record("review.answered", sentence, row, review, *set_aside, by=by)
     return tally
 
 
-def _decline(item: RequestItem, answer: Answer, now: datetime, *, by: User) -> None:
+def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
+    """Let those of these reviews that stand count no more; the event of the act names them."""
+    standing = list(reviews.filter(is_standing=True))
+    Review.objects.filter(pk__in=[review.pk for review in standing]).update(is_standing=False)
+    return standing
+
+
+def _decline(item: RequestItem, answer: Answer, now: datetime, reviews: Sequence[Review], *, by: User) -> None:
     reason = {"reason_code": answer.reason_code, "reason": answer.reason.strip(), "note": answer.note.strip()}
     move(item, RequestItem.Status.DECLINED, decided_by=by, decided_at=now, **reason)
     detail = {"item": item.pk, "size": item.size.path, "right": item.right, "reason": answer.reason_code}
     partner = item.request.partner
     sentence = f"The request of {partner} for {item} was declined"
-    record("access.declined", sentence, item.request, partner, item.size, by=by, detail=detail)
+    record("access.declined", sentence, item.request, partner, item.size, item, *reviews, by=by, detail=detail)
 
 
 def _escalate(request: AccessRequest, at: datetime, *, by: User | None) -> int:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.audit.models import Event
-from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.doors import SignedIn, refusals_on, with_addresses
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -36,13 +36,14 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
     partner = get_object_or_404(Partner.objects.visible_to(request.user), slug=slug)
     now = timezone.now()
     grants = Grant.objects.filter(partner=partner).latest_first()
+    events = Event.objects.about(partner).for_applicants().newest_first()[:EVENTS_SHOWN]
     context = {
         "partner": partner,
         "checklist": checklist_of(partner, at=now),
         "ladders": ladders_of(partner, at=now),
         "grants": Paginator(grants, ROWS_PER_PAGE).get_page(request.GET.get("grants")),
         "requests": Paginator(partner.access_requests.newest_first(), ROWS_PER_PAGE).get_page(request.GET.get("page")),
-        "events": Event.objects.about(partner).for_applicants().newest_first()[:EVENTS_SHOWN],
+        "events": with_addresses(events) if request.user.may(Permission.MEMBER_INVITE, partner) else events,
         "may_request": request.user.may(Permission.ACCESS_REQUEST, partner),
         "may_close": request.user.may(Permission.PARTNER_EDIT, partner),
     }

@@ -130,7 +130,7 @@ def _serve(jobs: Iterable[Job], chosen: list[Completion], at: datetime, *, by: U
     for job in jobs:
         if job.status == Job.Status.QUEUED:
             move(job, Job.Status.RUNNING, started_at=job.started_at or at, served_at=at)
-            record("job.started", f"Job “{job}” started", job, job.partner, by=by)
+            record("job.started", f"A job of {job.what} started", job, job.partner, by=by)
         else:
             running.append(job.pk)
         number = sum(text.job_id == job.pk for text in chosen)

@@ -60,7 +60,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     left = job.sequences - job.texts_done
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
     take_from_workers(job)
-    sentence = f"Job “{job}” {_ENDS[status]}"
+    sentence = f"A job of {job.what} {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)
     write_letter(
@@ -147,14 +147,15 @@ def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
     """Take the job from its workers. Its quota stays set aside, and what is unfinished waits."""
     move(job, Job.Status.HELD)
     take_from_workers(job)
-    record("job.held", f"Job “{job}” was held: {decision.sentence}", job, job.partner, job.size, by=by)
+    sentence = f"A job of {job.what} was held: {decision.sentence}"
+    record("job.held", sentence, job, job.partner, job.size, by=by)
     return True
 
 
 def _let_go_on(job: Job, *, by: User | None) -> bool:
     Share.objects.join(partner=job.partner, size=job.size)
     move(job, Job.Status.QUEUED)
-    record("job.resumed", f"Job “{job}” goes on", job, job.partner, job.size, by=by)
+    record("job.resumed", f"A job of {job.what} goes on", job, job.partner, job.size, by=by)
     return True
 
 

@@ -73,10 +73,10 @@ def try_now(*, by: User, failure: Failure) -> None:
 
 def _begin(size: ModelSize, since: datetime, at: datetime, *, by: User | None) -> bool:
     """False where the outage was there already."""
-    _, begun = Outage.objects.get_or_create(size=size, ended_at=None, defaults={"began_at": since})
+    outage, begun = Outage.objects.get_or_create(size=size, ended_at=None, defaults={"began_at": since})
     if not begun:
         return False
-    record("size.unserved", f"{size} has work and no worker", size, by=by)
+    record("size.unserved", f"{size} has work and no worker", size, outage, by=by)
     work = Job.objects.working().filter(size=size)
     texts = work.aggregate(left=Sum(F("sequences") - F("texts_done"), default=0))["left"]
     lasted, wait = in_words(at - since), "1 text waits" if texts == 1 else f"{texts:,} texts wait"
@@ -92,7 +92,7 @@ def _end(outage: Outage, at: datetime, *, by: User | None) -> bool:
     size, lasted = outage.size, in_words(at - outage.began_at)
     left = Job.objects.working().filter(size=size).exists()
     how = "is served again" if left else "has no work any more"
-    record("size.served", f"{size} {how}, after {lasted} without a worker", size, by=by)
+    record("size.served", f"{size} {how}, after {lasted} without a worker", size, outage, by=by)
     _tell(f"{size} {how}", f"It had work and no worker for {lasted}. That is over.", by=by)
     return True
 

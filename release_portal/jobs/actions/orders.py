@@ -88,7 +88,7 @@ def _put_back(order: WorkOrder, job: Job) -> None:
 
 def _failed_sentence(job: Job, failed: list[Completion]) -> str:
     places = ", ".join(f"{text.index + 1:,}" for text in failed[:5]) + (" and others" if len(failed) > 5 else "")
-    return f"Text {places} of job “{job}” was given up after {MOST_ATTEMPTS} attempts"
+    return f"Text {places} of a job of {job.what} was given up after {MOST_ATTEMPTS} attempts"
 
 
 def _message(order: WorkOrder) -> contract.WorkOrder:

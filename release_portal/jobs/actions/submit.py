@@ -146,12 +146,13 @@ def _admit(
     job.agreement = Agreement.objects.in_force(at=now).filter(partner=partner).latest("starts_at")
     job.purpose = purpose or (job.grant.purposes[0] if job.grant.purposes else "")
     job.idempotency_key, job.content_sha256 = key, asked.sha256
-    Share.objects.join(partner=partner, size=size)
+    share = Share.objects.join(partner=partner, size=size)
     job.save(force_insert=True)
     with connection.cursor() as cursor:
         cursor.execute(COMPLETIONS, {"job": job.pk, "samples": job.samples})
     detail = {"prompts": job.prompts_count, "texts": job.sequences, **settings}
-    record("job.submitted", f"Job “{job}” was submitted", job, job.grant, partner, size, by=by, detail=detail)
+    about = [job, job.grant, partner, size, share]
+    record("job.submitted", f"A job of {job.what} was submitted", *about, by=by, detail=detail)
     wake("jobs.fill")
     return job
 

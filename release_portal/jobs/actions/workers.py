@@ -139,7 +139,7 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     send_notice(worker, contract.Revoked(worker.name))
     transaction.on_commit(lambda: _remove_account(worker))  # after the notice, which it takes from there
     worker.refresh_from_db()
-    record("worker.revoked", f"The key of worker {worker} was revoked: {reason.strip()}", worker, by=by)
+    record("worker.revoked", f"The key of worker {worker} was revoked", worker, by=by)
     wake("jobs.dispatch")
     wake("jobs.watch_fleet")
 

@@ -155,10 +155,15 @@ class Job(Stateful):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.size}, {self.sequences:,} {'text' if self.sequences == 1 else 'texts'}"
+        return self.name or self.what
 
     def get_absolute_url(self) -> str:
         return reverse("jobs:job", args=[self.pk])
+
+    @property
+    def what(self) -> str:
+        """What it asks for, without the name that somebody gave it: "GPT-2 124M, 2 texts"."""
+        return f"{self.size}, {self.sequences:,} {'text' if self.sequences == 1 else 'texts'}"
 
     @property
     def is_live(self) -> bool:

@@ -21,7 +21,7 @@ class ShareQuerySet(models.QuerySet["Share"]):
         jobs = Job.objects.working().filter(size=OuterRef("size"), partner=OuterRef("partner"))
         return self.filter(Exists(jobs))
 
-    def join(self, *, partner: Partner, size: ModelSize) -> None:
+    def join(self, *, partner: Partner, size: ModelSize) -> "Share":
         """Let an organisation with new work take its place: level with those at work, never before them.
 
         What it did not use while it had no work gives it no claim; what it has used recently stays counted.
@@ -29,11 +29,12 @@ class ShareQuerySet(models.QuerySet["Share"]):
         share, _ = self.get_or_create(partner=partner, size=size)
         at_work = self.at_work(size)
         if at_work.filter(pk=share.pk).exists():
-            return
+            return share
         level = at_work.aggregate(level=Min("tokens"))["level"]
         if level is None:
             level = self.filter(size=size).aggregate(level=Max("tokens"))["level"]
         self.filter(pk=share.pk).update(tokens=Greatest(F("tokens"), level))
+        return share
 
     def charge(self, job: Job, *, handed_out: int = 0, used: int = 0) -> None:
         """Count tokens of a job: handed out (negative where they came back), and used."""

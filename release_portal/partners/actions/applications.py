@@ -64,7 +64,7 @@ def apply(
     membership = Membership.objects.create(user=by, partner=partner, started_at=partner.applied_at)
     membership.roles.set(Role.objects.filter(code__in=[*APPLICANT_ROLES, *(["signatory"] if will_sign else [])]))
     ApplicationDraft.objects.filter(user=by).delete()
-    record("partner.applied", f"{partner} applied", partner, by=by)
+    record("partner.applied", f"{partner} applied", partner, membership, by=by)
     _tell_of_application(partner, by=by)
     return partner
 

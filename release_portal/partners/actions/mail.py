@@ -19,4 +19,4 @@ def choose_mail(*, by: User, mail: str) -> None:
     by.mail = mail
     if not User.objects.filter(pk=by.pk).exclude(mail=mail).update(mail=mail):
         return
-    record("mail.chosen", f"{by} chose which mails to get: {by.get_mail_display().lower()}", by, by=by)
+    record("mail.chosen", f"Another choice of mails: {by.get_mail_display().lower()}", by, by=by)

@@ -40,7 +40,7 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
     _refuse_strangers(partner, email)
     count("invite", by=by, partner=partner, address=email)
     for older in Invitation.objects.filter(partner=partner, email=email, status=Invitation.Status.SENT):
-        move(older, Invitation.Status.WITHDRAWN)
+        end_invitation(by=by, invitation=older)
     key = secrets.token_urlsafe(24)
     now = timezone.now()
     try:
@@ -56,7 +56,7 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
     except IntegrityError:
         raise Refused(f"{email} was invited a moment ago.", field="email", given=email) from None
     invitation.roles.set(roles)
-    record("member.invited", f"{email} was invited to {partner}", partner, invitation, by=by)
+    record("member.invited", f"Somebody was invited to {partner}", partner, invitation, by=by)
     _send(invitation, key, by=by)
     return invitation
 
@@ -75,7 +75,7 @@ def resend_invitation(*, by: User, invitation: Invitation) -> None:
     if not Invitation.objects.unanswered().filter(pk=invitation.pk).update(**told):
         invitation.refresh_from_db()
         raise Refused(f"This invitation is already {invitation.standing}.")
-    sentence = f"The invitation of {invitation.email} was sent again"
+    sentence = f"An invitation to {invitation.partner} was sent again"
     record("invitation.resent", sentence, invitation.partner, invitation, by=by)
     _send(invitation, key, by=by)
 
@@ -107,7 +107,8 @@ def accept_invitation(*, by: User, key: str) -> Membership:
     move(invitation, Invitation.Status.ACCEPTED)
     membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
     membership.roles.set(invitation.roles.all())
-    record("member.joined", f"{by} joined {invitation.partner}", invitation.partner, invitation, by=by)
+    partner = invitation.partner
+    record("member.joined", f"A member joined {partner}", partner, invitation, membership, by=by)
     write_letter(
         to=[invitation.invited_by],
         subject=f"{by} joined {invitation.partner}",
@@ -136,8 +137,13 @@ def decline_invitations(*, by: User, partner: Partner) -> None:
 @transaction.atomic
 def withdraw_invitation(*, by: User, invitation: Invitation) -> None:
     require(by, Permission.MEMBER_INVITE, invitation.partner)
+    end_invitation(by=by, invitation=invitation)
+
+
+def end_invitation(*, by: User, invitation: Invitation) -> None:
+    """Its link opens nothing any more: it was withdrawn, another took its place, or the organisation is over."""
     move(invitation, Invitation.Status.WITHDRAWN)
-    sentence = f"The invitation of {invitation.email} was withdrawn"
+    sentence = f"An invitation to {invitation.partner} was withdrawn"
     record("invitation.withdrawn", sentence, invitation.partner, invitation, by=by)
 
 

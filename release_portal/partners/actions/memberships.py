@@ -29,8 +29,9 @@ def change_roles(*, by: User, membership: Membership, roles: Collection[Role]) -
     before = sorted(membership.roles.values_list("code", flat=True))
     membership.roles.set(roles)
     after = sorted(role.code for role in roles)
-    sentence = f"{membership.user} is now {listed(roles)} at {partner}"
-    record("member.roles_changed", sentence, partner, by=by, detail={"before": before, "after": after})
+    sentence = f"{{whom}} is now {listed(roles)} at {partner}"
+    told, whom = {"before": before, "after": after}, membership.user
+    record("member.roles_changed", sentence, partner, membership, by=by, whom=whom, detail=told)
     write_letter(
         to=[membership.user],
         subject=f"Your roles at {partner} have changed",
@@ -82,9 +83,10 @@ def _end(membership: Membership, *, by: User) -> None:
     current = Membership.objects.current().filter(pk=membership.pk)
     if not current.update(ended_at=timezone.now(), ended_by=by):
         raise Refused(f"{membership.user} has already left {membership.partner}.")
-    record("member.removed", f"{membership.user} left {membership.partner}", membership.partner, by=by)
+    about = [membership.partner, membership, membership.user]
+    record("member.removed", f"{{whom}} left {membership.partner}", *about, by=by, whom=membership.user)
     if membership.user.is_service_account:
-        end_account(membership.user)
+        end_account(by=by, account=membership.user)
 
 
 def _locked(partner: Partner) -> Partner:

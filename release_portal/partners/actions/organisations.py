@@ -11,9 +11,10 @@ from release_portal.lib.states import Refused, move
 
 from ..conflicts import require_impartial
 from ..guards import people_who, require
-from ..models import Invitation, Letter, Partner, User
+from ..models import Letter, Partner, User
 from ..permissions import Permission
 from .letters import write_letter
+from .members import end_invitation
 
 
 @transaction.atomic
@@ -84,7 +85,7 @@ def close(*, by: User, partner: Partner) -> None:
         require_impartial(by, Permission.PARTNER_ADMIT, partner)
     move(partner, Partner.Status.CLOSED, closed_by=by, closed_at=timezone.now())
     for invitation in partner.invitations.unanswered():
-        move(invitation, Invitation.Status.WITHDRAWN)
+        end_invitation(by=by, invitation=invitation)
     record("partner.closed", f"{partner} was closed", partner, by=by)
     members = people_who(Permission.PARTNER_READ, partner)
     _tell_of_closing(partner, members, partner.get_absolute_url(), by, Letter.Urgency.DECISION)

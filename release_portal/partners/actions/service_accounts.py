@@ -16,6 +16,7 @@ from ..models import ApiToken, Membership, Partner, Role, User
 from ..models.user import SERVICE_DOMAIN
 from ..permissions import Permission
 from ..rates import count
+from .tokens import end_token
 
 SERVICE_ROLES = ("researcher", "viewer")
 
@@ -41,7 +42,7 @@ def create_service_account(*, by: User, partner: Partner, name: str, roles: Coll
         raise Refused(f"{partner} already has a service account “{name}”.", field="name", given=name) from None
     membership = Membership.objects.create(user=account, partner=partner, started_at=timezone.now())
     membership.roles.set(roles)
-    record("service.created", f"The service account “{name}” was made", partner, account, by=by)
+    record("service.created", "A service account, {whom}, was made", partner, account, membership, by=by, whom=account)
     return account
 
 
@@ -51,18 +52,21 @@ def close_service_account(*, by: User, user: User) -> None:
     if user.service_of is None:
         raise Refused(f"{user} is a person, not a service account.")
     require(by, Permission.MEMBER_INVITE, user.service_of)
-    current = user.memberships.current()
-    if not current.update(ended_at=timezone.now(), ended_by=by):
+    ended = list(user.memberships.current().select_for_update())
+    if not ended:
         raise Refused(f"The service account “{user}” is already closed.")
-    end_account(user)
-    record("service.closed", f"The service account “{user}” was closed", user.service_of, user, by=by)
+    user.memberships.current().update(ended_at=timezone.now(), ended_by=by)
+    end_account(by=by, account=user)
+    about = [user.service_of, user, *ended]
+    record("service.closed", "The service account {whom} was closed", *about, by=by, whom=user)
 
 
-def end_account(account: User) -> None:
+def end_account(*, by: User, account: User) -> None:
     """Whatever holds its tokens is nobody from now on, and its name is free again."""
     account.is_active = False
     account.save(update_fields=["is_active"])
-    ApiToken.objects.filter(user=account, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    for token in ApiToken.objects.filter(user=account, revoked_at__isnull=True).select_related("user"):
+        end_token(by=by, token=token)
 
 
 def check_service_roles(roles: Collection[Role]) -> None:

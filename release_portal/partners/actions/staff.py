@@ -24,5 +24,6 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     user, _ = User.objects.get_or_create(email=email.lower(), defaults=new)
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     user.lab_roles.set([role for role in known if role.code in roles])
-    record("staff.appointed", f"{user} was appointed: {', '.join(sorted(roles)) or 'no role'}", user, by=by)
+    sentence = f"{{whom}} was appointed: {', '.join(sorted(roles)) or 'no role'}"
+    record("staff.appointed", sentence, user, by=by, whom=user)
     return user

@@ -58,7 +58,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
         created_at=now,
         expires_at=now + timedelta(days=days),
     )
-    record("token.created", f"API token “{name}” was created", token, user, by=by)
+    record("token.created", "An API token was created", token, user, by=by)
     return token, f"rp_{key_id}_{secret}{_checksum(key_id + secret)}"
 
 
@@ -89,9 +89,14 @@ def token_named(secret: str) -> ApiToken | None:
 @transaction.atomic
 def revoke_token(*, by: User, token: ApiToken) -> None:
     _require_keeper(by, token.user)
+    end_token(by=by, token=token)
+
+
+def end_token(*, by: User, token: ApiToken) -> None:
+    """Whoever shows it is nobody from now on. Raises Refused where it was revoked before."""
     if not ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
         raise Refused("This token is already revoked.")
-    record("token.revoked", f"API token “{token.name}” was revoked", token, token.user, by=by)
+    record("token.revoked", "An API token was revoked", token, token.user, by=by)
 
 
 def _require_keeper(by: User, user: User) -> None:

@@ -97,9 +97,9 @@ def _status(world: World, grant: Grant, affordable: bool) -> Job.Status:
 def _tell_of(world: World, job: Job) -> None:
     about, began, ended = (job, job.partner, job.size), job.submitted_at, job.ended_at or world.at
     word = {"finished": "finished", "failed": "failed", "cancelled": "was cancelled", "stopped": "was stopped"}
-    world.happened(began, "job.submitted", f"{job.partner} submitted “{job}”", *about, by=job.submitted_by)
+    world.happened(began, "job.submitted", f"A job of {job.what} was submitted", *about, by=job.submitted_by)
     by = job.submitted_by if job.status == Status.CANCELLED else None
-    world.happened(ended, f"job.{job.status}", f"Job “{job}” {word[job.status]}", *about, by=by)
+    world.happened(ended, f"job.{job.status}", f"A job of {job.what} {word[job.status]}", *about, by=by)
 
 
 def _times(world: World, start: datetime, until: datetime, *, stopped: bool) -> tuple[datetime, datetime]:

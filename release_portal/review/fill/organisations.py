@@ -109,7 +109,7 @@ def _homes(world: World, rows: list[tuple[Partner, tuple[User, User]]]) -> list[
 
 
 def _signature(world: World, home: Home) -> Signature:
-    sentence = f"{home.investigator}, Director, signed the {world.version} for {home.partner}"
+    sentence = f"The {world.version} was signed for {home.partner}"
     world.happened(home.since, "agreement.signed", sentence, home.agreement, home.partner, by=home.investigator)
     return Signature(
         agreement=home.agreement,

@@ -15,7 +15,7 @@ from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
 from release_portal.partners.conflicts import conflict_of
-from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.doors import SignedIn, refusals_on, with_addresses
 from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
 from release_portal.partners.signals import signals_of
@@ -58,7 +58,7 @@ def organisation(request: SignedIn, slug: str) -> HttpResponse:
         "grants": Grant.objects.filter(partner=partner).latest_first(),
         "requests": partner.access_requests.sent().newest_first()[:ROWS_PER_PAGE],
         "agreements": partner.agreements.select_related("version").prefetch_related("signatures"),
-        "events": Event.objects.about(partner).newest_first()[:EVENTS_PER_PAGE],
+        "events": with_addresses(Event.objects.about(partner).newest_first()[:EVENTS_PER_PAGE]),
     }
     return render(request, "review/organisation.html", context)
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from release_portal.lib.owner import as_owner
 from release_portal.lib.states import Refused
 from release_portal.review.fill import fill
 
@@ -26,9 +27,12 @@ class Command(BaseCommand):
         numbers = {name: options[name] for name in ("organisations", "requests", "jobs")}
         if wrong := next((name for name, number in numbers.items() if number < 1), None):
             raise CommandError(f"--{wrong} is a number from 1; you gave {numbers[wrong]}.")
+        if "owner" not in settings.DATABASES:
+            raise CommandError("Only the owner of the tables may write of the past: set DATABASE_OWNER_URL for `fill`.")
         began = monotonic()
         try:
-            fill(**numbers, seed=options["seed"], at=timezone.now(), tell=self.stdout.write)
+            with as_owner():
+                fill(**numbers, seed=options["seed"], at=timezone.now(), tell=self.stdout.write)
         except Refused as refused:
             raise CommandError(refused.sentence) from None
         self.stdout.write(f"Done in {monotonic() - began:.0f} s.")
