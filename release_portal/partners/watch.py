@@ -129,17 +129,18 @@ def _note_own(kind: SecurityEvent.Kind, sentence: str, user: User, request: Http
 @receiver([factors.authenticator_added, factors.authenticator_reset])
 def _factor_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
     sentence = f"Set up {_called(authenticator)}"
-    note(Kind.FACTOR_ADDED, sentence, by=user, detail=seen_from(request))
+    _note_own(Kind.FACTOR_ADDED, sentence, user, request)
 
 
 @receiver(factors.authenticator_removed)
 def _factor_removed(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    note(Kind.FACTOR_REMOVED, f"Removed {_called(authenticator)}", by=user, detail=seen_from(request))
+    _note_own(Kind.FACTOR_REMOVED, f"Removed {_called(authenticator)}", user, request)
 
 
 @receiver(factors.authentication_failed)
 def _code_failed(request: HttpRequest, user: User, **_: Any) -> None:
-    note(Kind.CODE_FAILED, f"A wrong code was typed for {user}", user, by=None, detail=seen_from(request))
+    sentence = "A wrong code was typed for {whom}"
+    note(Kind.CODE_FAILED, sentence, user, by=None, whom=user, detail=seen_from(request))
 
 
 def _called(authenticator: Authenticator) -> str:

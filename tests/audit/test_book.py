@@ -371,6 +371,12 @@ def _revoke_worker(cast):
     return lambda it=cast.worker, by=cast.mara: jobs.revoke_worker(by=by, worker=it, reason="Its machine was stolen.")
 
 
+def _reseal(cast):
+    cast.worker  # noqa: B018 - it has a key
+    cast.settings.SECRET_KEY_FALLBACKS, cast.settings.SECRET_KEY = [cast.settings.SECRET_KEY], "the next one"
+    return lambda: partners.reseal_secrets(by=None)
+
+
 def _flag(cast):
     return lambda it=cast.worker: jobs.flag(by=None, name=it.name, flaw="a text with -1 tokens", at=timezone.now())
 
@@ -564,6 +570,7 @@ VERBS = {
     "worker.joined": _hello,
     "worker.enrolled": _enroll,
     "worker.revoked": _revoke_worker,
+    "secrets.resealed": _reseal,
     "worker.flagged": _flag,
     "size.unserved": _size_unserved,
     "size.served": _size_served,

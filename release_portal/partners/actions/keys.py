@@ -26,7 +26,7 @@ OF_FACTORS = ("secret", "seed")
 class Resealed:
     """What became of everything that is sealed."""
 
-    anew: int = 0
+    anew: list[models.Model] = field(default_factory=list)
     already: int = 0
     unreadable: list[str] = field(default_factory=list)
     """As the book names them: sealed under a key that is neither SECRET_KEY nor among SECRET_KEY_FALLBACKS."""
@@ -41,7 +41,8 @@ def reseal_secrets(*, by: User | None) -> Resealed:
         for pk in list(place.model._base_manager.values_list("pk", flat=True)):
             _reseal(place, pk, told)
     if told.anew:
-        record("secrets.resealed", f"{told.anew:,} secrets were sealed under the present key", by=by)
+        sentence = f"{len(told.anew):,} secrets were sealed under the present key"
+        record("secrets.resealed", sentence, *told.anew, by=by)
     return told
 
 
@@ -84,4 +85,4 @@ def _reseal(place: Place, pk: object, told: Resealed) -> None:
         told.unreadable.append(key_of(row))
         return
     place.write(row, seal(secret))
-    told.anew += 1
+    told.anew.append(row)

@@ -131,7 +131,7 @@ def decline_invitations(*, by: User, partner: Partner) -> None:
         raise Refused(f"{partner} has no invitation for you that you could decline.")
     for invitation in declined:
         move(invitation, Invitation.Status.DECLINED)
-    record("invitation.declined", f"{by} declined to join {partner}", partner, *declined, by=by)
+    record("invitation.declined", f"An invitation to {partner} was declined", partner, *declined, by=by)
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         told = actions.reseal_secrets(by=None)
-        self.stdout.write(f"Sealed anew: {told.anew:,}. Sealed under the present key already: {told.already:,}.")
+        self.stdout.write(f"Sealed anew: {len(told.anew):,}. Sealed under the present key already: {told.already:,}.")
         for thing in told.unreadable:
             self.stdout.write(f"No key that is set reads what {thing} has sealed. A worker is then enrolled again.")
         self._tell_of_tokens()
