@@ -139,6 +139,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.partners.sessions.SessionLimitsMiddleware",
     "release_portal.partners.obligations.ObligationsMiddleware",
     "release_portal.partners.watch.WatchMiddleware",
     "release_portal.middleware.RefusalMiddleware",
@@ -220,10 +221,21 @@ RATE_LIMITS = env.dict("RATE_LIMITS", default={})
 RATE_LIMITS_OFF = env.bool("RATE_LIMITS_OFF", default=False)
 OPEN_APPLICATIONS = env.int("OPEN_APPLICATIONS", default=3)  # of one person, that wait for an answer
 # allauth counts tries to sign in, and what an account does to itself. What is not named here keeps its own limit; False
-# is none at all.
+# is none at all. The key of `login_failed` is an account and a network address, of `login_failed_anywhere` the account.
 ACCOUNT_RATE_LIMITS = (
-    False if RATE_LIMITS_OFF else {"login_failed": "10/m/ip,5/5m/key", "manage_email": "20/h/user", "signup": "20/h/ip"}
+    False
+    if RATE_LIMITS_OFF
+    else {
+        "login_failed": "10/m/ip,5/5m/key",
+        "login_failed_anywhere": "100/h/key",
+        "manage_email": "20/h/user",
+        "signup": "20/h/ip",
+    }
 )
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=8 * 3600)  # without a page
+SESSION_TOTAL_SECONDS = env.int("SESSION_TOTAL_SECONDS", default=7 * 24 * 3600)
+SESSION_COOKIE_AGE = SESSION_TOTAL_SECONDS
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True  # the owner's way in while strangers try passwords
 ACCOUNT_ADAPTER = "release_portal.partners.adapter.AccountAdapter"
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or factor, to the address of before
 REAUTHENTICATION_SECONDS = env.int("REAUTHENTICATION_SECONDS", default=15 * 60)
@@ -235,9 +247,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # of further addresses: nobody signs in before their first one is confirmed
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
-    not HTTPS
-)  # on one's own machine: a browser itself allows passkeys on localhost alone
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # on one's own machine, where browsers allow passkeys on localhost alone
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "access:home"
 LOGOUT_REDIRECT_URL = "home"

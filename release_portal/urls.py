@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("release_portal.jobs.urls")),
     path("", include("release_portal.review.urls")),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("accounts/factors/", include("allauth.mfa.urls")),
     path("api/v1/", api.urls),
 ]

@@ -54,7 +54,11 @@ def page_of(response, email: str) -> str:
     return "\n".join(line for line in lines if "csrf" not in line.lower())
 
 
-@pytest.mark.parametrize("act", [sign_up, sign_in, reset])
+def code_by_mail(email: str):
+    return Client().post("/accounts/login/code/", {"email": email})
+
+
+@pytest.mark.parametrize("act", [sign_up, sign_in, reset, code_by_mail])
 def test_known_and_unknown_address_get_the_same_answer_and_the_same_work(ada, hashes, letters, act):
     ada.set_password("the harbour keeps eleven lamps")
     ada.save()
@@ -115,6 +119,7 @@ def test_invite_answers_alike_whether_somebody_has_the_address(northlake, ada, c
 def limits(settings):
     """The limits as they are in earnest, counted in the cache as it is in earnest."""
     assert settings.ACCOUNT_RATE_LIMITS["login_failed"] == "10/m/ip,5/5m/key"
+    assert settings.ACCOUNT_RATE_LIMITS["login_failed_anywhere"] == "100/h/key"
 
 
 def test_sixth_failed_sign_in_is_refused_even_once_redis_has_forgotten_it(ada, limits, settings):
@@ -134,6 +139,48 @@ def test_sixth_failed_sign_in_is_refused_even_once_redis_has_forgotten_it(ada, l
 def test_sixth_failed_sign_in_is_refused_for_an_unknown_address_too(db, limits):
     answers = [sign_in(UNKNOWN) for _ in range(6)]
     assert ["too many failed tries" in answer.content.decode() for answer in answers] == [False] * 5 + [True]
+
+
+def sign_in_from(address: str, email: str, password: str = "something else"):
+    return Client(REMOTE_ADDR=address).post("/accounts/login/", {"login": email, "password": password})
+
+
+def test_wrong_tries_of_a_stranger_do_not_lock_the_owner_out(ben, limits):
+    ben.set_password(GOOD)
+    ben.save()
+    for _ in range(6):
+        stopped = sign_in_from("203.0.113.9", ben.email)
+    assert "too many failed tries" in stopped.content.decode()
+    assert sign_in_from("198.51.100.7", ben.email, GOOD).status_code == 302
+
+
+def test_wrong_tries_from_everywhere_leave_a_way_by_mail(ben, limits, letters):
+    ben.set_password(GOOD)
+    ben.save()
+    answers = [sign_in_from(f"203.0.{n}.9", ben.email) for n in range(101)]
+    assert "too many failed tries at this account" in answers[100].content.decode()
+    assert "too many failed tries at this account" not in answers[99].content.decode()
+    assert "at this account" in sign_in_from("198.51.100.7", ben.email, GOOD).content.decode()
+    owner = Client(REMOTE_ADDR="198.51.100.7")
+    owner.post("/accounts/login/code/", {"email": ben.email})
+    assert letters(ben)[-1] == "Your code to sign in to Release Portal"
+    code = re.search(r"^([A-Z0-9-]{6,})$", Letter.objects.filter(to=ben.email).latest("id").body, re.MULTILINE)[1]
+    assert owner.post("/accounts/login/code/confirm/", {"code": code}).status_code == 302
+    assert owner.get("/account/tokens/").status_code == 200
+
+
+def test_right_password_counts_for_no_limit(ben, limits):
+    ben.set_password(GOOD)
+    ben.save()
+    assert all(sign_in(ben.email, GOOD).status_code == 302 for _ in range(8))
+
+
+def test_sign_in_by_mail_asks_for_the_second_factor_too(rita, letters):
+    client = Client()
+    client.post("/accounts/login/code/", {"email": rita.email})
+    code = re.search(r"^([A-Z0-9-]{6,})$", Letter.objects.filter(to=rita.email).latest("id").body, re.MULTILINE)[1]
+    answer = client.post("/accounts/login/code/confirm/", {"code": code})
+    assert answer["location"] == "/accounts/factors/authenticate/"
 
 
 def test_limits_that_are_off_are_off(db, settings):

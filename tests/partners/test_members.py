@@ -248,11 +248,12 @@ def test_appoint_gives_lab_roles_instead_of_those_before(rita):
     assert Event.objects.about(rita).get().told == "Rita Moss was appointed: auditor"
 
 
-def test_appoint_a_new_person_makes_a_verified_account(db):
+def test_appoint_a_new_person_has_them_set_a_password_by_mail(db, letters):
     person = actions.appoint(by=None, email="Nils@lab.example", name="Nils Berg", roles=["reviewer"])
     assert (person.email, person.has_usable_password()) == ("nils@lab.example", False)
-    assert person.emailaddress_set.get().verified
+    assert not person.emailaddress_set.get().verified
     assert person.is_lab_staff
+    assert letters(person) == ["Your account at the lab's Release Portal"]
 
 
 def test_appoint_to_an_unknown_role_is_refused(db):

@@ -9,12 +9,19 @@ from django.db import transaction
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
 
-from ..models import Role, User
+from ..models import ApiToken, Role, User
+from ..reset_links import path_to_set_password
+from .letters import write_letter
+from .tokens import end_token
 
 
 @transaction.atomic
 def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -> User:
-    """Give a person these roles at the lab, instead of those they had. A new person sets a password by “Forgot it?”."""
+    """Give a person these roles at the lab, instead of those they had.
+
+    Somebody whose address was never confirmed may be anybody who signed up with it. What they know and hold opens
+    nothing any more, and a mail to the address sets the password anew. So does one to a new person.
+    """
     known = list(Role.objects.filter(at_lab=True))
     unknown = set(roles) - {role.code for role in known}
     if unknown:
@@ -22,8 +29,29 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
         raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
     new = {"name": name, "password": make_password(None)}
     user, _ = User.objects.get_or_create(email=email.lower(), defaults=new)
-    EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+    EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
     user.lab_roles.set([role for role in known if role.code in roles])
     sentence = f"{{whom}} was appointed: {', '.join(sorted(roles)) or 'no role'}"
     record("staff.appointed", sentence, user, by=by, whom=user)
+    if not EmailAddress.objects.filter(user=user, verified=True).exists():
+        _begin_anew(user, by=by)
     return user
+
+
+def _begin_anew(user: User, *, by: User | None) -> None:
+    """Whoever has the account now has it no longer; the mail goes to the address alone. A new password ends every
+    session."""
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    user.authenticator_set.all().delete()
+    for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
+        end_token(by=by, token=token)
+    write_letter(
+        to=[user.email],
+        subject="Your account at the lab's Release Portal",
+        text="You work with this portal for the lab now. Set your password first: the link holds for three days. "
+        "Afterwards “Forgotten your password?” on the sign-in page sends another.",
+        path=path_to_set_password(user),
+        action="Set your password",
+        by=by,
+    )

@@ -92,7 +92,7 @@ def revoke_token(*, by: User, token: ApiToken) -> None:
     end_token(by=by, token=token)
 
 
-def end_token(*, by: User, token: ApiToken) -> None:
+def end_token(*, by: User | None, token: ApiToken) -> None:
     """Whoever shows it is nobody from now on. Raises Refused where it was revoked before."""
     if not ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
         raise Refused("This token is already revoked.")
