@@ -19,6 +19,9 @@ from . import services
 from .live import PORTALS, portal_of
 from .patience import PATIENCE
 
+AHEAD = 2
+"""Units that a process is given at first: it begins a test only once it knows the next."""
+
 
 class LiveApart(LoadScopeScheduling):
     """All tests of one portal go to one process, which then ends: what its workers left is for no other test.
@@ -32,8 +35,9 @@ class LiveApart(LoadScopeScheduling):
             for nodeid in self.collection:
                 self.workqueue.setdefault(self._split_scope(nodeid), {})[nodeid] = False
             self.config.pluginmanager.get_plugin("session").testscollected = len(self.collection)
-        for node in self.nodes:
-            self._reschedule(node)
+        for _ in range(AHEAD):
+            for node in self.nodes:
+                self._reschedule(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return portal_of(nodeid) or nodeid

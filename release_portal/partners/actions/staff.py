@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
@@ -43,7 +44,7 @@ def _begin_anew(user: User, *, by: User | None) -> None:
     session."""
     user.set_unusable_password()
     user.save(update_fields=["password"])
-    user.authenticator_set.all().delete()
+    Authenticator.objects.filter(user=user).delete()
     for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
         end_token(by=by, token=token)
     write_letter(
