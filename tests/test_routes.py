@@ -59,6 +59,8 @@ partners:accept                     GET     in   409  409  200  409  409  409
 partners:accept                     POST    in   409  409  302  409  409  409
 partners:decline_invitations        GET     in   405  405  405  405  405  405
 partners:decline_invitations        POST    in   404  404  302  404  404  404
+partners:keep_tokens                GET     in   200  200  200  200  200  200
+partners:keep_tokens                POST    in   302  302  302  302  302  302
 partners:tokens                     GET     in   200  200  200  200  200  200
 partners:tokens                     POST    in   200  200  200  200  200  200
 partners:revoke_token               GET     in   405  405  405  405  405  405

@@ -15,11 +15,12 @@ from .models import User
 
 @dataclass(frozen=True)
 class Obligation:
-    """`is_due` says whether a person still has to do it, on the page of the route `page`."""
+    """`is_due` says whether a person still has to do it, on the page of the route `page`. `sentence` tells a program
+    that acts for them; where it is empty, programs go on meanwhile."""
 
     is_due: Callable[[User], bool]
     page: str
-    sentence: str
+    sentence: str = ""
 
 
 OBLIGATIONS = (
@@ -28,6 +29,7 @@ OBLIGATIONS = (
         "mfa_index",
         "Your roles need a second factor. Sign in on the site and set one up: an authenticator app or a passkey.",
     ),
+    Obligation(lambda user: user.tokens_in_question_at is not None, "partners:keep_tokens"),
 )
 FREE = ("account_", "mfa_", "usersessions_")
 """How the routes begin that stay open meanwhile: those of the account itself."""
@@ -57,5 +59,6 @@ def obligation_of(user: User) -> Obligation | None:
 
 def require_none_due(user: User) -> None:
     """Raise Forbidden for a program that acts for somebody who first has something to do."""
-    if due := obligation_of(user):
-        raise Forbidden(due.sentence)
+    for one in OBLIGATIONS:
+        if one.sentence and one.is_due(user):
+            raise Forbidden(one.sentence)

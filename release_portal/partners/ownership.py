@@ -6,8 +6,9 @@ from allauth.account import signals
 from allauth.account.models import EmailAddress
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 
-from .models import User
+from .models import ApiToken, User
 
 
 @receiver(signals.email_confirmed)
@@ -28,6 +29,14 @@ def _confirm_address_by_its_mail(user: User, **_: Any) -> None:
     addresses = EmailAddress.objects.filter(user=user)
     if not addresses.filter(verified=True).exists():
         addresses.filter(email=user.email).update(verified=True, primary=True)
+
+
+@receiver([signals.password_changed, signals.password_set, signals.password_reset])
+def _question_tokens(user: User, **_: Any) -> None:
+    """Whoever knew the password of before may have made tokens: their owner says which they keep."""
+    if ApiToken.objects.in_force(at=timezone.now()).filter(user=user).exists():
+        user.tokens_in_question_at = timezone.now()
+        user.save(update_fields=["tokens_in_question_at"])
 
 
 def _signed_up_here(request: HttpRequest, user: User) -> bool:

@@ -32,6 +32,7 @@ urlpatterns = [
     ),
     path("invitations/<str:key>/", views.accept, name="accept"),
     path("account/tokens/", views.tokens, name="tokens"),
+    path("account/tokens/keep/", views.keep_tokens, name="keep_tokens"),
     path("account/tokens/<int:pk>/revoke/", views.revoke_token, name="revoke_token"),
     path("account/mail/", views.mail, name="mail"),
 ]

@@ -11,6 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from release_portal.lib.text import number_in
+
 from . import actions
 from .actions.service_accounts import SERVICE_ROLES
 from .doors import SignedIn, fresh, refusals_on
@@ -186,6 +188,18 @@ def decline_invitations(request: SignedIn, slug: str) -> HttpResponse:
 @fresh
 def tokens(request: SignedIn) -> HttpResponse:
     return _tokens_page(request, request.user)
+
+
+@login_required
+def keep_tokens(request: SignedIn) -> HttpResponse:
+    """After a new password: which tokens stay. None does unless it is chosen."""
+    if request.method == "POST":
+        chosen = {pk for key in request.POST.getlist("keep") if (pk := number_in(key)) is not None}
+        ended = actions.keep_tokens(by=request.user, keep=chosen)
+        messages.success(request, f"{ended} token{'' if ended == 1 else 's'} revoked; the others go on.")
+        return redirect("partners:tokens")
+    in_force = ApiToken.objects.in_force(at=timezone.now()).filter(user=request.user).order_by("-created_at")
+    return render(request, "partners/keep_tokens.html", {"tokens": in_force})
 
 
 @login_required

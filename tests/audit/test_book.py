@@ -371,6 +371,10 @@ def _revoke_worker(cast):
     return lambda it=cast.worker, by=cast.mara: jobs.revoke_worker(by=by, worker=it, reason="Its machine was stolen.")
 
 
+def _keep_tokens(cast):
+    return lambda by=cast.ada: partners.keep_tokens(by=by, keep=[])
+
+
 def _reseal(cast):
     cast.worker  # noqa: B018 - it has a key
     cast.settings.SECRET_KEY_FALLBACKS, cast.settings.SECRET_KEY = [cast.settings.SECRET_KEY], "the next one"
@@ -536,6 +540,7 @@ VERBS = {
     "member.removed": _remove_member,
     "token.created": _create_token,
     "token.revoked": _revoke_token,
+    "token.looked_through": _keep_tokens,
     "family.added": _add_family,
     "size.added": _add_size,
     "component.opened": _open_component,
@@ -592,6 +597,7 @@ REFUSED_TWICE = {
 AS_OFTEN_AS_ASKED = {
     "member.invited",
     "token.created",
+    "token.looked_through",
     "component.opened",
     "job.submitted",
     "mail.chosen",

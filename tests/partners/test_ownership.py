@@ -117,3 +117,32 @@ def test_new_password_ends_every_other_session(ben):
     here.post("/accounts/password/change/", told)
     assert here.get("/account/tokens/").status_code == 200
     assert elsewhere.get("/account/tokens/").status_code == 302
+
+
+def test_new_password_asks_which_tokens_to_keep(ben, northlake):
+    ben.set_password(OF_THE_ATTACKER)
+    ben.save()
+    (known, secret), (unknown, _) = (actions.create_token(by=ben, name=name) for name in ("study", "somebody's"))
+    client = Client()
+    client.post("/accounts/login/", {"login": ben.email, "password": OF_THE_ATTACKER})
+    told = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
+    client.post("/accounts/password/change/", told)
+    page = client.get("/jobs/", follow=True)
+    assert page.redirect_chain == [("/account/tokens/keep/", 302)]
+    assert actions.read_token(secret=secret) == ben
+    answer = client.post("/account/tokens/keep/", {"keep": [known.pk]}, follow=True)
+    assert "1 token revoked; the others go on." in answer.content.decode()
+    known.refresh_from_db()
+    unknown.refresh_from_db()
+    assert (known.revoked_at, bool(unknown.revoked_at)) == (None, True)
+    assert client.get("/jobs/").status_code == 200
+
+
+def test_new_password_of_somebody_without_tokens_asks_nothing(ben):
+    ben.set_password(OF_THE_ATTACKER)
+    ben.save()
+    client = Client()
+    client.post("/accounts/login/", {"login": ben.email, "password": OF_THE_ATTACKER})
+    told = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
+    client.post("/accounts/password/change/", told)
+    assert client.get("/jobs/").status_code == 200

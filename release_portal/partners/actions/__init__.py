@@ -19,7 +19,7 @@ from .memberships import change_roles, leave, remove_member
 from .organisations import admit, close, decline, return_application
 from .service_accounts import close_service_account, create_service_account
 from .staff import appoint
-from .tokens import create_token, read_token, revoke_token
+from .tokens import create_token, keep_tokens, read_token, revoke_token
 
 __all__ = [
     "accept_invitation",
@@ -38,6 +38,7 @@ __all__ = [
     "deliver_letters",
     "discard_draft",
     "invite",
+    "keep_tokens",
     "leave",
     "open_invitation",
     "pause_intake",

@@ -9,6 +9,7 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -90,6 +91,18 @@ def token_named(secret: str) -> ApiToken | None:
 def revoke_token(*, by: User, token: ApiToken) -> None:
     _require_keeper(by, token.user)
     end_token(by=by, token=token)
+
+
+@transaction.atomic
+def keep_tokens(*, by: User, keep: Collection[int]) -> int:
+    """After a new password: keep the tokens with these keys, and revoke the person's others; returns how many."""
+    ended = ApiToken.objects.in_force(at=timezone.now()).filter(user=by).exclude(pk__in=keep)
+    for token in (others := list(ended)):
+        end_token(by=by, token=token)
+    by.tokens_in_question_at = None
+    by.save(update_fields=["tokens_in_question_at"])
+    record("token.looked_through", f"API tokens were looked through; {len(others)} were revoked", by, by=by)
+    return len(others)
 
 
 def end_token(*, by: User | None, token: ApiToken) -> None:

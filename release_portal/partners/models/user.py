@@ -59,6 +59,9 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address", unique=True)
     lab_roles = models.ManyToManyField(Role, blank=True, related_name="staff", limit_choices_to={"at_lab": True})
     service_of = models.ForeignKey("Partner", on_delete=models.PROTECT, null=True, related_name="service_accounts")
+    tokens_in_question_at = models.DateTimeField(
+        null=True, help_text="when the password changed, until the person says which API tokens they keep"
+    )
     mail = models.CharField("which mails you get", max_length=10, choices=Mail, default=Mail.AT_ONCE)
 
     USERNAME_FIELD = "email"
