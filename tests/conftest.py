@@ -32,6 +32,7 @@ from release_portal.lib import wake
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Partner, User
+from release_portal.partners.sessions import BEGAN, SEEN
 from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 
 from . import factories, services
@@ -154,6 +155,7 @@ def show_again(client: Client, user: User, *, seconds_ago: float = 0) -> None:
     session = client.session
     session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds_ago}]
     session["account_authentication_methods_user"] = str(user.pk)
+    session[BEGAN] = session[SEEN] = time.time()
     session.save()
 
 
