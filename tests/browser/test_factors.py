@@ -1,12 +1,16 @@
 """Second factors, by clicking: set up, used, lost, recovered; and a passkey."""
 
+import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from release_portal.demo.factors import code_of
 
+from ..live import Portal, has_worker
+from ..patience import until
 from .conftest import PASSWORD, set_up_factor
 from .test_sight import look
 
@@ -66,9 +70,21 @@ def test_set_up_use_lose_and_recover_a_factor(person, signatory):
     expect(again.get_by_text("this is your last. Add another first.")).to_be_visible()
 
 
-def test_sign_in_with_a_passkey(person, signatory, portal):
-    """At a name: browsers make no passkey for an address of numbers."""
-    ada, site = person(), f"http://localhost:{portal.port}"
+@pytest.fixture
+def site(portal: Portal) -> Iterator[str]:
+    """The portal at a name: browsers make no passkey for an address of numbers."""
+    address = f"http://localhost:{portal.port}"
+    portal.kill("web", signal.SIGTERM)
+    portal.start("web", told={"BASE_URL": address})
+    until(lambda: has_worker(portal), what="the site to start at its name")
+    yield address
+    portal.kill("web", signal.SIGTERM)
+    portal.start("web")
+    until(lambda: has_worker(portal), what="the site to start again")
+
+
+def test_sign_in_with_a_passkey(person, signatory, site):
+    ada = person()
     cdp = ada.context.new_cdp_session(ada)
     cdp.send("WebAuthn.enable")
     told = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}

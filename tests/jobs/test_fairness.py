@@ -18,6 +18,9 @@ from ..patience import AT_LENGTH
 
 pytestmark = pytest.mark.slow
 TOKENS_PER_SECOND = 200
+NEAR = 0.05 if AT_LENGTH else 0.15
+"""How near an equal share is: an order more or less makes more of a difference in a shorter time, and which texts are
+drawn short is by lot."""
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_five_organisations_of_equal_weight_get_equal_shares(organisations):
     used, _ = work(60 * minutes, timezone.now(), random.Random(1))
     assert used.total() > 60 * minutes * TOKENS_PER_SECOND
     for share in shares_of(used):
-        assert abs(share - 0.2) <= 0.2 * 0.05, shares_of(used)
+        assert abs(share - 0.2) <= 0.2 * NEAR, shares_of(used)
 
 
 def test_organisation_that_weighs_twice_gets_twice_as_much(organisations):
@@ -86,9 +89,9 @@ def test_organisation_that_weighs_twice_gets_twice_as_much(organisations):
         submit(partner, 3_000, 64)
     Share.objects.filter(partner=heavy).update(weight=2)
     used, _ = work(240, timezone.now(), random.Random(2))
-    assert used[heavy.pk] / used.total() == pytest.approx(0.5, rel=0.05)
+    assert used[heavy.pk] / used.total() == pytest.approx(0.5, rel=NEAR)
     for partner in others:
-        assert used[partner.pk] / used.total() == pytest.approx(0.25, rel=0.05)
+        assert used[partner.pk] / used.total() == pytest.approx(0.25, rel=NEAR)
 
 
 def test_one_who_was_away_neither_owes_nor_is_owed(organisations):

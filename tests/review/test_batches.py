@@ -52,7 +52,7 @@ def staged(by, requests, verb="grant", **why) -> Batch:
 def test_stage_says_what_is_missing(rita, three, told, sentence):
     with pytest.raises(Refused, match=sentence):
         actions.stage_batch(by=rita, **{"verb": "grant", "rows": rows_of(three)} | told)
-    assert not Batch.objects.exists()
+    assert not Batch.objects.filter(staged_by=rita).exists()
 
 
 def test_stage_and_apply_need_the_right_of_the_verb(rita, otto, ada, three):
@@ -220,7 +220,7 @@ def test_desk_leads_through_reason_and_effect_to_the_result(client_of, rita, thr
     assert "Nothing has happened yet." in page.content.decode()
     assert "Apply to 3" in page.content.decode()
     assert "Tell who will use it.</strong>" in page.content.decode()
-    batch = Batch.objects.get()
+    batch = Batch.objects.get(staged_by=rita)
     page = client.post(batch.get_absolute_url(), {"apply": "1"}, follow=True)
     assert "3 of 3 done." in page.content.decode()
     assert "Returned for changes." in page.content.decode()
@@ -230,7 +230,7 @@ def test_desk_leads_through_reason_and_effect_to_the_result(client_of, rita, thr
 
 def test_grant_needs_no_reason_and_is_staged_at_once(client_of, rita, three):
     answer = client_of(rita).post(BULK, {"verb": "grant", "request": chosen(three)})
-    assert answer["location"] == Batch.objects.get().get_absolute_url()
+    assert answer["location"] == Batch.objects.get(staged_by=rita).get_absolute_url()
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_grant_needs_no_reason_and_is_staged_at_once(client_of, rita, three):
 def test_bulk_explains_what_was_not_chosen(client_of, rita, three, sent, sentence):
     answer = client_of(rita).post(BULK, {"verb": "grant"} | sent, follow=True)
     assert sentence in answer.content.decode()
-    assert not Batch.objects.exists()
+    assert not Batch.objects.filter(staged_by=rita).exists()
 
 
 def test_unknown_grant_is_a_row_that_is_refused(client_of, rita):

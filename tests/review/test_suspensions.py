@@ -23,9 +23,9 @@ def test_suspend_shows_what_it_reaches_before_it_stops_anything(job, rita, clien
     assert "<dt>Queued jobs</dt><dd>1," in page
     assert "<dt>People who can submit</dt><dd>2</dd>" in page
     assert "Suspend now" in page
-    assert not Suspension.objects.exists()
+    assert not Suspension.objects.filter(by=rita).exists()
     answer = client_of(rita).post(address, WHY)
-    made = Suspension.objects.get()
+    made = Suspension.objects.get(by=rita)
     assert answer["location"] == made.get_absolute_url()
     assert made.status == "active"
 
@@ -35,9 +35,9 @@ def test_suspend_everything_asks_for_the_word_and_keeps_what_was_typed(grant, ri
     page = body(client_of(rita).post(address, WHY | {"typed": "all"}))
     assert "Type “everything”; you typed “all”." in page
     assert "A leak was reported." in page
-    assert not Suspension.objects.exists()
+    assert not Suspension.objects.filter(by=rita).exists()
     client_of(rita).post(address, WHY | {"typed": "everything"})
-    made = Suspension.objects.get()
+    made = Suspension.objects.get(by=rita)
     assert made.status == "proposed"
     assert "Confirm: suspend now" not in body(client_of(rita).get(made.get_absolute_url()))
     client_of(tom).post(made.get_absolute_url(), {"confirm": "1"})
