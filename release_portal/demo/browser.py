@@ -45,10 +45,11 @@ class Browser:
     def set_up_factor(self) -> str:
         """Set up an authenticator app; returns its key."""
         path = "/accounts/factors/totp/activate/"
-        found = re.search(r"<dt>Key</dt><dd><code>([A-Z2-7]+)<", self.get(path))
+        page = self.get(path)  # each time that it is opened it shows another key
+        found = re.search(r"<dt>Key</dt><dd><code>([A-Z2-7]+)<", page)
         if found is None:
             raise StepFailed("The page that sets up an authenticator app shows no key.")
-        if "Recovery codes" not in self.submit(path, code=code_of(found[1], time.time())):
+        if "Recovery codes" not in self._send(path, {**self._hidden(page), "code": code_of(found[1], time.time())}):
             raise StepFailed("No recovery codes were shown once the authenticator app was set up.")
         return found[1]
 
