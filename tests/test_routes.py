@@ -166,6 +166,9 @@ review:revoke_worker                POST    in   404  404  404  403  302  403
 review:share                        GET     in   404  404  404  403  200  403
 review:share                        POST    in   404  404  404  403  302  403
 review:try_now                      POST    in   404  404  404  403  302  403
+review:people                       GET     in   404  404  404  403  200  403
+review:person                       GET     in   404  404  404  403  200  403
+review:person                       POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
 review:security                     GET     in   404  404  404  403  200  200
 
@@ -265,6 +268,10 @@ api-1:list_rules                    GET     401  404  404  404  200  200  200
 api-1:set_rule                      POST    401  404  404  404  403  201  403
 api-1:review_findings               GET     401  404  404  404  200  200  403
 api-1:accept_finding                POST    401  404  404  404  200  200  403
+api-1:list_people                   GET     401  404  404  404  403  200  403
+api-1:get_person                    GET     401  404  404  404  403  200  403
+api-1:disable_person                POST    401  404  404  404  403  200  403
+api-1:enable_person                 POST    401  404  404  404  403  409  403
 api-1:fleet                         GET     401  404  404  404  403  200  403
 api-1:enroll_worker                 POST    401  404  404  404  403  201  403
 api-1:revoke_worker                 POST    401  404  404  404  403  204  403
@@ -387,6 +394,8 @@ def world(
             "review:request": {"pk": request.pk},
             "review:revoke": {"pk": grant.pk},
             "review:suspension": {"pk": stop.pk},
+            **{route: {"pk": cleo.pk} for route in ("review:person", "api-1:get_person")},
+            **{f"api-1:{verb}_person": {"pk": cleo.pk} for verb in ("disable", "enable")},
             "account_confirm_email": {"key": "unknown"},
             "account_reset_password_from_key": {"uidb36": "0", "key": "unknown"},
             **{f"api-1:{name}": {"job_id": job.pk} for name in ("get_job", "cancel", "texts")},
@@ -444,6 +453,8 @@ def world(
             "api-1:revoke_worker": {"reason": "Its machine was stolen."},
             "api-1:set_weight": body | {"weight": 2},
             "api-1:try_now": {},
+            **{f"api-1:{verb}_person": {"reason": "Their laptop was stolen."} for verb in ("disable", "enable")},
+            "review:person": {"reason": "Their laptop was stolen."},
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},

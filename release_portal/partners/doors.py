@@ -27,6 +27,7 @@ def banners(request: HttpRequest) -> dict[str, Any]:
     return {
         "intake_pause": SimpleLazyObject(Pause.objects.now),
         "may_see_fleet": SimpleLazyObject(lambda: user.may(Permission.FLEET_SEE)),
+        "may_disable": SimpleLazyObject(lambda: user.may(Permission.PERSON_DISABLE)),
         "factor_is_due": SimpleLazyObject(lambda: lacks_factor(user)),
     }
 

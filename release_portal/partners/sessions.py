@@ -3,10 +3,16 @@
 import time
 from collections.abc import Callable
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from .models import User
 
 BEGAN, SEEN = "session_began_at", "session_seen_at"
 NOTED_EVERY = 60  # seconds: a session is stored once in that time, not at each request
@@ -32,3 +38,18 @@ def _look_at(request: HttpRequest, now: float) -> None:
         messages.info(request, "You were signed out: your session was too long ago. Sign in again, and go on.")
     elif now - seen > NOTED_EVERY:
         session[SEEN] = now
+
+
+def sessions_of(user: User) -> QuerySet[UserSession]:
+    """The browsers in which the person is signed in, the newest first."""
+    running = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
+    rows: QuerySet[UserSession] = UserSession.objects.filter(Exists(running), user=user)
+    return rows.order_by("-created_at")
+
+
+def end_sessions(user: User) -> None:
+    """Sign the person out in every browser that is listed. Others end where the account is disabled or has another
+    password: Django asks for both at each request."""
+    listed = UserSession.objects.filter(user=user)
+    Session.objects.filter(session_key__in=listed.values("session_key")).delete()
+    listed.delete()

@@ -217,6 +217,8 @@ FREE = {
     "enroll_worker": "workers belong to no organisation",
     "revoke_worker": "workers belong to no organisation",
     "reseal_secrets": "keys belong to no organisation",
+    "disable_person": "it concerns a person and no organisation",
+    "enable_person": "it concerns a person and no organisation",
     "try_now": "what keeps failing is the portal's own",
 }
 

@@ -375,6 +375,15 @@ def _keep_tokens(cast):
     return lambda by=cast.ada: partners.keep_tokens(by=by, keep=[])
 
 
+def _disable(cast):
+    return lambda it=cast.cleo, by=cast.mara: partners.disable_person(by=by, person=it, reason="A key was shared.")
+
+
+def _enable(cast):
+    _disable(cast)()
+    return lambda it=cast.cleo, by=cast.mara: partners.enable_person(by=by, person=it, reason="It was checked.")
+
+
 def _reseal(cast):
     cast.worker  # noqa: B018 - it has a key
     cast.settings.SECRET_KEY_FALLBACKS, cast.settings.SECRET_KEY = [cast.settings.SECRET_KEY], "the next one"
@@ -576,6 +585,8 @@ VERBS = {
     "worker.enrolled": _enroll,
     "worker.revoked": _revoke_worker,
     "secrets.resealed": _reseal,
+    "person.disabled": _disable,
+    "person.enabled": _enable,
     "worker.flagged": _flag,
     "size.unserved": _size_unserved,
     "size.served": _size_served,
@@ -587,7 +598,7 @@ VERBS = {
 # A second time these are refused; the others say what is there already, or have nothing left to do.
 REFUSED_TWICE = {
     "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
-    "invitation.declined",
+    "invitation.declined", "person.disabled", "person.enabled",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
     "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked", "partner.returned",

@@ -17,6 +17,7 @@ from .members import (
 )
 from .memberships import change_roles, leave, remove_member
 from .organisations import admit, close, decline, return_application
+from .people import disable_person, enable_person
 from .service_accounts import close_service_account, create_service_account
 from .staff import appoint
 from .tokens import create_token, keep_tokens, read_token, revoke_token
@@ -36,7 +37,9 @@ __all__ = [
     "decline",
     "decline_invitations",
     "deliver_letters",
+    "disable_person",
     "discard_draft",
+    "enable_person",
     "invite",
     "keep_tokens",
     "leave",

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from release_portal.lib.states import together
 from release_portal.lib.text import plain_name
 
 from ..permissions import Permission
@@ -41,6 +42,15 @@ class UserManager(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
+    def people(self, words: str = "") -> "models.QuerySet[User]":
+        """By name, those who are no service accounts and have these words in their name or an address."""
+        found = self.filter(service_of__isnull=True)
+        if words:
+            addressed = found.filter(emailaddress__email__icontains=words)
+            named = Q(name__icontains=words) | Q(email__icontains=words)
+            found = found.filter(named | Q(pk__in=addressed.values("pk")))
+        return found.order_by("name", "pk")
+
 
 class User(AbstractUser):
     """A person, known by a verified e-mail address; or a service account, with which an organisation's program acts."""
@@ -64,17 +74,22 @@ class User(AbstractUser):
     )
     mail = models.CharField("which mails you get", max_length=10, choices=Mail, default=Mail.AT_ONCE)
 
+    decided_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, help_text="when the account was last disabled or enabled again")
+    reason = models.TextField("why it was, for the person to read", blank=True)
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
+            together("decided_by", "decided_at"),
             models.UniqueConstraint(
                 fields=["service_of", "name"],
                 condition=Q(service_of__isnull=False, is_active=True),
                 name="one_service_account_of_a_name",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from .batches import batch, bulk
 from .desk import columns, desk, saved
 from .fleet import enroll_worker, fleet, revoke_worker, share, try_now
+from .people import people, person
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -26,6 +27,8 @@ __all__ = [
     "grants",
     "intake",
     "organisation",
+    "people",
+    "person",
     "reports",
     "reports_csv",
     "revoke",

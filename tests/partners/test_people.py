@@ -1,0 +1,193 @@
+"""Disabling a person: by every door they are out at once; and they come in again anew."""
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.test import Client
+
+from release_portal.audit.models import Event
+from release_portal.lib.states import Forbidden, Refused
+from release_portal.partners import actions
+from release_portal.partners.models import Letter, User
+from release_portal.partners.permissions import Permission
+
+from .. import factories
+
+OWN = "eleven harbour lamps keep still"
+STOLEN = "Their laptop was stolen."
+
+
+@pytest.fixture
+def nils(db) -> User:
+    user = User.objects.create_user("nils@elsewhere.example", OWN, name="Nils Holm")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    return user
+
+
+def sign_in(client: Client, user: User) -> Client:
+    client.post("/accounts/login/", {"login": user.email, "password": OWN})
+    return client
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/account/mail/").status_code == 200
+
+
+def test_disable_ends_sessions_and_tokens_at_once(nils, mara):
+    listed, unlisted = sign_in(Client(), nils), Client()
+    unlisted.force_login(nils, backend="allauth.account.auth_backends.AuthenticationBackend")
+    _, secret = actions.create_token(by=nils, name="laptop")
+    assert is_in(listed)
+    assert is_in(unlisted)
+    actions.disable_person(by=mara, person=nils, reason=f" {STOLEN} ")
+    assert not is_in(listed)
+    assert not is_in(unlisted)
+    assert actions.read_token(secret=secret) is None
+    nils.refresh_from_db()
+    assert (nils.is_active, nils.decided_by, nils.reason) == (False, mara, STOLEN)
+
+
+def test_disabled_person_signs_in_neither_by_password_nor_by_mail(nils, mara, letters):
+    actions.disable_person(by=mara, person=nils, reason=STOLEN)
+    assert not is_in(sign_in(Client(), nils))
+    Client().post("/accounts/login/code/", {"email": nils.email})
+    Client().post("/accounts/password/reset/", {"email": nils.email})
+    assert (
+        letters(nils)
+        == ["Your Release Portal account was disabled"] + ["No Release Portal account has this address"] * 2
+    )
+
+
+def test_disabled_person_asked_for_a_code_before_and_is_not_let_in_by_it(nils, mara):
+    """The same step ends a sign-in by passkey, and one that waits for its second factor."""
+    client = Client()
+    client.post("/accounts/login/code/", {"email": nils.email})
+    code = next(
+        line for line in Letter.objects.get(to=nils.email).body.splitlines() if line.count("-") or len(line) == 6
+    )
+    actions.disable_person(by=mara, person=nils, reason=STOLEN)
+    client.post("/accounts/login/code/confirm/", {"code": code})
+    assert not is_in(client)
+
+
+def test_enable_lets_the_person_in_anew_with_their_tokens(nils, mara):
+    before = sign_in(Client(), nils)
+    _, secret = actions.create_token(by=nils, name="laptop")
+    actions.disable_person(by=mara, person=nils, reason=STOLEN)
+    actions.enable_person(by=mara, person=nils, reason="It was found.")
+    assert not is_in(before)
+    assert is_in(sign_in(Client(), nils))
+    assert actions.read_token(secret=secret) == nils
+
+
+def test_disable_and_enable_write_to_the_person_and_in_the_book(nils, mara, letters):
+    actions.disable_person(by=mara, person=nils, reason=STOLEN)
+    actions.enable_person(by=mara, person=nils, reason="It was found.")
+    told = ["Your Release Portal account was disabled", "Your Release Portal account was enabled again"]
+    assert letters(nils) == told
+    assert STOLEN in Letter.objects.get(to=nils.email, subject=told[0]).body
+    events = Event.objects.about(nils).order_by("id")
+    assert [(event.kind, event.by) for event in events] == [("person.disabled", mara), ("person.enabled", mara)]
+    assert not any(STOLEN in event.sentence for event in events)
+
+
+@pytest.mark.parametrize("act", [actions.disable_person, actions.enable_person])
+def test_disable_without_the_right_or_a_reason_is_refused(act, nils, rita, mara):
+    with pytest.raises(Forbidden, match="“Disable people and enable them again” needs a role"):
+        act(by=rita, person=nils, reason=STOLEN)
+    with pytest.raises(Refused, match="Say why, for the person to read"):
+        act(by=mara, person=nils, reason="  ")
+    with pytest.raises(Refused, match="Nobody disables or enables their own account"):
+        act(by=mara, person=mara, reason=STOLEN)
+
+
+def test_disable_twice_and_enable_twice_are_refused(nils, mara):
+    with pytest.raises(Refused, match="Nils Holm is not disabled"):
+        actions.enable_person(by=mara, person=nils, reason=STOLEN)
+    actions.disable_person(by=mara, person=nils, reason=STOLEN)
+    with pytest.raises(Refused, match="Nils Holm is already disabled"):
+        actions.disable_person(by=mara, person=nils, reason=STOLEN)
+
+
+def test_disable_a_service_account_is_refused(northlake, ada, mara):
+    viewer = actions.create_service_account(by=ada, partner=northlake, name="Nightly", roles=[role_called("viewer")])
+    with pytest.raises(Refused, match="is a service account; it is closed on the page"):
+        actions.disable_person(by=mara, person=viewer, reason=STOLEN)
+
+
+def role_called(code: str):
+    return User.lab_roles.rel.model.objects.get(code=code)
+
+
+def test_disabled_manager_disables_nobody(mara, nils, client_of):
+    """So that of two who disable each other one is left: whoever comes second is no longer among those who may."""
+    other = User.objects.create_user("olga@lab.example", name="Olga Brandt")
+    other.lab_roles.set(mara.lab_roles.all())
+    actions.disable_person(by=other, person=mara, reason=STOLEN)
+    with pytest.raises(Forbidden, match="Your account was disabled a moment ago"):
+        actions.disable_person(by=mara, person=other, reason=STOLEN)
+    assert other.may(Permission.PERSON_DISABLE)
+
+
+# --- the pages and the API
+
+
+@pytest.fixture
+def manager(mara, client_of) -> Client:
+    return client_of(mara)
+
+
+def test_search_finds_people_by_name_and_by_any_address(manager, nils, ada, northlake):
+    EmailAddress.objects.create(user=nils, email="holm@second.example", verified=True)
+    for words in ("nils h", "NILS@", "second.example"):
+        page = manager.get("/review/people/", {"q": words}).content.decode()
+        assert "Nils Holm" in page
+        assert "Ada Lowell" not in page
+    assert "Nobody has this" in manager.get("/review/people/", {"q": "xyzzy"}).content.decode()
+
+
+def test_service_accounts_are_not_among_the_people(manager, northlake, ada):
+    actions.create_service_account(by=ada, partner=northlake, name="Nightly run", roles=[role_called("viewer")])
+    assert "Nightly run" not in manager.get("/review/people/").content.decode()
+
+
+def test_list_takes_the_same_queries_for_many_people(manager, django_assert_max_num_queries):
+    for number in range(60):
+        User.objects.create_user(f"person-{number}@elsewhere.example", name=f"Person {number:02}")
+    with django_assert_max_num_queries(14):
+        assert "Page 1 of 2" in manager.get("/review/people/").content.decode()
+
+
+def test_page_shows_what_a_person_has_and_disables_them(manager, ben, northlake):
+    actions.create_token(by=ben, name="laptop")
+    path = f"/review/people/{ben.pk}/"
+    page = manager.get(path).content.decode()
+    assert "University of Northlake" in page
+    assert "An API token was created" in page
+    assert "error-summary" in manager.post(path, {"reason": ""}).content.decode()
+    page = manager.post(path, {"reason": STOLEN}, follow=True).content.decode()
+    assert "The account of Ben Hart was disabled." in page
+    assert STOLEN in page
+    assert "Enable the account again" in page
+    ben.refresh_from_db()
+    assert not ben.is_active
+
+
+def test_api_disables_and_enables(api_of, mara, nils):
+    client = api_of(mara)
+    listed = client.get("/api/v1/review/people", {"q": "holm"}).json()["items"]
+    assert [(one["name"], one["is_active"]) for one in listed] == [("Nils Holm", True)]
+    path = f"/api/v1/review/people/{nils.pk}"
+    told = client.post(f"{path}/disable", {"reason": STOLEN}, content_type="application/json").json()
+    assert (told["is_active"], told["reason"], told["decided_by"]) == (False, STOLEN, "Mara Quill")
+    told = client.post(f"{path}/enable", {"reason": "Found."}, content_type="application/json").json()
+    assert told["is_active"]
+    refused = client.post(f"{path}/disable", {"reason": " "}, content_type="application/json")
+    assert (refused.status_code, refused.json()["field"]) == (422, "reason")
+
+
+def test_operator_finds_the_people_from_the_fleet_and_a_reviewer_is_offered_no_link(nils, rita, client_of):
+    factories.give_factor(nils)
+    nils.lab_roles.add(role_called("operator"))
+    assert 'href="/review/people/"' in client_of(nils).get("/review/fleet/").content.decode()
+    assert client_of(nils).get("/review/people/").status_code == 200
+    assert 'href="/review/people/"' not in client_of(rita).get("/review/").content.decode()
