@@ -65,7 +65,9 @@ def test_stage_and_apply_need_the_right_of_the_verb(rita, otto, ada, three):
 
 def test_staging_changes_nothing(rita, three):
     staged(rita, three, "return", **WHY)
-    assert set(AccessRequest.objects.values_list("status", flat=True)) == {"submitted"}
+    assert set(AccessRequest.objects.filter(pk__in=[one.pk for one in three]).values_list("status", flat=True)) == {
+        "submitted"
+    }
 
 
 # --- the effect, before anything happens
