@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from itertools import cycle, product
+from itertools import cycle, islice, product
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -230,10 +230,11 @@ def test_arguments_and_headers_of_every_operation_are_read_or_refused(clients, w
         for address in addresses_of(row, path, world, IN_ADDRESSES.values()):
             if problem := problem_with(undone(client, test_routes.send, row, world, path=address)):
                 wrong.append(f"{row} {address[:80]}: {problem}")
-        sent = {"content_type": "application/json", "headers": next(odd_headers)}
-        response = undone(client, type(client).generic, row.method, path, "{}", **sent)
-        if problem := problem_with(response):
-            wrong.append(f"{row} {str(sent)[:90]} {problem}")
+        for headers in islice(odd_headers, 3):
+            sent = {"content_type": "application/json", "headers": headers}
+            response = undone(client, type(client).generic, row.method, path, "{}", **sent)
+            if problem := problem_with(response):
+                wrong.append(f"{row} {str(headers)[:60]} {problem}")
     assert not wrong, "\n".join(wrong)
 
 

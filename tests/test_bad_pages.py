@@ -4,7 +4,7 @@ Which fields a page has is what it asks the request for.
 """
 
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, islice
 
 import pytest
 from django.http import QueryDict
@@ -76,8 +76,8 @@ def test_arguments_and_headers_of_every_page_are_read_or_refused(clients, world,
             response = undone(client, test_routes.send, row, world, path=address)
             if response.status_code >= 500:
                 wrong.append(f"{row} {address[:80]}: {response.status_code}")
-        headers = next(odd_headers)
-        response = undone(client, type(client).generic, row.method, path, headers=headers)
-        if response.status_code >= 500:
-            wrong.append(f"{row} {str(headers)[:60]}: {response.status_code}")
+        for headers in islice(odd_headers, 3):
+            response = undone(client, type(client).generic, row.method, path, headers=headers)
+            if response.status_code >= 500:
+                wrong.append(f"{row} {str(headers)[:60]}: {response.status_code}")
     assert not wrong, "\n".join(wrong)
