@@ -52,7 +52,8 @@ class LiveApart(LoadScopeScheduling):
             node.shutdown()
 
     def _units_of(self, node: WorkerController) -> list[str]:
-        known = set(self.registered_collections[node])
+        """Of a process that began in the place of one that ended, none: the run then fails."""
+        known = set(self.registered_collections.get(node, ()))
         return [scope for scope, unit in self.workqueue.items() if known.issuperset(unit)]
 
     def _reschedule(self, node: WorkerController) -> None:

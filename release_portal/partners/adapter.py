@@ -78,6 +78,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             self._anywhere.rollback()
         return user
 
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        """A password that was set by mail signs in at once, whatever strangers tried before."""
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        key = str(credentials.get("email", "")).lower()
+        ratelimit.clear(request, app="allauth.account", action="login_failed_anywhere", key=key)
+
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         return f"{super()._get_login_attempts_cache_key(request, **credentials)}:{address_of(request)}"
 

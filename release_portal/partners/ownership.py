@@ -43,4 +43,4 @@ def _signed_up_here(request: HttpRequest, user: User) -> bool:
     from allauth.account.internal.stagekit import unstash_login  # it and the signals above import one another
 
     login = unstash_login(request, peek=True)
-    return (login is not None and login.user == user) or request.user == user
+    return login is not None and login.signup and login.user == user

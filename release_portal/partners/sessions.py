@@ -36,7 +36,7 @@ def _look_at(request: HttpRequest, now: float) -> None:
     if now - began > settings.SESSION_TOTAL_SECONDS or now - seen > settings.SESSION_IDLE_SECONDS:
         logout(request)
         messages.info(request, "You were signed out: your session was too long ago. Sign in again, and go on.")
-    elif now - seen > NOTED_EVERY:
+    elif now - seen > NOTED_EVERY and "HX-Request" not in request.headers:  # a page that looks by itself is no use
         session[SEEN] = now
 
 

@@ -169,6 +169,17 @@ def test_wrong_tries_from_everywhere_leave_a_way_by_mail(ben, limits, letters):
     assert owner.get("/account/tokens/").status_code == 200
 
 
+def test_password_set_by_mail_signs_in_whatever_was_tried_before(ben, limits):
+    for n in range(101):
+        sign_in_from(f"203.0.{n}.9", ben.email)
+    reset(ben.email)
+    link = re.search(r"(/accounts/password/reset/key/\S+)", Letter.objects.filter(to=ben.email).latest("id").body)[1]
+    owner = Client(REMOTE_ADDR="198.51.100.7")
+    form = owner.get(link, follow=True).redirect_chain[-1][0]
+    owner.post(form, {"password1": GOOD, "password2": GOOD})
+    assert sign_in_from("198.51.100.7", ben.email, GOOD).status_code == 302
+
+
 def test_right_password_counts_for_no_limit(ben, limits):
     ben.set_password(GOOD)
     ben.save()

@@ -99,6 +99,23 @@ def test_confirming_a_further_address_keeps_the_password(rf):
     assert can_sign_in(OF_THE_OWNER)
 
 
+def test_owner_who_signs_in_by_mail_leaves_the_password_of_another_behind():
+    sign_up(Client())
+    owner = Client()
+    owner.post("/accounts/login/code/", {"email": RITA})
+    code = re.search(r"^([A-Z0-9-]{6,})$", Letter.objects.filter(to=RITA).latest("id").body, re.MULTILINE)[1]
+    owner.post("/accounts/login/code/confirm/", {"code": code})
+    assert owner.get("/account/tokens/").status_code == 200
+    assert not can_sign_in(OF_THE_ATTACKER)
+
+
+def test_taking_all_roles_away_begins_nothing_anew(letters):
+    user = factories.UserFactory(email=RITA)
+    user.emailaddress_set.update(verified=False)
+    actions.appoint(by=None, email=RITA, name="Rita Moss", roles=[])
+    assert letters(user) == []
+
+
 def test_address_is_confirmed_by_the_mail_that_sets_its_password():
     actions.appoint(by=None, email=RITA, name="Rita Moss", roles=["reviewer"])
     set_password(Client(), mailed("/accounts/password/reset/key/"))

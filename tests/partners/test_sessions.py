@@ -52,6 +52,14 @@ def test_use_of_a_session_is_stored_once_a_minute(signed_in):
     assert client.session[SEEN] > before - NOTED_EVERY
 
 
+def test_page_that_looks_for_news_by_itself_keeps_no_session_alive(signed_in):
+    client = signed_in()
+    aged(client, SEEN, NOTED_EVERY + 1)
+    before = client.session[SEEN]
+    client.get(PAGE, headers={"HX-Request": "true"})
+    assert client.session[SEEN] == before
+
+
 def test_sessions_are_listed_and_the_others_signed_out(signed_in):
     here, elsewhere = signed_in("Firefox"), signed_in("An unknown browser")
     page = here.get("/accounts/sessions/").content.decode()

@@ -155,9 +155,11 @@ def listed(roles: Collection[Role]) -> str:
 
 def _refuse_strangers(partner: Partner, email: str) -> None:
     """Nobody is mailed in the name of an organisation that the lab does not know yet, except its own people."""
-    if partner.is_here or email.rpartition("@")[2].lower() == proven_domain(partner):
+    if partner.is_here:
         return
     proven = proven_domain(partner)
+    if email.rpartition("@")[2].lower() == proven:
+        return
     reach = f"only addresses at {proven}" if proven else "nobody, as its applicant has no address at its own web site"
     raise Refused(
         f"Until the lab has admitted {partner}, it can invite {reach}; you gave {email}. "

@@ -34,7 +34,7 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     user.lab_roles.set([role for role in known if role.code in roles])
     sentence = f"{{whom}} was appointed: {', '.join(sorted(roles)) or 'no role'}"
     record("staff.appointed", sentence, user, by=by, whom=user)
-    if not EmailAddress.objects.filter(user=user, verified=True).exists():
+    if roles and not EmailAddress.objects.filter(user=user, verified=True).exists():
         _begin_anew(user, by=by)
     return user
 
