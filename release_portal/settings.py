@@ -209,6 +209,8 @@ ACCOUNT_FORMS = {
     "signup": "release_portal.partners.account_forms.SignupForm",
     "reset_password": "release_portal.partners.account_forms.ResetPasswordForm",
     "add_email": "release_portal.partners.account_forms.AddEmailForm",
+    "request_login_code": "release_portal.partners.account_forms.RequestLoginCodeForm",
+    "confirm_login_code": "release_portal.partners.account_forms.ConfirmLoginCodeForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"

@@ -20,6 +20,7 @@ WORDS = {
     "password": "Password",
     "password1": "Password",
     "password2": "Password again",
+    "code": "Code",
     "remember": "Keep me signed in on this computer",
 }
 
@@ -75,6 +76,14 @@ class ResetPasswordForm(_OurWords, allauth.ResetPasswordForm):  # type: ignore[m
     def clean(self) -> None:
         if not self.errors:
             _count_mail(self, "reset", self.cleaned_data["email"])
+
+
+class RequestLoginCodeForm(_OurWords, allauth.RequestLoginCodeForm):  # type: ignore[misc]
+    pass
+
+
+class ConfirmLoginCodeForm(_OurWords, allauth.ConfirmLoginCodeForm):  # type: ignore[misc]
+    pass
 
 
 class AddEmailForm(_OurWords, allauth.AddEmailForm):  # type: ignore[misc]

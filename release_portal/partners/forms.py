@@ -72,6 +72,14 @@ class ReasonForm(PlainWords, forms.Form):
     reason = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 4}))
 
 
+class AccountForm(PlainWords, forms.Form):
+    """Why a person is disabled, or enabled again."""
+
+    reason = forms.CharField(
+        label="Why", max_length=4000, widget=forms.Textarea(attrs={"rows": 4}), help_text="The person reads it."
+    )
+
+
 class MailForm(PlainWords, forms.Form):
     mail = forms.ChoiceField(
         label="Which mails you get",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -125,6 +126,10 @@ def sign_in(page: Page, email: str) -> None:
     show_again(client, user)
     session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "domain": "127.0.0.1", "path": "/"}
     page.context.add_cookies([session])
+    browser = (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/141.0.0.0 Safari/537.36"
+    )
+    UserSession.objects.create(user=user, ip="2001:db8::7", session_key=session["value"], user_agent=browser)
     page.goto("/organisations/")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from release_portal.access import actions as access
 from release_portal.access.models import Grant
@@ -21,7 +21,7 @@ from release_portal.jobs.models import Job, Outage, Share, Worker
 from release_portal.jobs.window import note_drop
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
-from release_portal.partners.models import Partner, Role, User
+from release_portal.partners.models import Letter, Partner, Role, User
 from release_portal.releases.models import ModelSize
 
 from .. import factories
@@ -43,6 +43,7 @@ PUBLIC = [
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/password/reset/",
+    "/accounts/login/code/",
     "/nothing-here/",
 ]
 NEWCOMER = [
@@ -53,6 +54,8 @@ NEWCOMER = [
     "/account/tokens/",
     "/account/mail/",
     "/accounts/email/",
+    "/accounts/sessions/",
+    "/account/tokens/keep/",
 ]
 LONG = "To see how a longer purpose looks on the page of a reviewer. " * 12
 
@@ -248,6 +251,51 @@ def test_look_at_pages_of_reviewer(page, portal, researcher, organisation, submi
     ]
     paths += ["/review/grants/", f"/review/grants/{job.grant_id}/revoke/", "/review/book/", "/review/book/?q=nothing"]
     assert [wrong for path in paths for wrong in look(page, path, "reviewer")] == []
+
+
+def test_look_at_people(page, mara, newcomer):
+    """One of them with a long name, disabled for a long reason."""
+    partners.create_token(by=newcomer, name="laptop")
+    User.objects.filter(pk=newcomer.pk).update(name="Wolfeschlegelsteinhausenbergerdorff " * 3)
+    newcomer.refresh_from_db()
+    partners.disable_person(by=mara, person=newcomer, reason=LONG)
+    sign_in(page, mara.email)
+    paths = ["/review/people/", "/review/people/?q=nobody-of-it", f"/review/people/{newcomer.pk}/"]
+    paths.append(f"/review/people/{mara.pk}/")
+    assert [wrong for path in paths for wrong in look(page, path, "manager-people")] == []
+
+
+def test_look_at_what_somebody_involved_sees(page, organisation, researcher, submit, rita_of_the_lab):
+    """Rita was invited, and may decline; on everything that she would decide she reads who can instead."""
+    job = submit(2, tokens=8)
+    asked = access.request_access(
+        by=researcher,
+        partner=organisation,
+        wanted=[access.Wanted(ModelSize.objects.get(name="774M"), tokens=1_000)],
+        purposes=["bias"],
+        purpose=LONG,
+        until_wanted=job.grant.ends_at.date(),
+    )
+    finding = access.report_finding(by=researcher, partner=organisation, size=job.size, title="Found", text=LONG)
+    viewer = list(Role.objects.filter(code="viewer"))
+    partners.invite(by=researcher, partner=organisation, email=rita_of_the_lab.email, roles=viewer)
+    key = Letter.objects.filter(to=rita_of_the_lab.email, body__contains="/invitations/").latest("id").body
+    sign_in(page, rita_of_the_lab.email)
+    paths = [f"/review/requests/{asked.pk}/", f"/review/findings/{finding.pk}/"]
+    paths += [f"/review/suspend/?organisation={organisation.slug}", f"/review/grants/{job.grant_id}/revoke/"]
+    wrong = [wrong for path in paths for wrong in look(page, path, "involved")]
+    page.goto(paths[0])
+    expect(page.get_by_role("button", name="Decline the invitation")).to_be_visible()
+    wrong += look(page, f"/invitations/{key.partition('/invitations/')[2].partition('/')[0]}/", "invited")
+    partners.decline_invitations(by=rita_of_the_lab, partner=organisation)
+    assert wrong == []
+
+
+def test_look_at_tokens_in_question(page, newcomer):
+    for name in ("laptop", "A program of the reading study that runs every night"):
+        partners.create_token(by=newcomer, name=name)
+    sign_in(page, newcomer.email)
+    assert look(page, "/account/tokens/keep/", "tokens-in-question") == []
 
 
 def test_look_at_security_events(page, portal, mara, researcher):
