@@ -183,6 +183,8 @@ def test_password_set_by_mail_signs_in_whatever_was_tried_before(ben, limits):
 def test_right_password_counts_for_no_limit(ben, limits):
     ben.set_password(GOOD)
     ben.save()
+    for n in range(99):
+        sign_in_from(f"203.0.{n}.9", ben.email)
     assert all(sign_in(ben.email, GOOD).status_code == 302 for _ in range(8))
 
 
