@@ -117,7 +117,7 @@ def test_play_main_journey(person, rita, portal, tmp_path):
         ada.get_by_role("link", name="Download JSONL").click()
     rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
     assert [row["prompt"] for row in rows] == ["Once upon a time"] * 2 + ["In the beginning"] * 2
-    assert all(row["text"] for row in rows)
+    assert {row["finish_reason"] for row in rows} <= {"length", "stop"}  # a text may be empty: it may end at once
     with ada.expect_download() as download:
         ada.get_by_role("link", name="Download CSV").click()
     assert download.value.path().read_text().startswith("prompt_number,sample,prompt,text")
