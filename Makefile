@@ -61,6 +61,7 @@ check: environment ## format, lint, types, import contracts, deployment checks, 
 	ruff format --check .
 	ruff check .
 	lint-imports
+	python -m tests.asvs
 	$(SERVICES) $(HOME_DIR)/check sh -ec '\
 		mypy; \
 		python manage.py makemigrations --check --dry-run; \

@@ -1,9 +1,11 @@
 """The switchboard of the pages."""
 
+from allauth.usersessions.views import list_usersessions
 from django.urls import include, path
 
 from release_portal.api import api
 from release_portal.health import health
+from release_portal.partners.doors import fresh
 from release_portal.releases.views import home
 
 urlpatterns = [
@@ -16,7 +18,7 @@ urlpatterns = [
     path("", include("release_portal.jobs.urls")),
     path("", include("release_portal.review.urls")),
     path("accounts/", include("allauth.account.urls")),
-    path("accounts/sessions/", include("allauth.usersessions.urls")),
+    path("accounts/sessions/", fresh(list_usersessions), name="usersessions_list"),
     path("accounts/factors/", include("allauth.mfa.urls")),
     path("api/v1/", api.urls),
 ]

@@ -4,6 +4,7 @@ Ada signs for Northlake and leads its research; Ben researches there. Cleo does 
 see Northlake. Rita and Tom review, Mara manages releases, Otto audits; Zoe is anonymous.
 """
 
+import gc
 import os
 import threading
 import time
@@ -81,6 +82,13 @@ def _foreign_keys_hold(self: TestCase, connection: BaseDatabaseWrapper) -> bool:
 
 
 TestCase._should_check_constraints = _foreign_keys_hold
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: Python's collector would look through it again and again, for nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_runtest_setup() -> None:

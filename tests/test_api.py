@@ -388,6 +388,7 @@ def test_openapi_describes_every_operation(client):
         "/api/v1/review/people/{pk}",
         "/api/v1/review/people/{pk}/disable",
         "/api/v1/review/people/{pk}/enable",
+        "/api/v1/review/people/{pk}/remove-factors",
         "/api/v1/review/rules",
         "/api/v1/review/findings",
         "/api/v1/review/findings/{pk}/accept",

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -169,6 +170,8 @@ review:try_now                      POST    in   404  404  404  403  302  403
 review:people                       GET     in   404  404  404  403  200  403
 review:person                       GET     in   404  404  404  403  200  403
 review:person                       POST    in   404  404  404  403  302  403
+review:remove_factors               GET     in   404  404  404  403  200  403
+review:remove_factors               POST    in   404  404  404  403  302  403
 review:book                         GET     in   404  404  404  200  200  200
 review:security                     GET     in   404  404  404  403  200  200
 
@@ -272,6 +275,7 @@ api-1:list_people                   GET     401  404  404  404  403  200  403
 api-1:get_person                    GET     401  404  404  404  403  200  403
 api-1:disable_person                POST    401  404  404  404  403  200  403
 api-1:enable_person                 POST    401  404  404  404  403  409  403
+api-1:remove_factors                POST    401  404  404  404  403  200  403
 api-1:fleet                         GET     401  404  404  404  403  200  403
 api-1:enroll_worker                 POST    401  404  404  404  403  201  403
 api-1:revoke_worker                 POST    401  404  404  404  403  204  403
@@ -394,7 +398,10 @@ def world(
             "review:request": {"pk": request.pk},
             "review:revoke": {"pk": grant.pk},
             "review:suspension": {"pk": stop.pk},
-            **{route: {"pk": cleo.pk} for route in ("review:person", "api-1:get_person")},
+            **{
+                route: {"pk": cleo.pk}
+                for route in ("review:person", "review:remove_factors", "api-1:get_person", "api-1:remove_factors")
+            },
             **{f"api-1:{verb}_person": {"pk": cleo.pk} for verb in ("disable", "enable")},
             "account_confirm_email": {"key": "unknown"},
             "account_reset_password_from_key": {"uidb36": "0", "key": "unknown"},
@@ -455,6 +462,10 @@ def world(
             "api-1:try_now": {},
             **{f"api-1:{verb}_person": {"reason": "Their laptop was stolen."} for verb in ("disable", "enable")},
             "review:person": {"reason": "Their laptop was stolen."},
+            **{
+                f"{door}:remove_factors": {"reason": "Their telephone fell into the sea."}
+                for door in ("review", "api-1")
+            },
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},
@@ -470,11 +481,19 @@ def world(
     }
 
 
+def program_of(client: Client) -> Client:
+    """The same person by their token alone, without a session."""
+    program = copy(client)
+    program.cookies = SimpleCookie()
+    return program
+
+
 def send(
     client: Client, row: Row, world: dict[str, Any], *, path: str = "", fields: dict[str, Any] | None = None
 ) -> Any:
     """The request of a row, to another address or with other fields where they are given."""
     path = path or reverse(row.route, kwargs=world["address"].get(row.route))
+    client = program_of(client) if row.expected["zoe"] == "401" else client
     sent = world["sent"].get(row.route, {}) | (fields or {})
     if row.method == "GET":
         return client.get(path)

@@ -4,6 +4,7 @@ Django logs the address of each request that it refuses, and some addresses let 
 import logging
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import django.db
 import psycopg2
@@ -12,9 +13,19 @@ KEYS = re.compile(r"(/invitations/(?!\d+/)|/confirm-email/|/password/reset/key/(
 """Addresses that end in a secret: of an invitation, a confirmation, a new password. Numbers name things."""
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that a terminal obeys, or that a reader of logs takes for the end of a line; a line feed is not among
+them."""
+
+
 class Discreet(logging.Formatter):
     """Says of a database error only its type, its SQLSTATE and the constraint, wherever the line would quote it; and of
-    an address with a key in it only its beginning."""
+    an address with a key in it only its beginning. What follows the first line is indented, so that nothing that is
+    logged looks like a line of its own."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging calls it
+        """When, in UTC and to the millisecond (RFC 3339)."""
+        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with its traceback."""
@@ -23,7 +34,12 @@ class Discreet(logging.Formatter):
         for error in errors:
             for words in (str(error), repr(error), repr(str(error))[1:-1]):
                 line = line.replace(words, _summary(error)) if words else line
-        return KEYS.sub(r"\1…", line)
+        line = CONTROL.sub(_escaped, KEYS.sub(r"\1…", line))
+        return line.replace("\n", "\n    ")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:

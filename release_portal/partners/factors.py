@@ -1,6 +1,7 @@
 """Second factors: who needs one, and the words and the sealing of what allauth keeps of them."""
 
 import time
+from functools import cache
 from typing import Any
 
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
@@ -12,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from release_portal.lib.prepared import Prepared
 from release_portal.lib.sealed import seal, unseal
 
 from .models import Membership, Partner, User
@@ -22,8 +24,8 @@ FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def lacks_factor(user: User) -> bool:
-    """Whether the person's roles need a second factor and they have none."""
-    return User.objects.filter(_NEEDS, ~_HAS, pk=user.pk).exists()
+    """Whether the person's roles need a second factor and they have none. Every request asks."""
+    return bool(_lacking().rows({"user": user.pk}))
 
 
 def needs_factor(user: User) -> bool:
@@ -42,6 +44,12 @@ def authenticated_lately(request: HttpRequest) -> bool:
 def _record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
     """allauth records a password or factor, and not that a mailed link was opened to confirm a new account."""
     record_authentication(request, user, method="signed_in")
+
+
+@cache
+def _lacking() -> Prepared:
+    person = -7_101  # stands in the query for the one who is asked about
+    return Prepared.of(User.objects.filter(_NEEDS, ~_HAS, pk=person).values("pk"), {"user": person})
 
 
 _SIGNATORIES = (

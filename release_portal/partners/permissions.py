@@ -16,7 +16,7 @@ class Permission(models.TextChoices):
     WORKER_ENROLL = "worker.enroll", "Enrol workers and revoke their keys"
     SHARE_SET = "share.set", "Set the weight of an organisation at a size"
     FAILURE_RETRY = "failure.retry", "Have what keeps failing tried again at once"
-    PERSON_DISABLE = "person.disable", "Disable people and enable them again"
+    PERSON_DISABLE = "person.disable", "Disable people, enable them again, and remove factors that they lost"
     BOOK_READ = "book.read", "Read the book"
     SECURITY_READ = "security.read", "Read the security events"
     # in an organisation

@@ -1,8 +1,9 @@
-"""How long a session lasts: while it is used, and in all."""
+"""How long a session lasts, while it is used and in all, and which key it has."""
 
 import time
 from collections.abc import Callable
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
@@ -16,6 +17,22 @@ from .models import User
 
 BEGAN, SEEN = "session_began_at", "session_seen_at"
 NOTED_EVERY = 60  # seconds: a session is stored once in that time, not at each request
+
+
+class SessionKeyMiddleware:
+    """Gives a session a new key once its person has shown again who they are, as signing in does (OWASP ASVS 7.2.4):
+    whoever knew the key of before has no part in what follows."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key, shown = request.session.session_key, get_authentication_records(request, request.user)
+        response = self.get_response(request)
+        if key and key == request.session.session_key and shown != get_authentication_records(request, request.user):
+            request.session.cycle_key()
+            UserSession.objects.filter(session_key=key).update(session_key=request.session.session_key)
+        return response
 
 
 class SessionLimitsMiddleware:

@@ -27,17 +27,20 @@ THINGS = frozenset({"slug", "pk", "job_id", "family", "name", "number", "kind"})
 LONGEST_ADDRESS = 200  # characters that are kept
 STOPPED_IS_NOTED_EVERY = timedelta(minutes=1)
 WRONG_TOKEN_IS_NOTED_EVERY = timedelta(minutes=1)  # of each token and from each address: a program goes on asking
+TOO_MUCH_IS_NOTED_EVERY = timedelta(minutes=1)  # at each door
+REFUSALS = {403: "not allowed", 404: "nothing there for this person", 429: "too often"}
+"""Why, by the status of the answer."""
 
 
 class WatchMiddleware:
-    """Notes that somebody known was refused: at the door of another's things, or without the right."""
+    """Notes that somebody known was refused: at the door of another's things, without the right, or after too much."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code in (403, 404) and request.resolver_match and request.user.is_authenticated:
+        if response.status_code in REFUSALS and request.resolver_match and request.user.is_authenticated:
             note_refusal(request, response.status_code)
         return response
 
@@ -48,9 +51,15 @@ def note_refusal(request: HttpRequest, status: int) -> None:
         return
     things = {name: _short(value) for name, value in match.kwargs.items() if name in THINGS}
     where = request.path if match.kwargs.keys() <= THINGS else f"/{match.route}"
-    why = "not allowed" if status == 403 else "nothing there for this person"
+    every = TOO_MUCH_IS_NOTED_EVERY if status == 429 else None
     detail = seen_from(request) | {"status": status, "route": match.view_name, "things": things}
-    note(Kind.REFUSED, f"Refused at {request.method} {_short(where)}: {why}", by=request.user, detail=detail)
+    note(
+        Kind.REFUSED,
+        f"Refused at {request.method} {_short(where)}: {REFUSALS[status]}",
+        by=request.user,
+        detail=detail,
+        every=every,
+    )
 
 
 def note_stopped(request: HttpRequest, email: str) -> None:

@@ -24,6 +24,7 @@ urlpatterns = [
     path("review/suspensions/<int:pk>/", views.suspension, name="suspension"),
     path("review/people/", views.people, name="people"),
     path("review/people/<int:pk>/", views.person, name="person"),
+    path("review/people/<int:pk>/factors/", views.remove_factors, name="remove_factors"),
     path("review/access/", views.access_at, name="access_at"),
     path("review/reports/", views.reports, name="reports"),
     path("review/reports.csv", views.reports_csv, name="reports_csv"),

@@ -219,6 +219,7 @@ FREE = {
     "reseal_secrets": "keys belong to no organisation",
     "disable_person": "it concerns a person and no organisation",
     "enable_person": "it concerns a person and no organisation",
+    "remove_factors": "it concerns a person and no organisation",
     "try_now": "what keeps failing is the portal's own",
 }
 

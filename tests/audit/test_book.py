@@ -379,6 +379,10 @@ def _disable(cast):
     return lambda it=cast.cleo, by=cast.mara: partners.disable_person(by=by, person=it, reason="A key was shared.")
 
 
+def _remove_factors(cast):
+    return lambda it=cast.cleo, by=cast.mara: partners.remove_factors(by=by, person=it, reason="A telephone was lost.")
+
+
 def _enable(cast):
     _disable(cast)()
     return lambda it=cast.cleo, by=cast.mara: partners.enable_person(by=by, person=it, reason="It was checked.")
@@ -587,6 +591,7 @@ VERBS = {
     "secrets.resealed": _reseal,
     "person.disabled": _disable,
     "person.enabled": _enable,
+    "person.factors_removed": _remove_factors,
     "worker.flagged": _flag,
     "size.unserved": _size_unserved,
     "size.served": _size_served,
@@ -598,7 +603,7 @@ VERBS = {
 # A second time these are refused; the others say what is there already, or have nothing left to do.
 REFUSED_TWICE = {
     "partner.applied", "partner.admitted", "partner.declined", "invitation.withdrawn", "member.removed",
-    "invitation.declined", "person.disabled", "person.enabled",
+    "invitation.declined", "person.disabled", "person.enabled", "person.factors_removed",
     "token.revoked", "agreement.signed", "access.requested", "access.withdrawn", "access.granted", "access.declined",
     "access.revoked", "job.cancelled", "suspension.began", "suspension.proposed", "suspension.dropped",
     "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked", "partner.returned",

@@ -103,6 +103,16 @@ def test_door_without_the_right_is_noted(northlake, ben, client_of):
     assert told(ben) == [("access.refused", f"Refused at POST /organisations/{northlake.slug}/members/: not allowed")]
 
 
+def test_act_that_was_done_too_often_is_noted_once_a_minute(northlake, ada, api_of, settings):
+    settings.RATE_LIMITS = {"invite.person": "1/h"}
+    client, path = api_of(ada), f"/api/v1/organisations/{northlake.slug}/invitations"
+    for n in range(4):
+        sent = {"email": f"nils-{n}@northlake.example", "roles": ["viewer"]}
+        client.post(path, sent, content_type="application/json")
+    refused = SecurityEvent.objects.filter(by=ada, kind=Kind.REFUSED)
+    assert [event.sentence for event in refused] == [f"Refused at POST {path}: too often"]
+
+
 def test_what_is_open_or_unknown_or_anonymous_is_not_noted(northlake, ben, zoe, client_of):
     client_of(ben).get(f"/organisations/{northlake.slug}/")
     client_of(ben).get("/nothing/here/")

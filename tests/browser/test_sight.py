@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,16 +17,17 @@ from playwright.sync_api import Page, expect
 
 from release_portal.access import actions as access
 from release_portal.access.models import Grant
+from release_portal.demo.browser import mailed_link
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job, Outage, Share, Worker
 from release_portal.jobs.window import note_drop
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
-from release_portal.partners.models import Letter, Partner, Role, User
+from release_portal.partners.models import Partner, Role, User
 from release_portal.releases.models import ModelSize
 
 from .. import factories
-from ..patience import until
+from ..patience import PATIENCE, until
 from .conftest import PASSWORD, sign_in
 
 pytestmark = pytest.mark.browser
@@ -265,7 +267,7 @@ def test_look_at_people(page, mara, newcomer):
     assert [wrong for path in paths for wrong in look(page, path, "manager-people")] == []
 
 
-def test_look_at_what_somebody_involved_sees(page, organisation, researcher, submit, rita_of_the_lab):
+def test_look_at_what_somebody_involved_sees(page, portal, organisation, researcher, submit, rita_of_the_lab):
     """Rita was invited, and may decline; on everything that she would decide she reads who can instead."""
     job = submit(2, tokens=8)
     asked = access.request_access(
@@ -279,14 +281,14 @@ def test_look_at_what_somebody_involved_sees(page, organisation, researcher, sub
     finding = access.report_finding(by=researcher, partner=organisation, size=job.size, title="Found", text=LONG)
     viewer = list(Role.objects.filter(code="viewer"))
     partners.invite(by=researcher, partner=organisation, email=rita_of_the_lab.email, roles=viewer)
-    key = Letter.objects.filter(to=rita_of_the_lab.email, body__contains="/invitations/").latest("id").body
+    link = mailed_link(portal.home / "mail", rita_of_the_lab.email, "/invitations/", seconds=PATIENCE)
     sign_in(page, rita_of_the_lab.email)
     paths = [f"/review/requests/{asked.pk}/", f"/review/findings/{finding.pk}/"]
     paths += [f"/review/suspend/?organisation={organisation.slug}", f"/review/grants/{job.grant_id}/revoke/"]
     wrong = [wrong for path in paths for wrong in look(page, path, "involved")]
     page.goto(paths[0])
     expect(page.get_by_role("button", name="Decline the invitation")).to_be_visible()
-    wrong += look(page, f"/invitations/{key.partition('/invitations/')[2].partition('/')[0]}/", "invited")
+    wrong += look(page, urlsplit(link).path, "invited")
     partners.decline_invitations(by=rita_of_the_lab, partner=organisation)
     assert wrong == []
 

@@ -79,3 +79,26 @@ def test_refused_row_is_quoted_in_no_line_of_the_site(job, line, sql, kind):
     assert SECRET not in written.getvalue()
     assert kind.__name__ in written.getvalue()
     assert error.__cause__.pgcode in written.getvalue()
+
+
+def test_line_says_when_in_utc_to_the_millisecond(line):
+    logger, written = line
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 1, "It is late.", (), None)
+    record.created = 1_700_000_000.1234
+    logger.handle(record)
+    assert written.getvalue() == "2023-11-14T22:13:20.123+00:00 WARNING tests.logs: It is late.\n"
+
+
+def test_nothing_that_is_logged_looks_like_a_line_of_its_own(line):
+    logger, written = line
+    forged = "2026-11-20T10:00:00.000+00:00 INFO django: All is well."
+    for end in ("\n", "\r", "\r\n", "\u2028", "\x85", "\x1b[1A"):
+        logger.warning("Refused: %s", f"a{end}{forged}")
+    try:
+        raise RuntimeError(f"a\n{forged}")
+    except RuntimeError:
+        logger.exception("It failed.")
+    text = written.getvalue()
+    assert text.count(forged) == 7
+    assert not any(each.startswith(forged) for each in text.splitlines())
+    assert "\x1b" not in text

@@ -1,8 +1,12 @@
-"""Disabling a person: by every door they are out at once; and they come in again anew."""
+"""Disabling a person: by every door they are out at once, and they come in again anew; and the way back of somebody who
+lost their second factors."""
+
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
+from django.urls import reverse
 
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
@@ -12,7 +16,7 @@ from release_portal.partners.permissions import Permission
 
 from .. import factories
 
-OWN = "eleven harbour lamps keep still"
+OWN, ANEW = "eleven harbour lamps keep still", "nine copper gates swing at dusk"
 STOLEN = "Their laptop was stolen."
 
 
@@ -90,13 +94,15 @@ def test_disable_and_enable_write_to_the_person_and_in_the_book(nils, mara, lett
     assert not any(STOLEN in event.sentence for event in events)
 
 
-@pytest.mark.parametrize("act", [actions.disable_person, actions.enable_person])
+@pytest.mark.parametrize("act", [actions.disable_person, actions.enable_person, actions.remove_factors])
 def test_disable_without_the_right_or_a_reason_is_refused(act, nils, rita, mara):
-    with pytest.raises(Forbidden, match="“Disable people and enable them again” needs a role"):
+    with pytest.raises(
+        Forbidden, match="“Disable people, enable them again, and remove factors that they lost” needs a role"
+    ):
         act(by=rita, person=nils, reason=STOLEN)
     with pytest.raises(Refused, match="Say why, for the person to read"):
         act(by=mara, person=nils, reason="  ")
-    with pytest.raises(Refused, match="Nobody disables or enables their own account"):
+    with pytest.raises(Refused, match="Nobody may [a-z ]+ their own account; ask somebody else who may"):
         act(by=mara, person=mara, reason=STOLEN)
 
 
@@ -183,6 +189,59 @@ def test_api_disables_and_enables(api_of, mara, nils):
     assert told["is_active"]
     refused = client.post(f"{path}/disable", {"reason": " "}, content_type="application/json")
     assert (refused.status_code, refused.json()["field"]) == (422, "reason")
+
+
+# --- second factors that were lost
+
+LOST = "Her telephone fell into the sea; we met her."
+
+
+def test_person_who_lost_their_factors_begins_anew_by_mail_alone(rita, mara, client, client_of):
+    """Neither the password of before nor an open browser is a way in, and the desk waits for a new factor."""
+    rita.set_password(OWN)
+    rita.save()
+    inside = client_of(rita)
+    actions.remove_factors(by=mara, person=rita, reason=LOST)
+    letter = Letter.objects.filter(to=rita.email).latest("id")
+    assert (letter.subject, letter.urgency) == ("Your Release Portal account has no second factor any more", "urgent")
+    assert LOST in letter.body
+    assert not is_in(inside)
+    assert not is_in(sign_in(client, rita))
+    answer = client.get(urlsplit(letter.url).path, follow=True)
+    client.post(answer.redirect_chain[-1][0], {"password1": ANEW, "password2": ANEW})
+    anew = Client()
+    anew.post("/accounts/login/", {"login": rita.email, "password": ANEW})
+    assert anew.get("/review/")["location"] == reverse("mfa_index")
+
+
+def test_remove_factors_of_somebody_without_or_disabled_is_refused(nils, rita, mara):
+    with pytest.raises(Refused, match="Nils Holm has no second factor"):
+        actions.remove_factors(by=mara, person=nils, reason=LOST)
+    actions.disable_person(by=mara, person=rita, reason=STOLEN)
+    with pytest.raises(Refused, match="Rita Moss is disabled. Enable the account first"):
+        actions.remove_factors(by=mara, person=rita, reason=LOST)
+
+
+def test_page_removes_factors_and_says_what_it_does(manager, ada, nils):
+    person, path = f"/review/people/{ada.pk}/", f"/review/people/{ada.pk}/factors/"
+    assert path in manager.get(person).content.decode()
+    assert "Make sure that it is Ada Lowell who asks" in manager.get(path).content.decode()
+    assert "error-summary" in manager.post(path, {"reason": ""}).content.decode()
+    page = manager.post(path, {"reason": LOST}, follow=True).content.decode()
+    assert "Ada Lowell has no second factor any more, and was sent a mail to begin anew." in page
+    assert "The second factors of Ada Lowell were removed" in page
+    assert path not in page
+    assert (
+        "Nils Holm has no second factor"
+        in manager.post(f"/review/people/{nils.pk}/factors/", {"reason": LOST}).content.decode()
+    )
+
+
+def test_api_removes_factors(api_of, mara, ada):
+    client, path = api_of(mara), f"/api/v1/review/people/{ada.pk}"
+    assert client.get(path).json()["has_factor"]
+    told = client.post(f"{path}/remove-factors", {"reason": LOST}, content_type="application/json").json()
+    assert not told["has_factor"]
 
 
 def test_operator_finds_the_people_from_the_fleet_and_a_reviewer_is_offered_no_link(nils, rita, client_of):

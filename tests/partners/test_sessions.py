@@ -1,9 +1,13 @@
 """Sessions: seen by their owner, ended by them and by time."""
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.test import Client
 
 from release_portal.partners.sessions import BEGAN, NOTED_EVERY, SEEN
+
+from ..conftest import show_again
 
 PASSWORD = "lantern gravel otter sixpence"
 PAGE = "/account/tokens/"
@@ -68,3 +72,20 @@ def test_sessions_are_listed_and_the_others_signed_out(signed_in):
     here.post("/accounts/sessions/")
     assert here.get(PAGE).status_code == 200
     assert elsewhere.get(PAGE).status_code == 302
+
+
+def test_session_has_a_new_key_once_its_person_showed_again_who_they_are(signed_in, ben, settings):
+    """So has it after signing in. What knew the key of before is signed out."""
+    client = signed_in()
+    key = client.session.session_key
+    show_again(client, ben, seconds_ago=settings.REAUTHENTICATION_SECONDS + 1)
+    client.get(PAGE)
+    assert client.session.session_key == key
+    answer = client.post("/accounts/sessions/")
+    assert answer["location"].startswith("/accounts/reauthenticate/")
+    client.post(answer["location"], {"password": "not this one"})
+    assert client.session.session_key == key
+    client.post(answer["location"], {"password": PASSWORD})
+    assert client.get(PAGE).status_code == 200
+    assert not Session.objects.filter(session_key=key).exists()
+    assert UserSession.objects.get(user=ben).session_key == client.session.session_key

@@ -17,7 +17,7 @@ from .members import (
 )
 from .memberships import change_roles, leave, remove_member
 from .organisations import admit, close, decline, return_application
-from .people import disable_person, enable_person
+from .people import disable_person, enable_person, remove_factors
 from .service_accounts import close_service_account, create_service_account
 from .staff import appoint
 from .tokens import create_token, keep_tokens, read_token, revoke_token
@@ -46,6 +46,7 @@ __all__ = [
     "open_invitation",
     "pause_intake",
     "read_token",
+    "remove_factors",
     "remove_member",
     "reseal_secrets",
     "resend_invitation",

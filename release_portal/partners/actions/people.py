@@ -1,5 +1,6 @@
-"""Closing a person's account, and opening it again."""
+"""Closing a person's account, opening it again, and helping somebody who lost their second factors."""
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -10,6 +11,7 @@ from release_portal.lib.states import Forbidden, Refused
 from ..guards import people_who, require
 from ..models import Letter, User
 from ..permissions import Permission
+from ..reset_links import path_to_set_password
 from ..sessions import end_sessions
 from .letters import write_letter
 
@@ -41,14 +43,45 @@ def enable_person(*, by: User, person: User, reason: str) -> None:
     _write(person, "was enabled again", reason, by=by)
 
 
+@transaction.atomic
+def remove_factors(*, by: User, person: User, reason: str) -> None:
+    """Help somebody who lost their second factors: all of them go, recovery codes too, and with them the password.
+
+    A mailed link sets a new password, so only somebody who reads the person's mail gets in, as when the account was
+    new; a role that needs a factor then has them set one up before anything else.
+    """
+    require(by, Permission.PERSON_DISABLE)
+    reason = _allowed(by, person, reason, to="remove the second factors of")
+    if not User.objects.filter(pk=person.pk, is_active=True).exists():
+        raise Refused(f"{person} is disabled. Enable the account first.")
+    factors = Authenticator.objects.filter(user=person)
+    if not factors.exists():
+        raise Refused(f"{person} has no second factor.")
+    factors.delete()
+    person.set_unusable_password()
+    person.save(update_fields=["password"])
+    end_sessions(person)
+    sentence = "The second factors of {whom} were removed, and their password with them"
+    record("person.factors_removed", sentence, person, by=by, whom=person)
+    _write(
+        person,
+        "has no second factor any more",
+        f"{reason}\n\nSet a new password first: the link holds for three days. Then sign in, and set up a factor anew. "
+        "If you did not ask for this, tell the lab at once.",
+        by=by,
+        path=path_to_set_password(person),
+        action="Set your password",
+    )
+
+
 def _allowed(by: User, person: User, reason: str, *, to: str) -> str:
-    """The reason without spaces around it, once all else that both verbs ask for is so."""
+    """The reason without spaces around it, once all else that these verbs ask for is so."""
     if person.is_service_account:
         raise Refused(f"“{person}” is a service account; it is closed on the page of the members of its organisation.")
     if person == by:
-        raise Refused("Nobody disables or enables their own account; ask somebody else who may.")
+        raise Refused(f"Nobody may {to} their own account; ask somebody else who may.")
     if not reason.strip():
-        raise Refused(f"Say why, for the person to read: a reason is needed to {to}.", field="reason")
+        raise Refused(f"Say why, for the person to read: a reason is needed to {to} an account.", field="reason")
     holders = User.objects.filter(is_active=True, pk__in=people_who(Permission.PERSON_DISABLE).values("pk"))
     if by.pk not in set(holders.order_by("pk").select_for_update().values_list("pk", flat=True)):
         raise Forbidden("Your account was disabled a moment ago.")
@@ -59,13 +92,13 @@ def _decided(by: User, reason: str) -> dict[str, object]:
     return {"decided_by": by, "decided_at": timezone.now(), "reason": reason}
 
 
-def _write(person: User, what: str, text: str, *, by: User) -> None:
+def _write(person: User, what: str, text: str, *, by: User, path: str = "", action: str = "Release Portal") -> None:
     write_letter(
         to=[person.email],
         subject=f"Your Release Portal account {what}",
         text=f"Your account {what}. The reason: {text}",
-        path=reverse("home"),
-        action="Release Portal",
+        path=path or reverse("home"),
+        action=action,
         by=by,
         urgency=Letter.Urgency.URGENT,
     )

@@ -1,8 +1,9 @@
-"""People: who has an account; disabling one, and enabling it again."""
+"""People: who has an account; disabling one, enabling it again, and removing factors that were lost."""
 
 from datetime import datetime
 from typing import Any
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Router, Schema
@@ -11,6 +12,7 @@ from ninja.pagination import paginate
 from release_portal.lib.shapes import Word
 from release_portal.partners import actions
 from release_portal.partners.doors import SignedIn
+from release_portal.partners.factors import FACTORS
 from release_portal.partners.models import ApiToken, User
 from release_portal.partners.permissions import Permission
 from release_portal.partners.sessions import sessions_of
@@ -22,7 +24,7 @@ router = Router(tags=["review"])
 LONGEST_REASON = 4_000  # characters, as on the page
 
 
-class DisablingReason(Schema):
+class AccountReason(Schema):
     reason: str = Field(max_length=LONGEST_REASON, description="for the person to read")
 
 
@@ -40,6 +42,7 @@ class PersonSummary(Schema):
 
 class PersonOut(PersonSummary):
     organisations: list[str]
+    has_factor: bool = Field(description="whether a second factor is set up: an app or a passkey")
     sessions: int
     tokens: int = Field(
         description="API tokens that have not ended and are not revoked; a disabled person's never work"
@@ -52,6 +55,10 @@ class PersonOut(PersonSummary):
     def resolve_organisations(person: User) -> list[str]:
         current = person.memberships.current().select_related("partner")
         return [membership.partner.slug for membership in current.order_by("partner__legal_name")]
+
+    @staticmethod
+    def resolve_has_factor(person: User) -> bool:
+        return bool(is_mfa_enabled(person, types=FACTORS))
 
     @staticmethod
     def resolve_sessions(person: User) -> int:
@@ -81,15 +88,24 @@ def get_person(request: SignedIn, pk: int) -> Any:
 
 @router.post("/people/{int:pk}/disable", response=PersonOut, summary="Keep a person out, at once")
 @staff(Permission.PERSON_DISABLE)
-def disable_person(request: SignedIn, pk: int, body: DisablingReason) -> Any:
+def disable_person(request: SignedIn, pk: int, body: AccountReason) -> Any:
     actions.disable_person(by=request.user, person=_person(pk), reason=body.reason)
     return _person(pk)
 
 
 @router.post("/people/{int:pk}/enable", response=PersonOut, summary="Let a disabled person in again")
 @staff(Permission.PERSON_DISABLE)
-def enable_person(request: SignedIn, pk: int, body: DisablingReason) -> Any:
+def enable_person(request: SignedIn, pk: int, body: AccountReason) -> Any:
     actions.enable_person(by=request.user, person=_person(pk), reason=body.reason)
+    return _person(pk)
+
+
+@router.post(
+    "/people/{int:pk}/remove-factors", response=PersonOut, summary="Help a person who lost their second factors"
+)
+@staff(Permission.PERSON_DISABLE)
+def remove_factors(request: SignedIn, pk: int, body: AccountReason) -> Any:
+    actions.remove_factors(by=request.user, person=_person(pk), reason=body.reason)
     return _person(pk)
 
 

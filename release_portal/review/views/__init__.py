@@ -3,7 +3,7 @@
 from .batches import batch, bulk
 from .desk import columns, desk, saved
 from .fleet import enroll_worker, fleet, revoke_worker, share, try_now
-from .people import people, person
+from .people import people, person, remove_factors
 from .records import book, grants, intake, organisation, revoke
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
@@ -29,6 +29,7 @@ __all__ = [
     "organisation",
     "people",
     "person",
+    "remove_factors",
     "reports",
     "reports_csv",
     "revoke",

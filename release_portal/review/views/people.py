@@ -1,7 +1,8 @@
-"""People: who has an account, what they may, and the way to disable one."""
+"""People: who has an account, what they may, and the ways to disable one and to remove factors that were lost."""
 
 from urllib.parse import urlencode
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -11,6 +12,7 @@ from django.utils import timezone
 from release_portal.audit.models import Event
 from release_portal.partners import actions
 from release_portal.partners.doors import SignedIn, refusals_on
+from release_portal.partners.factors import FACTORS
 from release_portal.partners.forms import AccountForm
 from release_portal.partners.models import ApiToken, User
 from release_portal.partners.permissions import Permission
@@ -47,8 +49,21 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "person": shown,
         "form": form,
         "memberships": memberships.order_by("partner__legal_name"),
+        "has_factor": is_mfa_enabled(shown, types=FACTORS),
         "sessions": sessions_of(shown).count(),
         "tokens": ApiToken.objects.standing(at=timezone.now()).filter(user=shown).count(),
         "events": Event.objects.about(shown).newest_first()[:MOST_EVENTS],
     }
     return render(request, "review/person.html", context)
+
+
+@staff(Permission.PERSON_DISABLE)
+def remove_factors(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(User.objects.people(), pk=pk)
+    form = AccountForm(request.POST or None)
+    if form.is_valid():
+        with refusals_on(form):
+            actions.remove_factors(by=request.user, person=shown, **form.cleaned_data)
+            messages.success(request, f"{shown} has no second factor any more, and was sent a mail to begin anew.")
+            return redirect("review:person", pk)
+    return render(request, "review/remove_factors.html", {"person": shown, "form": form})
