@@ -6,6 +6,7 @@ a live portal have processes of their own, which begin at once, since they mostl
 
 import signal
 import time
+from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -31,7 +32,8 @@ class LiveApart(LoadScopeScheduling):
 
     def schedule(self) -> None:
         if self.collection is None:
-            self.collection = list(dict.fromkeys(chain.from_iterable(self.registered_collections.values())))
+            collected = Counter(chain.from_iterable(self.registered_collections.values()))
+            self.collection = sorted(collected, key=collected.__getitem__)  # first what fewest processes may run
             for nodeid in self.collection:
                 self.workqueue.setdefault(self._split_scope(nodeid), {})[nodeid] = False
             self.config.pluginmanager.get_plugin("session").testscollected = len(self.collection)
@@ -105,11 +107,20 @@ class Distribution:
             terminalreporter.write_line(f"{name} ended after {seconds:.0f} s")
 
 
+MODELS = "tests/inference/"
+"""Tests that import torch and transformers, which takes ten seconds of CPU in each process."""
+
+
 def collects(process: int, processes: int, path: str) -> bool:
     """Whether one process of a run in several collects the tests of a file: the first, one for each portal, those on
-    a portal, the last the others. A run in few processes has each collect all."""
+    a portal, the last the others, but those of models only the first of them. A run in few processes has each collect
+    all."""
     portals = len(set(PORTALS.values()))
-    return processes <= portals or bool(portal_of(path)) == (process < portals)
+    if processes <= portals:
+        return True
+    return process in (
+        range(portals) if portal_of(path) else {portals} if path.startswith(MODELS) else range(portals, processes)
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -493,7 +493,7 @@ def send(
 ) -> Any:
     """The request of a row, to another address or with other fields where they are given."""
     path = path or reverse(row.route, kwargs=world["address"].get(row.route))
-    client = program_of(client) if row.expected["zoe"] == "401" else client
+    client = program_of(client) if row.expected.get("zoe") == "401" else client
     sent = world["sent"].get(row.route, {}) | (fields or {})
     if row.method == "GET":
         return client.get(path)

@@ -36,9 +36,11 @@ ADDRESSES = list(routes_with_a_secret(get_resolver().url_patterns))
 @pytest.fixture
 def written(caplog):
     """What is logged, as the site's processes write it."""
+    formatter = caplog.handler.formatter  # the handler is of all tests
     caplog.handler.setFormatter(Discreet(settings.LOGGING["formatters"]["plain"]["format"]))
     caplog.set_level(logging.INFO)
-    return caplog
+    yield caplog
+    caplog.handler.setFormatter(formatter)
 
 
 @pytest.fixture
