@@ -36,6 +36,41 @@ DROP FUNCTION book_line();
 DROP FUNCTION is_owner_of(oid);
 """
 
+CHAIN = """
+-- As RFC 8785 writes JSON, but for numbers: those stand as jsonb writes them. What is neither an object nor an array
+-- comes last and alone: PL/pgSQL then asks no query.
+CREATE OR REPLACE FUNCTION canonical_json(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE kind text := jsonb_typeof(value);
+BEGIN
+    IF kind = 'object' THEN
+        RETURN (
+            SELECT '{' || coalesce(
+                string_agg(to_json(key)::text || ':' || canonical_json(part), ',' ORDER BY key COLLATE "C"), ''
+            ) || '}' FROM jsonb_each(value) AS parts (key, part));
+    ELSIF kind = 'array' THEN
+        RETURN (
+            SELECT '[' || coalesce(string_agg(canonical_json(part), ',' ORDER BY place), '') || ']'
+            FROM jsonb_array_elements(value) WITH ORDINALITY AS parts (part, place));
+    END IF;
+    RETURN value::text;
+END $$;
+
+CREATE OR REPLACE FUNCTION book_link() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.xact := pg_current_xact_id();
+    WITH newest AS MATERIALIZED (
+        SELECT leaf, previous FROM public.audit_event  -- a temporary table of the name would come first
+        WHERE coalesce(about[1], '') = coalesce(NEW.about[1], '') ORDER BY id DESC LIMIT %(most_open)s
+    )
+    SELECT ARRAY(
+        SELECT leaf FROM newest WHERE leaf NOT IN (SELECT unnest(previous) FROM newest) ORDER BY leaf COLLATE "C"
+    ) INTO NEW.previous;
+    NEW.leaf := event_leaf(NEW);
+    RETURN NEW;
+END $$;
+""".replace("%(most_open)s", str(MOST_OPEN))
+"""How an event is linked and written for its hash."""
+
 # The columns below are PostgreSQL's own: Django neither reads nor writes them.
 BOOK = """
 ALTER TABLE audit_event
@@ -44,21 +79,7 @@ ALTER TABLE audit_event
     ADD COLUMN leaf text;
 CREATE INDEX audit_event_xact ON audit_event (xact);
 CREATE INDEX audit_event_first ON audit_event (coalesce(about[1], ''), id DESC);
-
--- As RFC 8785 writes JSON, but for numbers: those stand as jsonb writes them.
-CREATE FUNCTION canonical_json(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    RETURN CASE jsonb_typeof(value)
-        WHEN 'object' THEN (
-            SELECT '{' || coalesce(
-                string_agg(to_json(key)::text || ':' || canonical_json(part), ',' ORDER BY key COLLATE "C"), ''
-            ) || '}' FROM jsonb_each(value) AS parts (key, part))
-        WHEN 'array' THEN (
-            SELECT '[' || coalesce(string_agg(canonical_json(part), ',' ORDER BY place), '') || ']'
-            FROM jsonb_array_elements(value) WITH ORDINALITY AS parts (part, place))
-        ELSE value::text END;
-END $$;
-
+{chain}
 -- In PL/pgSQL, which keeps its plans: a function in SQL would be planned at each event.
 CREATE FUNCTION event_leaf(event audit_event) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -72,23 +93,6 @@ BEGIN
         || ',"previous":' || array_to_json(event.previous)::text
         || ',"sentence":' || to_json(event.sentence)::text
         || ',"whom":' || coalesce(event.whom_id::text, 'null') || '}', 'UTF8')), 'hex');
-END $$;
-
-CREATE FUNCTION book_link() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE leaves text[]; named text; one text;
-BEGIN
-    NEW.xact := pg_current_xact_id();
-    SELECT array_agg(leaf ORDER BY leaf COLLATE "C"), string_agg(array_to_string(previous, ' '), ' ')
-    INTO leaves, named FROM (
-        SELECT leaf, previous FROM public.audit_event  -- a temporary table of the name would come first
-        WHERE coalesce(about[1], '') = coalesce(NEW.about[1], '') ORDER BY id DESC LIMIT %(most_open)s
-    ) AS newest;
-    NEW.previous := '{}';
-    FOREACH one IN ARRAY coalesce(leaves, '{}') LOOP
-        IF strpos(named, one) = 0 THEN NEW.previous := NEW.previous || one; END IF;
-    END LOOP;
-    NEW.leaf := event_leaf(NEW);
-    RETURN NEW;
 END $$;
 
 -- What was written before is linked as it stands, each event to the one before it about the same thing.
@@ -117,7 +121,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-""".replace("%(most_open)s", str(MOST_OPEN))
+""".replace("{chain}", CHAIN)
 UNBOOK = """
 DROP INDEX audit_event_first;
 DROP FUNCTION need_event();

@@ -263,7 +263,7 @@ def test_look_at_people(page, mara, newcomer):
     partners.disable_person(by=mara, person=newcomer, reason=LONG)
     sign_in(page, mara.email)
     paths = ["/review/people/", "/review/people/?q=nobody-of-it", f"/review/people/{newcomer.pk}/"]
-    paths.append(f"/review/people/{mara.pk}/")
+    paths += [f"/review/people/{mara.pk}/", f"/review/people/{newcomer.pk}/factors/"]
     assert [wrong for path in paths for wrong in look(page, path, "manager-people")] == []
 
 
