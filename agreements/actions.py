@@ -93,6 +93,13 @@ def sign(
     )
     about, detail = [agreement, partner, version, signature], {"sha256": version.text_sha256}
     record("agreement.signed", f"The {version} was signed for {partner}", *about, by=by, detail=detail)
+    _tell_of(signature, by)
+    return signature
+
+
+def _tell_of(signature: Signature, by: User) -> None:
+    agreement = signature.agreement
+    partner, version = agreement.partner, agreement.version
     write_letter(
         to=[*people_who(Permission.PARTNER_READ, partner), by.email],
         subject=f"{partner} signed the {version}",
@@ -103,7 +110,6 @@ def sign(
         action="Request access",
         by=by,
     )
-    return signature
 
 
 def _refuse_incomplete(

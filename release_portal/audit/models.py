@@ -53,6 +53,10 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Those that are not the reviewers' own: what they do among themselves is of kind "review.…"."""
         return self.exclude(kind__startswith="review.")
 
+    def without_reviews_of(self, *things: models.Model) -> "EventQuerySet":
+        """Those but what the reviewers of these things did among themselves."""
+        return self.exclude(kind__startswith="review.", about__overlap=[key_of(thing) for thing in things])
+
     def newest_first(self) -> "EventQuerySet":
         return self.select_related("by", "whom").order_by("-id")
 

@@ -355,7 +355,10 @@ def test_reviewers_notes_are_hidden_from_a_reviewer_involved(access_request, rit
     page, api = f"/review/requests/{access_request.pk}/", f"/api/v1/review/requests/{access_request.pk}"
     assert "A note between us." in client_of(tom).get(page).content.decode()
     assert [note["text"] for note in api_of(tom).get(api).json()["notes"]] == ["A note between us."]
+    assert "A note was written" in client_of(tom).get("/review/book/").content.decode()
     former_member(tom, northlake)
+    assert "A note was written" not in client_of(tom).get("/review/book/").content.decode()
+    assert "A note was written" in client_of(rita).get("/review/book/").content.decode()
     shown, told = client_of(tom).get(page).content.decode(), api_of(tom).get(api).json()
     assert "A note between us." not in shown
     assert "You belonged to University of Northlake, so another person has to decide. Rita Moss can." in shown

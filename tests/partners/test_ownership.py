@@ -109,6 +109,12 @@ def test_owner_who_signs_in_by_mail_leaves_the_password_of_another_behind():
     assert not can_sign_in(OF_THE_ATTACKER)
 
 
+def test_further_address_that_was_confirmed_appoints_its_owner(ben):
+    EmailAddress.objects.create(user=ben, email=RITA, verified=True, primary=False)
+    assert actions.appoint(by=None, email=RITA.upper(), name="Rita Moss", roles=["reviewer"]) == ben
+    assert not User.objects.filter(email=RITA).exists()
+
+
 def test_taking_all_roles_away_begins_nothing_anew(letters):
     user = factories.UserFactory(email=RITA)
     user.emailaddress_set.update(verified=False)

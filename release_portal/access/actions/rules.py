@@ -40,17 +40,8 @@ def set_rule(
     _refuse_interested(by, size)
     if not reason.strip():
         raise Refused("Say why the rule changes: a reason is needed.", field="reason")
-    if not 1 <= approvals <= MOST_APPROVALS:
-        sentence = f"A rule asks for 1 to {MOST_APPROVALS} approvals; you gave {approvals}."
-        raise Refused(sentence, field="approvals", limit=MOST_APPROVALS, given=approvals)
-    known = set(Role.objects.filter(at_lab=True).values_list("code", flat=True))
-    for field, given in (("roles", roles), ("veto_roles", veto_roles)):
-        if unknown := set(given) - known:
-            raise Refused("Choose roles of the lab.", field=field, given=sorted(unknown))
-    if after_size is None and (after_days or findings):
-        raise Refused("Name the size on which days and findings are counted.", field="after_size")
-    if after_size and (after_size.family_id != size.family_id or after_size.parameters >= size.parameters):
-        raise Refused(f"Choose a smaller size of the same family than {size}.", field="after_size")
+    _refuse_reviewers(approvals, roles, veto_roles)
+    _refuse_steps(size, after_size, after_days, findings)
     rule = SizeRule.objects.create(
         size=size,
         approvals=approvals,
@@ -65,6 +56,23 @@ def set_rule(
     )
     record("rule.set", f"The rule of {size} was set", rule, size, by=by)
     return rule
+
+
+def _refuse_reviewers(approvals: int, roles: Sequence[str], veto_roles: Sequence[str]) -> None:
+    if not 1 <= approvals <= MOST_APPROVALS:
+        sentence = f"A rule asks for 1 to {MOST_APPROVALS} approvals; you gave {approvals}."
+        raise Refused(sentence, field="approvals", limit=MOST_APPROVALS, given=approvals)
+    known = set(Role.objects.filter(at_lab=True).values_list("code", flat=True))
+    for field, given in (("roles", roles), ("veto_roles", veto_roles)):
+        if unknown := set(given) - known:
+            raise Refused("Choose roles of the lab.", field=field, given=sorted(unknown))
+
+
+def _refuse_steps(size: ModelSize, after_size: ModelSize | None, after_days: int, findings: int) -> None:
+    if after_size is None and (after_days or findings):
+        raise Refused("Name the size on which days and findings are counted.", field="after_size")
+    if after_size and (after_size.family_id != size.family_id or after_size.parameters >= size.parameters):
+        raise Refused(f"Choose a smaller size of the same family than {size}.", field="after_size")
 
 
 @transaction.atomic

@@ -28,8 +28,7 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     if unknown:
         choice = ", ".join(role.code for role in known)
         raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
-    new = {"name": name, "password": make_password(None)}
-    user, _ = User.objects.get_or_create(email=email.lower(), defaults=new)
+    user = _owner_of(email.lower(), name)
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
     user.lab_roles.set([role for role in known if role.code in roles])
     sentence = f"{{whom}} was appointed: {', '.join(sorted(roles)) or 'no role'}"
@@ -37,6 +36,16 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     if roles and not EmailAddress.objects.filter(user=user, verified=True).exists():
         _begin_anew(user, by=by)
     return user
+
+
+def _owner_of(email: str, name: str) -> User:
+    """The person who confirmed the address, as their first or a further one; a new person where nobody has it."""
+    confirmed = EmailAddress.objects.select_related("user").filter(email=email, verified=True).first()
+    if confirmed:
+        owner: User = confirmed.user
+        return owner
+    new = {"name": name, "password": make_password(None)}
+    return User.objects.get_or_create(email=email, defaults=new)[0]
 
 
 def _begin_anew(user: User, *, by: User | None) -> None:

@@ -5,16 +5,17 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 
 from release_portal.access import actions as access
 from release_portal.access.decision_forms import RevokeForm
 from release_portal.access.forms import PauseForm, ReasonForm
-from release_portal.access.models import Grant
+from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
-from release_portal.partners.conflicts import conflict_of
+from release_portal.partners.conflicts import conflict_of, partners_of
 from release_portal.partners.doors import SignedIn, refusals_on, with_addresses
 from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
@@ -126,8 +127,10 @@ def intake(request: SignedIn) -> HttpResponse:
 
 @staff(Permission.BOOK_READ)
 def book(request: SignedIn) -> HttpResponse:
+    """All events, but of what reviewers did on requests of organisations that the reader is involved with."""
     words = request.GET.get("q", "").strip()
-    events = Event.objects.newest_first()
+    own = AccessRequest.objects.filter(partner__in=partners_of(request.user, at=timezone.now()))
+    events = Event.objects.without_reviews_of(*own.only("pk")).newest_first()
     if words:
         events = events.matching(words)
     context = {

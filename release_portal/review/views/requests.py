@@ -73,20 +73,10 @@ def access_request(request: SignedIn, pk: int) -> HttpResponse:
     except Refused as refused:
         asked = _request(pk)
         rows, notice = _rows(request, asked), " ".join([*_decided_meanwhile(request, asked), refused.sentence])
-    context = (
-        _evidence(asked)
-        | ({"conflict": conflict} if conflict else _among_reviewers(asked))
-        | _neighbours(request, asked)
-        | {
-            "rows": rows,
-            "seen": asked.revision,
-            "preview": preview,
-            "previewed": _typed(request),
-            "notice": notice,
-            "return_form": return_form,
-            "recuse_form": recuse_form,
-        }
-    )
+    forms = {"rows": rows, "return_form": return_form, "recuse_form": recuse_form}
+    answered = {"seen": asked.revision, "preview": preview, "previewed": _typed(request), "notice": notice}
+    among = {"conflict": conflict} if conflict else _among_reviewers(asked)
+    context = _evidence(asked) | among | _neighbours(request, asked) | forms | answered
     return render(request, "review/request.html", context)
 
 
