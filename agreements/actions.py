@@ -69,10 +69,8 @@ def sign(
     """Sign a version for an organisation. `text_sha256` is the text that the signatory was shown."""
     require(by, Permission.AGREEMENT_SIGN, partner)
     _refuse_incomplete(partner, version, text_sha256, legal_name, title, states_authority, states_intent)
-    Partner.objects.select_for_update().get(pk=partner.pk)  # two clicks at once: the second waits, and is refused
+    _refuse_second(partner, version)
     now = timezone.now()
-    if Agreement.objects.in_force(at=now).filter(partner=partner, version=version).exists():
-        raise Refused(f"{partner} has already signed the {version}.")
     agreement = Agreement.objects.create(
         partner=partner, version=version, starts_at=now, ends_at=now + timedelta(days=version.term_days)
     )
@@ -95,6 +93,12 @@ def sign(
     record("agreement.signed", f"The {version} was signed for {partner}", *about, by=by, detail=detail)
     _tell_of(signature, by)
     return signature
+
+
+def _refuse_second(partner: Partner, version: AgreementVersion) -> None:
+    Partner.objects.select_for_update().get(pk=partner.pk)  # two clicks at once: the second waits, and is refused
+    if Agreement.objects.in_force(at=timezone.now()).filter(partner=partner, version=version).exists():
+        raise Refused(f"{partner} has already signed the {version}.")
 
 
 def _tell_of(signature: Signature, by: User) -> None:

@@ -74,7 +74,8 @@ def _has_test(named: str) -> bool:
 
 def _has_setting(named: str) -> bool:
     tree = ast.parse((ROOT / "release_portal" / "settings.py").read_text())
-    return named in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return named in {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
 def _has_heading(named: str) -> bool:

@@ -118,9 +118,9 @@ def collects(process: int, processes: int, path: str) -> bool:
     portals = len(set(PORTALS.values()))
     if processes <= portals:
         return True
-    return process in (
-        range(portals) if portal_of(path) else {portals} if path.startswith(MODELS) else range(portals, processes)
-    )
+    if portal_of(path):
+        return process < portals
+    return process == portals if path.startswith(MODELS) else process >= portals
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -68,8 +68,8 @@ Place = tuple[str | int, ...]
 
 def actor_of(row: Row, clients: dict) -> Any:
     """Somebody whom the table lets do it, or whose right is not what is missing."""
-    client = clients[min(ROLES, key=lambda role: (row.expected[role] not in DONE, row.expected[role] != "409"))]
-    return test_routes.program_of(client) if row.expected.get("zoe") == "401" else client
+    role = min(ROLES, key=lambda role: (row.expected[role] not in DONE, row.expected[role] != "409"))
+    return test_routes.client_for(row, clients[role])
 
 
 def addresses_of(row: Row, path: str, world: dict, values: Iterable[str]) -> Iterator[str]:

@@ -481,8 +481,10 @@ def world(
     }
 
 
-def program_of(client: Client) -> Client:
-    """The same person by their token alone, without a session."""
+def client_for(row: Row, client: Client) -> Client:
+    """The client; where a row asks for a token, the same person by it alone, as a program comes without a session."""
+    if row.expected.get("zoe") != "401":
+        return client
     program = copy(client)
     program.cookies = SimpleCookie()
     return program
@@ -493,7 +495,7 @@ def send(
 ) -> Any:
     """The request of a row, to another address or with other fields where they are given."""
     path = path or reverse(row.route, kwargs=world["address"].get(row.route))
-    client = program_of(client) if row.expected.get("zoe") == "401" else client
+    client = client_for(row, client)
     sent = world["sent"].get(row.route, {}) | (fields or {})
     if row.method == "GET":
         return client.get(path)

@@ -33,7 +33,8 @@ def sign_in(client: Client, user: User) -> Client:
 
 
 def is_in(client: Client) -> bool:
-    return client.get("/account/mail/").status_code == 200
+    """By a page that is open to somebody who still has to set up a factor, too."""
+    return client.get(reverse("mfa_index")).status_code == 200
 
 
 def test_disable_ends_sessions_and_tokens_at_once(nils, mara):
@@ -209,6 +210,7 @@ def test_person_who_lost_their_factors_begins_anew_by_mail_alone(rita, mara, cli
     assert not is_in(sign_in(client, rita))
     answer = client.get(urlsplit(letter.url).path, follow=True)
     client.post(answer.redirect_chain[-1][0], {"password1": ANEW, "password2": ANEW})
+    assert not is_in(client)
     anew = Client()
     anew.post("/accounts/login/", {"login": rita.email, "password": ANEW})
     assert anew.get("/review/")["location"] == reverse("mfa_index")
