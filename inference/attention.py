@@ -4,8 +4,10 @@ A pass lays the tokens of all its rows end to end, without padding. The model's 
 each layer's queries, keys and values to the function registered here, which writes them in place and attends.
 """
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -25,18 +27,38 @@ class Slots:
     """Keys and values of every layer, `[slots, key-value heads, context, head size]`, written in place."""
 
     def __init__(self, model: Any, slots: int, context: int) -> None:
-        shape = Shape.of(model.config)
+        self.shape = shape = Shape.of(model.config)
         room = (slots, shape.heads, context, shape.head_size)
         dtype, device = model.dtype, model.device
-        self.keys = [torch.zeros(room, dtype=dtype, device=device) for _ in range(shape.layers)]
-        self.values = [torch.zeros(room, dtype=dtype, device=device) for _ in range(shape.layers)]
+        self.keys = [_zeros(room, dtype, device) for _ in range(shape.layers)]
+        self.values = [_zeros(room, dtype, device) for _ in range(shape.layers)]
         self.context, self.dtype = context, dtype
+        self.windows = windows_of(model.config)
 
     def copy(self, copies: Sequence[Copy]) -> None:
         """Carry out copies, in their order."""
         for copy in copies:
             for held in (*self.keys, *self.values):
                 held[copy.target, :, : copy.length] = held[copy.source, :, : copy.length]
+
+
+def _zeros(shape: Sequence[int], dtype: Any, device: Any) -> Any:
+    """Zeros that take memory, on a CPU, only page by page where they are written: most slots are never full.
+
+    They have to be zeros: what a mask hides is multiplied by nought, and nought times garbage may not be a number.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    pages = mmap.mmap(-1, prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(pages, dtype=dtype).view(*shape)
+
+
+def windows_of(config: Any) -> list[int | None]:
+    """How many tokens back each layer sees, by a transformers configuration of a decoder; None for all."""
+    config = config.get_text_config(decoder=True)
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"] * config.num_hidden_layers
+    return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
 @dataclass(frozen=True)
@@ -49,11 +71,17 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> "Shape":
-        """The shape; `config` is a transformers configuration of a decoder."""
+        """The shape; `config` is a transformers configuration of a decoder. One without attention heads has one."""
         config = config.get_text_config(decoder=True)
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        all_heads = getattr(config, "num_attention_heads", None) or 1
+        heads = getattr(config, "num_key_value_heads", None) or all_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // all_heads
         return cls(config.num_hidden_layers, heads, size)
+
+    @property
+    def heads_and_size(self) -> tuple[int, int]:
+        """Key-value heads, and numbers of each."""
+        return self.heads, self.head_size
 
     def bytes_per_token(self, item: int) -> int:
         """Bytes of keys and values of one token where a number takes `item` bytes."""
@@ -65,6 +93,7 @@ class Pass:
 
     def __init__(self, slots: Slots, spans: Sequence[Span], rows: Sequence[Row]) -> None:
         filled = sum(span.length for span in spans)
+        self._slots = slots
         self._parts: list[Filling | Stepping] = []
         if spans:
             self._parts.append(Filling(slots, spans))
@@ -72,7 +101,15 @@ class Pass:
             self._parts.append(Stepping(slots, rows, filled))
 
     def attend(self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None) -> Any:
-        """Queries `[heads, tokens, size]` to outputs `[tokens, heads, size]`; what only fills up gets zeros."""
+        """Queries `[heads, tokens, size]` to outputs `[tokens, heads, size]`; what only fills up gets zeros.
+
+        Raises NotImplementedError where the model says its window by a mask alone, which is not read here, or has keys
+        or values of another size than the slots.
+        """
+        if window != self._slots.windows[layer]:
+            raise NotImplementedError("It does not say to its attention how far back a layer sees.")
+        if not self._slots.shape.heads_and_size == key.shape[::2] == value.shape[::2]:
+            raise NotImplementedError("Its keys and values are not of the size that its configuration names.")
         heads, tokens, size = query.shape
         out = query.new_zeros(tokens, heads, size)
         for part in self._parts:
@@ -178,6 +215,13 @@ def _attention(query: Any, keys: Any, values: Any, scaling: float | None, mask: 
     )
 
 
+HARMLESS = {
+    "dropout", "output_attentions", "output_hidden_states", "output_router_logits", "position_ids", "use_cache",
+    "pass_",
+}  # fmt: skip
+"""What models hand to any attention function, and which changes nothing here."""
+
+
 def _attend(
     module: Any,
     query: Any,
@@ -186,11 +230,19 @@ def _attend(
     attention_mask: Any,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    is_causal: bool | None = None,
     **given: Any,
 ) -> tuple[Any, None]:
-    """What a transformers model calls; `given["pass_"]` is the pass that the batch handed to the model."""
-    if given.get("softcap"):
-        raise NotImplementedError("This model caps its attention scores, which the engine does not do.")
+    """What a transformers model calls; `given["pass_"]` is the pass that the runner handed to the model.
+
+    Raises NotImplementedError where it asks for more than is done here.
+    """
+    if is_causal is False or not getattr(module, "is_causal", True):
+        raise NotImplementedError("Its tokens see those that follow them.")
+    if strange := sorted(name for name, held in given.items() if name not in HARMLESS and held is not None):
+        raise NotImplementedError(f"Its attention takes {strange[0]}, which the engine's does not.")
+    if "pass_" not in given:
+        raise NotImplementedError("Its layers do not hand on to their attention what the model was given.")
     layer = module.layer_idx
     return given["pass_"].attend(layer, query[0], key[0], value[0], scaling, sliding_window)[None], None
 

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 
 from inference import sampling as choosing
-from inference.attention import Pass, Slots
 from inference.loading import Checkpoint
 from inference.sampling import Chosen, Draw, Watermark
-from inference.scheduler import Plan, Row, Scheduler
+from inference.scheduler import Row, Scheduler
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,9 @@ class Batch:
     def __init__(self, checkpoint: Checkpoint, slots: int, context: int) -> None:
         self.checkpoint = checkpoint
         self.context = context
-        self._model = checkpoint.model
         self._ends = end_of_text(checkpoint)
         self._scheduler = Scheduler(slots)
-        self._slots = Slots(checkpoint.model, slots, context)
+        self._runner = checkpoint.backend.runner(checkpoint.model, slots, context)
 
     @property
     def is_idle(self) -> bool:
@@ -57,30 +55,8 @@ class Batch:
         plan = self._scheduler.next()
         if plan is None:
             return []
-        self._slots.copy(plan.copies)
-        logits = self._logits(plan)
+        logits = self._runner.run(plan)
         return self._extended(plan.rows, logits[: len(plan.rows)], watermark) if plan.rows else []
-
-    def _logits(self, plan: Plan) -> torch.Tensor:
-        """The model's output for the plan's rows, and for what fills it up behind them."""
-        tokens = [token for span in plan.spans for token in span.row.prompt[span.start : span.start + span.length]]
-        positions = [place for span in plan.spans for place in range(span.start, span.start + span.length)]
-        wanted = list(range(len(tokens), len(tokens) + len(plan.rows)))
-        tokens += [row.newest for row in plan.rows]
-        positions += [row.cached - 1 for row in plan.rows]
-        fewest = self.checkpoint.fewest_rows
-        output = self._model(
-            input_ids=self._tensor([tokens + [0] * (fewest - len(tokens))]),
-            position_ids=self._tensor([positions + [0] * (fewest - len(tokens))]),
-            pass_=Pass(self._slots, plan.spans, plan.rows),
-            use_cache=False,
-            logits_to_keep=self._tensor(wanted + [0] * (fewest - len(wanted))),
-        )
-        logits: torch.Tensor = output.logits[0]
-        return logits
-
-    def _tensor(self, numbers: Any) -> torch.Tensor:
-        return torch.tensor(numbers, device=self._model.device)
 
     def _extended(self, rows: Sequence[Row], logits: torch.Tensor, watermark: Watermark | None) -> list[Token]:
         chosen = choosing.choose(logits, [_draw(row) for row in rows], self._ends, watermark)
@@ -103,7 +79,7 @@ class Batch:
         sampling = row.sequence.sampling
         row.tokens.append(token)
         may_stop = len(row.tokens) >= sampling.min_new_tokens
-        if token in self._ends or (may_stop and self.checkpoint.ends_with_stop(row.tokens, sampling.stop)):
+        if token in self._ends or (may_stop and self.checkpoint.detokenizer.ends_with_stop(row.tokens, sampling.stop)):
             row.finish_reason = "stop"
         elif len(row.tokens) == sampling.max_new_tokens:
             row.finish_reason = "length"

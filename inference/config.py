@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,9 +12,16 @@ from urllib.parse import urlsplit
 from inference import contract
 
 MOST_MEMORY = 0.7
-"""The part of a device's memory that a worker takes where nothing else is said."""
-CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where Linux says how many bytes a container may use, by the second and the first version of its control groups."""
+"""The part of a device's free memory that a worker takes where nothing else is said."""
+MOST_CACHED = 4 * 2**30
+"""Bytes of keys and values of a model on a CPU, at the most, where nothing else is said."""
+CONTAINERS = (
+    (Path("/sys/fs/cgroup/memory.max"), "anon"),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), "total_rss"),
+)
+"""Where Linux says how many bytes a container may use, by the second and the first version of its control groups, and
+what `memory.stat` beside it calls those in use."""
+MEMORY = Path("/proc/meminfo")
 REQUIRED = ("REDIS_URL", "WORKER_NAME", "WORKER_KEY", "SIZES")
 
 
@@ -25,9 +33,9 @@ class ConfigError(Exception):
 class Config:
     """One worker's settings.
 
-    `device` "" means: a GPU where there is one. `dtype` is a torch name such as "float32"; "" means: the one that is
-    measured to be fastest. `context` is the longest text in tokens, prompt included; `memory_gib` 0 means: most of what
-    the device has.
+    `device` "" means: a GPU where there is one. `dtype` is a torch name such as "float32"; "" means: the one that the
+    device has instructions for. `context` is the longest text in tokens, prompt included; `memory_gib` 0 means: most of
+    what is free on the device, and on a CPU at most 4 GiB for the keys and values of a model.
 
     With a `server_url` the worker has no model of its own: an OpenAI-compatible server there generates, under the
     names that `server_models` gives to sizes. `batch_rows` is then how many texts are asked for at a time; weights,
@@ -60,15 +68,16 @@ class Config:
 
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    @cache  # noqa: B019 - one configuration a process, and the measurement is not to be repeated
+    @cache  # noqa: B019 - one configuration a process, and the log says the reason once
     def chosen_dtype(self) -> str:
-        """The torch dtype to compute with; measured where the environment leaves the choice open."""
+        """The torch dtype to compute with; by the device where the environment leaves the choice open."""
         if self.dtype:
             return self.dtype
         from inference import packing
 
         return packing.fastest_dtype(self.chosen_device())
 
+    @cache  # noqa: B019 - what is free when a worker begins; later it holds a part itself
     def memory_bytes(self) -> int:
         """How many bytes weights, keys and values may take together."""
         if self.memory_gib:
@@ -77,15 +86,37 @@ class Config:
 
         device = self.chosen_device()
         if torch.device(device).type == "cuda":
-            return int(MOST_MEMORY * torch.cuda.mem_get_info(device)[1])
-        return int(MOST_MEMORY * _machine_bytes())
+            return int(MOST_MEMORY * torch.cuda.mem_get_info(device)[0])
+        return int(MOST_MEMORY * _free_bytes())
+
+    def cached_bytes(self) -> int:
+        """How many bytes the keys and values of one model may take."""
+        on_cpu = self.chosen_device().startswith("cpu")
+        return min(MOST_CACHED, self.memory_bytes()) if on_cpu and not self.memory_gib else self.memory_bytes()
 
 
-def _machine_bytes() -> int:
-    """The memory of the machine, or of the container where that has less."""
-    told = [path.read_text().strip() for path in CONTAINER_LIMITS if path.exists()]
-    limits = [int(limit) for limit in told if limit.isdigit()]
-    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+def _free_bytes() -> int:
+    """The memory that nobody uses on the machine, or in the container where that is less."""
+    return min([_free_on_machine(), *(_free_in(limit, used) for limit, used in CONTAINERS if limit.exists())])
+
+
+def _free_on_machine() -> int:
+    """What Linux could give without swapping; elsewhere, all there is."""
+    if MEMORY.exists():
+        return 1024 * int(_table(MEMORY)["MemAvailable:"])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _free_in(limit: Path, used: str) -> int:
+    """What is left of a container's limit, which may be "max"."""
+    told = limit.read_text().strip()
+    return int(told) - int(_table(limit.with_name("memory.stat"))[used]) if told.isdigit() else sys.maxsize
+
+
+def _table(file: Path) -> dict[str, str]:
+    """The first two words of each line."""
+    name_and_number = (line.split()[:2] for line in file.read_text().splitlines())
+    return dict(pair for pair in name_and_number if len(pair) == 2)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Config:

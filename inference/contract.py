@@ -193,8 +193,8 @@ class Report:
 class Hello:
     """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none).
 
-    `loaded` are the sizes in memory; `tokens` counts all that it has generated since it started, `dropped` the messages
-    that it could not read.
+    `loaded` are the sizes in memory, `plain` those of them that run on transformers' own cache, which is slower;
+    `tokens` counts all that it has generated since it started, `dropped` the messages that it could not read.
     """
 
     worker: str
@@ -207,6 +207,7 @@ class Hello:
     loaded: tuple[str, ...] = ()
     tokens: int = 0
     dropped: int = 0
+    plain: tuple[str, ...] = ()
 
 
 Sealed = WorkOrder | Stop | Revoked | Report | Hello

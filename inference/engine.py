@@ -90,6 +90,10 @@ class Engine:
         """The sizes whose weights are in memory."""
         return self._memory.sizes()
 
+    def plain(self) -> tuple[str, ...]:
+        """Those of them that the engine's own attention does not serve."""
+        return self._memory.plain()
+
     def sizes(self) -> tuple[str, ...]:
         """The sizes that it takes orders of."""
         return self._config.sizes
@@ -274,7 +278,7 @@ def _failure(checkpoint: "Checkpoint", error: Exception) -> str:
 def _text(checkpoint: "Checkpoint", row: "Row", chosen: "Sequence[Chosen]") -> Text:
     return Text(
         row.sequence.key,
-        checkpoint.continuation(row.prompt, row.tokens, row.sequence.sampling.stop),
+        checkpoint.detokenizer.until_stop(row.tokens, row.sequence.sampling.stop),
         len(row.prompt),
         len(row.tokens),
         row.finish_reason,
@@ -283,5 +287,8 @@ def _text(checkpoint: "Checkpoint", row: "Row", chosen: "Sequence[Chosen]") -> T
 
 
 def _logprob(checkpoint: "Checkpoint", chosen: "Chosen") -> TokenLogprob:
-    top = tuple((checkpoint.token(token), logprob) for token, logprob in chosen.top)
-    return TokenLogprob(checkpoint.token(chosen.token), chosen.logprob or 0.0, top)
+    def written(token: int) -> str:
+        return checkpoint.detokenizer.text([token], special=True)
+
+    top = tuple((written(token), logprob) for token, logprob in chosen.top)
+    return TokenLogprob(written(chosen.token), chosen.logprob or 0.0, top)

@@ -90,7 +90,7 @@ def refusal_of(row: "Row", batch: "Batch", on: str) -> str:
 
 def _written(checkpoint: "Checkpoint", token: int) -> str:
     try:
-        return f"“{checkpoint.token(token)}”"
+        return f"“{checkpoint.detokenizer.text([token], special=True)}”"
     except Exception:  # what it cannot read may be what it cannot write
         return "a token"
 

@@ -1,66 +1,47 @@
-"""Bringing a checkpoint from the weights store into memory: verified, laid out for the device, with its tokenizer."""
+"""Bringing a checkpoint from the weights store into memory: verified, tried out, laid out for the device."""
 
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import checkpoints, sources
 from inference.checkpoints import CheckpointError
+from inference.detokenizer import Detokenizer
+
+if TYPE_CHECKING:
+    from inference.backends import Backend
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model in memory. `identity` names the weights it was loaded from.
-
-    Passes of fewer rows than `fewest_rows` are padded: else a row's rounding would depend on the rows beside it.
-    """
+    """A model in memory. `identity` names its weights, `backend` says how its passes are computed."""
 
     size: str
     identity: str
     model: Any
     tokenizer: Any
-    fewest_rows: int = 1
+    detokenizer: Detokenizer
+    backend: "Backend"
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """The tokens of a prompt."""
         return tuple(int(token) for token in self.tokenizer(prompt)["input_ids"])
 
-    def token(self, token: int) -> str:
-        """One token as text."""
-        text: str = self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
-        return text
-
-    def continuation(self, prompt: Sequence[int], tokens: Sequence[int], stop: Sequence[str] = ()) -> str:
-        """What the new tokens add to the prompt, up to the first of the `stop` strings.
-
-        Decoded alone, some tokenizers would lose the space before the first word.
-        """
-        text = self._decode([*prompt, *tokens]).removeprefix(self._decode(prompt))
-        cuts = [place for string in stop if (place := text.find(string)) >= 0]
-        return text[: min(cuts)] if cuts else text
-
-    def ends_with_stop(self, tokens: Sequence[int], stop: Sequence[str]) -> bool:
-        """Whether the newest token completed one of the `stop` strings."""
-        if not stop:
-            return False
-        # A token is a byte at least, so the string lies within as many tokens as it has bytes, and a broken character.
-        tail = self._decode(tokens[-(max(len(string.encode()) for string in stop) + 4) :])
-        return any(string in tail for string in stop)
-
-    def _decode(self, tokens: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
-
 
 def load(folder: Path, device: str, dtype: str, on: str = "this machine") -> Checkpoint:
-    """Verify the files, then load model and tokenizer from them alone; raises `CheckpointError`."""
+    """Verify the files, then load model and tokenizer from them alone, and try the model out.
+
+    Raises `CheckpointError`, also where no path of the engine computes what transformers computes.
+    """
     checkpoints.verify(folder, on)
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from inference import attention, packing
+    from inference import backends
 
     sources.hide_progress_bars()
     size = f"{folder.parent.name}/{folder.name}"
@@ -74,15 +55,20 @@ def load(folder: Path, device: str, dtype: str, on: str = "this machine") -> Che
             config=config,
             use_safetensors=True,
             dtype=getattr(torch, dtype),
-            attn_implementation=attention.NAME,
+            attn_implementation="eager",
             **only_these,
         )
     except ValueError as error:
         raise CheckpointError(f"The engine cannot run {size}: {error}") from error
     model = model.to(device).eval()
-    fewest_rows = packing.pack(model)
+    try:
+        backend = backends.choose(model)
+    except Exception as error:  # families differ in how they fail
+        raise CheckpointError(f"The engine cannot run {size}: {backends.reason(error)}") from error
+    if backend.plain:
+        logger.warning("%s runs on the plain path, which is slower: %s", size, backend.plain)
     tokenizer = AutoTokenizer.from_pretrained(folder, **only_these)
-    return Checkpoint(size, checkpoints.identity(folder), model, tokenizer, fewest_rows)
+    return Checkpoint(size, checkpoints.identity(folder), model, tokenizer, Detokenizer(tokenizer), backend)
 
 
 def parameters_of(folder: Path) -> int:

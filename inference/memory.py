@@ -1,7 +1,7 @@
 """Which checkpoints are in memory, within the worker's budget: a size is loaded when it is asked for, and makes room
 when another is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,32 +20,37 @@ SHORTEST = 256
 
 @dataclass(frozen=True)
 class Room:
-    """What a checkpoint takes: bytes of its weights, bytes of keys and values per token, rows and tokens a row."""
+    """What a checkpoint takes: bytes of its weights, bytes of keys and values per token, rows and tokens a row; and at
+    most `most_cached` bytes of keys and values."""
 
     weights: int
     per_token: int
     most_rows: int
     longest: int
+    most_cached: int
+    per_row: int = 0
+    """Bytes that a row takes however short it is: what a layer without attention keeps."""
 
     @property
     def least(self) -> int:
         """Bytes without which it cannot run: one short row."""
-        return self.weights + self.per_token * min(self.longest, SHORTEST)
+        return self.taken(1, min(self.longest, SHORTEST))
 
     @property
     def enough(self) -> int:
         """Bytes with which it takes every prompt that it ever takes: one row of the longest."""
-        return self.weights + self.per_token * self.longest
+        return self.taken(1, self.longest)
 
     def within(self, memory: int) -> tuple[int, int]:
         """Rows and tokens a row that fit into so many bytes: long rows come before many rows."""
-        left = memory - self.weights
-        context = min(self.longest, left // self.per_token)
-        return max(1, min(self.most_rows, left // (self.per_token * context))), context
+        left = min(memory - self.weights, self.most_cached)
+        context = min(self.longest, (left - self.per_row) // self.per_token) if self.per_token else self.longest
+        rows = left // max(1, self.per_token * context + self.per_row)
+        return max(1, min(self.most_rows, rows)), context
 
     def taken(self, rows: int, context: int) -> int:
         """Bytes taken by the weights and so many rows."""
-        return self.weights + rows * context * self.per_token
+        return self.weights + rows * (context * self.per_token + self.per_row)
 
 
 class Memory:
@@ -61,6 +66,10 @@ class Memory:
     def sizes(self) -> tuple[str, ...]:
         """The sizes whose weights are in memory."""
         return tuple(sorted(self._held))
+
+    def plain(self) -> tuple[str, ...]:
+        """Those of them that run on the plain path."""
+        return tuple(sorted(size for size, batch in [*self._held.items()] if batch.checkpoint.backend.plain))
 
     def busy(self) -> "list[Batch]":
         """The batches that have rows."""
@@ -95,15 +104,16 @@ class Memory:
 
         room = self._room_of(folder, on)
         budget = self._config.memory_bytes()
-        if room.least > budget:
-            raise CheckpointError(
-                f"{size} needs at least {room.least / GIB:,.2f} GiB of memory; {on} may use {budget / GIB:,.2f} GiB."
-                " The operator raises MEMORY_GIB or gives this size to a larger machine."
-            )
+        _check_fits(room, size, budget, on)
         if self._make_room(budget, room.enough) < room.least:
             return None
         rows, context = room.within(budget - sum(self._bytes.values()))
         checkpoint = loading.load(folder, self._config.chosen_device(), self._config.chosen_dtype(), on)
+        if checkpoint.backend.plain:
+            cached = {"per_token": checkpoint.backend.bytes_per_token, "per_row": checkpoint.backend.bytes_per_row}
+            room = replace(room, **cached)
+            _check_fits(room, size, budget, on)
+            rows, context = room.within(budget - sum(self._bytes.values()))
         batch = batching.Batch(checkpoint, rows, context)
         self._held[size] = batch
         self._bytes[batch] = room.taken(rows, context)
@@ -123,7 +133,7 @@ class Memory:
     def _room(self, folder: Path) -> Room:
         from transformers import AutoConfig
 
-        from inference import loading
+        from inference import loading, selfcheck
         from inference.attention import Shape
 
         item = 4 if self._config.chosen_dtype() == "float32" else 2
@@ -132,7 +142,8 @@ class Memory:
             weights=loading.parameters_of(folder) * item,
             per_token=Shape.of(config).bytes_per_token(item),
             most_rows=self._config.batch_rows * KEPT_OF // (KEPT_OF - 1),
-            longest=min(getattr(config, "max_position_embeddings", self._config.context), self._config.context),
+            longest=min(selfcheck.longest_of(config) or self._config.context, self._config.context),
+            most_cached=self._config.cached_bytes(),
         )
 
     def _make_room(self, budget: int, wanted: int) -> int:
@@ -143,3 +154,11 @@ class Memory:
             if batch.is_idle:
                 self.discard(batch)
         return budget - sum(self._bytes.values())
+
+
+def _check_fits(room: Room, size: str, budget: int, on: str) -> None:
+    if room.least > budget:
+        raise CheckpointError(
+            f"{size} needs at least {room.least / GIB:,.2f} GiB of memory; {on} may use {budget / GIB:,.2f} GiB."
+            " The operator raises MEMORY_GIB or gives this size to a larger machine."
+        )

@@ -1,8 +1,8 @@
 """Weights laid out once, at load, as the machine's matrix products want them; the model's code stays as it is."""
 
 import ctypes
-import time
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from transformers.activations import GELUTanh, SiLUActivation
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.models.llama.modeling_llama import LlamaMLP
 from transformers.pytorch_utils import Conv1D
+
+logger = logging.getLogger(__name__)
 
 EXPECTED_ROWS = 64
 """For how many rows the layout is chosen. Any other number works."""
@@ -123,26 +125,29 @@ def _fewest_rows(layer: Any, inputs: int, dtype: Any) -> int:
 
 
 def fastest_dtype(device: str) -> str:
-    """The torch dtype to generate with: bfloat16 where products are clearly faster with it than with float32.
+    """The torch dtype to generate with: bfloat16 where the device has instructions for its products.
 
-    Measured on a thread that ends: OpenMP lets the threads of a pool sleep after each operation where the process has
-    more of them than cores, and the caller's would stay. The engine's thread is to have the only pool.
+    Without them oneDNN converts numbers back and forth. It is not measured: a busy machine would turn the choice.
     """
     if torch.device(device).type != "cpu":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    if not (can_pack(torch.bfloat16) and can_pack(torch.float32)):
-        return "float32"
-    with ThreadPoolExecutor(1) as thread:
-        half, full = thread.map(_seconds, (torch.bfloat16, torch.float32))
-    return "bfloat16" if half * 1.3 < full else "float32"
+        named = {"bfloat16 on the GPU": torch.cuda.is_bf16_supported(including_emulation=False)}
+    else:
+        named = {
+            "AMX": torch.cpu._is_amx_tile_supported(),
+            "AVX512_BF16": torch.cpu._is_avx512_bf16_supported(),
+            "BF16 of Arm": "bf16" in _features(),
+        }
+    has = [name for name, there in named.items() if there]
+    can = device != "cpu" or (can_pack(torch.bfloat16) and can_pack(torch.float32))
+    chosen = "bfloat16" if has and can else "float32"
+    logger.info("The dtype is %s: this device has %s.", chosen, " and ".join(has) or "no instructions for bfloat16")
+    return chosen
 
 
-@torch.inference_mode()
-def _seconds(dtype: Any) -> float:
-    layer = PackedLinear(torch.ones(3072, 768, dtype=dtype), torch.ones(3072, dtype=dtype))
-    given, taken = torch.ones(EXPECTED_ROWS, 768, dtype=dtype), []
-    for _ in range(12):
-        start = time.perf_counter()
-        layer(given)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+def _features() -> set[str]:
+    """What Linux says of an Arm processor; nothing elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("Features") for flag in line.split()}

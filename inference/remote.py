@@ -120,6 +120,10 @@ class ServedEngine:
         asyncio.run_coroutine_threadsafe(self._look(), self._loop)
         return tuple(sorted(size for size in self._config.sizes if self._config.model_of(size) in self._models))
 
+    def plain(self) -> tuple[str, ...]:
+        """None: how the server computes is its own affair."""
+        return ()
+
     def generate(
         self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
     ) -> Iterator[Step]:

@@ -148,6 +148,7 @@ def hello() -> Hello:
         sizes=sizes,
         checkpoints=("",) * len(sizes),
         loaded=loaded,
+        plain=engine.plain(),
         tokens=desk.tokens,
         dropped=dropped,
     )

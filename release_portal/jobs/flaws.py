@@ -69,7 +69,7 @@ def flaw_of_hello(hello: Hello) -> str:
         word = getattr(hello, name)
         if len(word) > longest or flaw_of(word):
             return f"a {name} of more than {longest} characters, or with what no text has"
-    for paths in (hello.sizes, hello.loaded):
+    for paths in (hello.sizes, hello.loaded, hello.plain):
         if len(paths) > MOST_SIZES or any(len(path) > 100 or flaw_of(path) for path in paths):
             return f"more than {MOST_SIZES} sizes, or one with a very long name"
     if len(hello.checkpoints) > MOST_SIZES or not all(MANIFEST.fullmatch(each) for each in hello.checkpoints):

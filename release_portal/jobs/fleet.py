@@ -46,6 +46,8 @@ class Serving:
 
     size: str
     in_memory: bool
+    plain: bool
+    """It runs on transformers' own cache, which is slower."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _hands(sizes: Mapping[int, ModelSize], workers: list[Worker], out: Sequence[
     return [
         Hand(
             worker,
-            [Serving(names.get(path, path), path in worker.loaded) for path in worker.sizes],
+            [Serving(names.get(path, path), path in worker.loaded, path in worker.plain) for path in worker.sizes],
             orders[worker.name],
         )
         for worker in workers

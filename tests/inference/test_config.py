@@ -1,16 +1,15 @@
 """A worker's settings, and what it says when they are incomplete."""
 
-import os
 from pathlib import Path
 
 import pytest
-import torch
 
 from inference import config as config_module
 from inference import packing
 from inference.config import ConfigError, from_environment
 from inference.contract import broker_url
 
+GIB = 2**30
 COMPLETE = {
     "REDIS_URL": "redis://broker:6379/0",
     "WORKER_NAME": "anna",
@@ -28,37 +27,52 @@ def test_read_a_complete_environment():
     assert config.chosen_device() == "cpu"
 
 
-def test_choose_the_dtype_by_measuring_where_none_is_named(monkeypatch):
-    monkeypatch.setattr(packing, "can_pack", lambda dtype: True)
-    monkeypatch.setattr(packing, "_seconds", {torch.bfloat16: 1.0, torch.float32: 2.0}.get)
-    assert from_environment(COMPLETE | {"DEVICE": "cpu"}).chosen_dtype() == "bfloat16"
-    monkeypatch.setattr(packing, "_seconds", {torch.bfloat16: 1.9, torch.float32: 2.0}.get)
-    assert from_environment(COMPLETE | {"DEVICE": "cpu", "WORKER_NAME": "bert"}).chosen_dtype() == "float32"
-    assert from_environment(COMPLETE | {"DTYPE": "bfloat16"}).chosen_dtype() == "bfloat16"
+def test_take_the_dtype_that_is_named_or_the_fastest(monkeypatch):
+    monkeypatch.setattr(packing, "fastest_dtype", {"cpu": "bfloat16"}.get)
+    assert worker("fast").chosen_dtype() == "bfloat16"
+    assert worker("named", DTYPE="float32").chosen_dtype() == "float32"
 
 
-def test_find_a_dtype_on_this_machine():
-    assert packing.fastest_dtype("cpu") in ("bfloat16", "float32")
+@pytest.fixture
+def memory(monkeypatch, tmp_path):
+    """A machine of 16 GiB, 8 of them free, and no container."""
+    told = tmp_path / "meminfo"
+    told.write_text(f"MemTotal: {16 * 2**20} kB\nMemFree: 9 kB\nMemAvailable: {8 * 2**20} kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr(config_module, "MEMORY", told)
+    monkeypatch.setattr(config_module, "CONTAINERS", ())
+    return tmp_path
 
 
-def test_take_most_of_the_memory_where_nothing_is_said(monkeypatch):
-    monkeypatch.setattr(config_module, "CONTAINER_LIMITS", ())
-    everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-    assert 0.5 * everything < from_environment(COMPLETE | {"DEVICE": "cpu"}).memory_bytes() < everything
-    assert from_environment(COMPLETE | {"MEMORY_GIB": "1.5"}).memory_bytes() == 1.5 * 2**30
+def worker(name, **told):
+    return from_environment(COMPLETE | {"DEVICE": "cpu", "WORKER_NAME": name} | told)
 
 
-@pytest.mark.parametrize(("told", "part"), [("1073741824\n", 0.7), ("max\n", None)])
-def test_take_no_more_than_the_container_may_use(monkeypatch, tmp_path, told, part):
-    limit = tmp_path / "memory.max"
-    limit.write_text(told)
-    monkeypatch.setattr(config_module, "CONTAINER_LIMITS", (limit, tmp_path / "is-not-there"))
+def test_take_most_of_the_memory_that_is_free_and_a_part_of_it_for_keys_and_values(memory):
+    config = worker("of-16-gib")
+    assert config.memory_bytes() == int(0.7 * 8 * GIB)
+    assert config.cached_bytes() == 4 * GIB
 
-    taken = from_environment(COMPLETE | {"DEVICE": "cpu"}).memory_bytes()
 
-    everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert taken == int(part * 2**30 if part else 0.7 * everything)
+def test_take_the_memory_that_is_named(memory):
+    config = worker("named", MEMORY_GIB="12")
+    assert config.memory_bytes() == config.cached_bytes() == 12 * GIB
+
+
+def test_keep_the_budget_once_a_worker_holds_a_part_of_it_itself(memory):
+    config = worker("begun")
+    begun = config.memory_bytes()
+    (memory / "meminfo").write_text("MemAvailable: 1 kB\n")
+    assert config.memory_bytes() == begun
+
+
+@pytest.mark.parametrize(("limit", "used", "free"), [(f"{2 * GIB}\n", GIB, GIB), ("max\n", GIB, 8 * GIB)])
+@pytest.mark.parametrize("name", ["anon", "total_rss"])
+def test_take_no_more_than_the_container_has_left(memory, monkeypatch, name, limit, used, free):
+    (memory / "memory.max").write_text(limit)
+    (memory / "memory.stat").write_text(f"{name} {used}\nfile 7\n")
+    monkeypatch.setattr(config_module, "CONTAINERS", ((memory / "memory.max", name), (memory / "none", "anon")))
+
+    assert worker(f"{name}-of-{free}").memory_bytes() == int(0.7 * free)
 
 
 def test_name_every_missing_variable():

@@ -12,6 +12,7 @@ from inference import checkpoints, kernel, loading, packing, sampling
 from inference.checkpoints import CheckpointError
 from inference.config import Config
 from inference.contract import Sampling, Sequence
+from inference.detokenizer import Detokenizer
 from inference.engine import Engine
 from inference.scheduler import CHUNK
 from tests.inference.tiny import install_tiny_gpt2, save_tiny_gpt2
@@ -411,14 +412,14 @@ def test_fail_only_the_order_whose_numbers_are_broken(root, monkeypatch):
 
 def test_fail_only_the_order_whose_text_cannot_be_read(root, monkeypatch):
     engine = engine_over(root)
-    continuation = loading.Checkpoint.continuation
+    until_stop = Detokenizer.until_stop
 
-    def unreadable(checkpoint, prompt, tokens, stop=()):
+    def unreadable(detokenizer, tokens, stop=()):
         if len(tokens) == 3:
             raise UnicodeError("This text cannot be decoded.")
-        return continuation(checkpoint, prompt, tokens, stop)
+        return until_stop(detokenizer, tokens, stop)
 
-    monkeypatch.setattr(loading.Checkpoint, "continuation", unreadable)
+    monkeypatch.setattr(Detokenizer, "until_stop", unreadable)
     with pytest.raises(UnicodeError):
         texts_of(engine, some_sequences(2, max_new_tokens=3, min_new_tokens=3))
     assert len(texts_of(engine, some_sequences(2, max_new_tokens=4, min_new_tokens=4))) == 2

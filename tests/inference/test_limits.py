@@ -13,6 +13,7 @@ from inference import engine as engine_module
 from inference import loading, sampling
 from inference.config import Config
 from inference.contract import Sampling, Sequence
+from inference.detokenizer import Detokenizer
 from inference.engine import Engine
 from inference.limits import flaw_of
 from tests.inference.tiny import install_tiny_gpt2
@@ -181,8 +182,8 @@ def test_refuse_a_prompt_that_the_tokenizer_cannot_read(root, alone, monkeypatch
 @pytest.mark.parametrize(
     ("where", "name", "is_bad"),
     [
-        (loading.Checkpoint, "continuation", lambda checkpoint, prompt, tokens, stop: len(tokens) == 9),
-        (loading.Checkpoint, "ends_with_stop", lambda checkpoint, tokens, stop: len(tokens) == 9),
+        (Detokenizer, "until_stop", lambda detokenizer, tokens, stop: len(tokens) == 9),
+        (Detokenizer, "ends_with_stop", lambda detokenizer, tokens, stop: len(tokens) == 9),
         (engine_module, "_logprob", lambda checkpoint, chosen: len(chosen.top) == 1),
     ],
 )

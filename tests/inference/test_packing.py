@@ -1,9 +1,6 @@
 """Weights laid out for the machine: the model's own numbers, the same however many rows a pass has."""
 
 import copy
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -75,7 +72,40 @@ def test_whether_a_layer_can_be_packed_is_known_before_it_is_tried(dtype):
             packing.PackedLinear(weight, None)
 
 
-def test_dtype_is_float32_where_the_processor_has_no_bfloat16(monkeypatch):
+INSTRUCTIONS = {"_is_amx_tile_supported": "AMX", "_is_avx512_bf16_supported": "AVX512_BF16"}
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """One that packs every dtype and has the instructions that are named."""
+
+    def has(*named):
+        monkeypatch.setattr(packing, "can_pack", lambda dtype: True)
+        monkeypatch.setattr(packing, "_features", lambda: {"bf16"} & set(named))
+        for question, name in INSTRUCTIONS.items():
+            monkeypatch.setattr(torch.cpu, question, lambda there=name in named: there)
+
+    return has
+
+
+@pytest.mark.parametrize(
+    ("named", "dtype", "because"),
+    [
+        (["AMX", "AVX512_BF16"], "bfloat16", "this device has AMX and AVX512_BF16."),
+        (["AVX512_BF16"], "bfloat16", "this device has AVX512_BF16."),
+        (["bf16"], "bfloat16", "this device has BF16 of Arm."),
+        ([], "float32", "this device has no instructions for bfloat16."),
+    ],
+)
+def test_dtype_is_chosen_by_the_instructions_of_the_processor_and_logged(processor, caplog, named, dtype, because):
+    processor(*named)
+    with caplog.at_level("INFO"):
+        assert packing.fastest_dtype("cpu") == dtype
+    assert caplog.messages == [f"The dtype is {dtype}: {because}"]
+
+
+def test_dtype_is_float32_where_no_layer_can_be_packed_in_bfloat16(processor, monkeypatch):
+    processor("AMX")
     monkeypatch.setattr(packing, "can_pack", lambda dtype: dtype == torch.float32)
     assert packing.fastest_dtype("cpu") == "float32"
 
@@ -93,24 +123,3 @@ class Rounding:
 @pytest.mark.parametrize("fewest", [1, 2, 9, 40])
 def test_find_the_fewest_rows_from_which_a_row_comes_out_the_same(fewest):
     assert packing._fewest_rows(Rounding(fewest), 8, torch.float32) == fewest
-
-
-MEASURE = """
-import os, time, torch
-from inference import packing
-before = len(os.listdir("/proc/self/task"))
-packing.fastest_dtype("cpu")
-until = time.monotonic() + 60
-while len(os.listdir("/proc/self/task")) > before and time.monotonic() < until:
-    time.sleep(0.1)
-print(len(os.listdir("/proc/self/task")) - before)
-"""
-
-
-@pytest.mark.live
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
-def test_measuring_the_dtype_leaves_no_thread_behind():
-    many = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    told = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True, env=many)
-
-    assert told.stdout.strip() == "0"

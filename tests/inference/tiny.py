@@ -1,6 +1,7 @@
 """Tiny random models for tests: a GPT-2 over single bytes, which knows nothing but runs the real code fast."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from inference import checkpoints, sources
@@ -22,8 +23,13 @@ def install_tiny_gpt2(
     More `layers` and `width` (a multiple of 4) make it slower. `added` are tokens that its tokenizer has and the model
     does not. Returns its folder in the store.
     """
+    return install(root, size, lambda folder: save_tiny_gpt2(folder, seed, layers, width, context, added))
+
+
+def install(root: Path, size: str, save: Callable[[Path], None]) -> Path:
+    """Install what `save` writes into a folder; returns its folder in the store."""
     with tempfile.TemporaryDirectory() as source:
-        save_tiny_gpt2(Path(source), seed, layers, width, context, added)
+        save(Path(source))
         return checkpoints.install(size, source, root)
 
 
@@ -46,12 +52,13 @@ def save_tiny_gpt2(
     # Wider than GPT-2's own initial 0.02, so that the tokens are not all about equally likely.
     model = GPT2LMHeadModel(GPT2Config(**shape, **ends, initializer_range=0.2))
     model.save_pretrained(folder)
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     tokenizer.add_tokens(list(added))
     tokenizer.save_pretrained(folder)
 
 
-def _byte_tokenizer():
+def byte_tokenizer():
+    """A tokenizer of single bytes, and the end of the text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

@@ -39,6 +39,7 @@ NEW: dict[str, Any] = {
     "left_at": None,
     "sizes": [],
     "loaded": [],
+    "plain": [],
     "flaws": 0,
     "last_flaw": "",
     "flawed_at": None,
@@ -195,6 +196,7 @@ def _introduce(worker: Worker, hello: contract.Hello, at: datetime) -> None:
     worker.host, worker.device, worker.dtype = hello.host, hello.device, hello.dtype
     worker.sizes = list(hello.sizes)
     worker.loaded = [] if hello.leaving else list(hello.loaded)
+    worker.plain = [] if hello.leaving else list(hello.plain)
     worker.tokens, worker.tokens_per_s, worker.dropped = hello.tokens, rate, hello.dropped
     worker.seen_at, worker.left_at = at, at if hello.leaving else None
     worker.save()

@@ -64,6 +64,11 @@ class Worker(models.Model):
     dtype = models.CharField(max_length=20, blank=True)
     sizes = ArrayField(models.CharField(max_length=100), default=list)
     loaded = ArrayField(models.CharField(max_length=100), default=list, help_text="the sizes in its memory")
+    plain = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        help_text="those of them that run on transformers' own cache, which is slower",
+    )
     tokens = models.BigIntegerField(default=0, help_text="generated since it started")
     tokens_per_s = models.FloatField(default=0, help_text="between its last two introductions")
     dropped = models.BigIntegerField(default=0, help_text="messages that it could not read since it started")

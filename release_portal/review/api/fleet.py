@@ -15,7 +15,7 @@ from release_portal.jobs.accounts import address_for
 from release_portal.jobs.fleet import Failing, fleet_of
 from release_portal.jobs.limits import LONGEST_REASON, WEIGHT
 from release_portal.jobs.models import Worker
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import Body, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -38,6 +38,9 @@ class WorkerOut(Schema):
     dtype: str = Field(alias="worker.dtype")
     sizes: list[str] = Field(alias="worker.sizes")
     loaded: list[str] = Field(alias="worker.loaded", description="the sizes in its memory")
+    plain: list[str] = Field(
+        alias="worker.plain", description="those of them that run on transformers' own cache, which is slower"
+    )
     tokens_per_s: float = Field(alias="worker.tokens_per_s")
     enrolled_at: datetime = Field(alias="worker.enrolled_at")
     seen_at: datetime | None = Field(alias="worker.seen_at")
@@ -98,11 +101,11 @@ class EnrolledOut(Schema):
         return address_for(worker)
 
 
-class WorkerIn(Schema):
+class WorkerIn(Body):
     name: Word = Field(description="at most 63 letters, digits, dots, dashes and underscores")
 
 
-class RevokeIn(Schema):
+class RevokeIn(Body):
     reason: str = Field(max_length=LONGEST_REASON, description="for those who look after the workers")
 
 
@@ -131,7 +134,7 @@ class FleetOut(Schema):
     failing_number: int
 
 
-class WeightIn(Schema):
+class WeightIn(Body):
     organisation: Word
     size: Word = Field(description="family/size, such as gpt2/1558M")
     weight: float = Field(description=WEIGHT.help)
