@@ -17,6 +17,7 @@ from release_portal.lib.parsing import StrictParser
 from release_portal.lib.rendering import JSONRenderer
 from release_portal.lib.states import Refused
 from release_portal.lib.text import shortened
+from release_portal.lib.unknown import known_at, refuse_unknown_parameters, unknown
 from release_portal.middleware import after_a_while, problem_of, problem_response, refused_by_database
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
@@ -33,16 +34,20 @@ MOST_ERRORS = 20  # that one answer lists
 
 
 class PortalAPI(NinjaAPI):
-    """ninja's API, whose validation errors also tell what was given.
+    """ninja's API, whose validation errors also tell what was given, and which fields are known.
 
     There are never more errors than a body's lists and fields: each list has its longest length, which pydantic looks
     at first, or is read no further than its first entry that is wrong (`fail_fast`).
     """
 
     def validation_error_from_error_contexts(self, error_contexts: list[Any]) -> ValidationError:
-        given = [found["input"] for each in error_contexts for found in each.pydantic_validation_error.errors()]
+        more = [
+            {"input": found["input"], "known": known_at(each.model, found["loc"])}
+            for each in error_contexts
+            for found in each.pydantic_validation_error.errors()
+        ]
         error = super().validation_error_from_error_contexts(error_contexts)
-        error.errors = [{**found, "input": value} for found, value in zip(error.errors, given, strict=True)]
+        error.errors = [{**found, **added} for found, added in zip(error.errors, more, strict=True)]
         return error
 
 
@@ -74,6 +79,7 @@ api.add_router("/organisations", organisations)
 api.add_router("/organisations", access)
 api.add_router("/review", review)
 api.add_router("/fleet", fleet)
+refuse_unknown_parameters(api)
 
 
 class Part(Schema):
@@ -163,7 +169,7 @@ def refused_at_once(request: HttpRequest, error: IntegrityError) -> HttpResponse
 
 
 @api.exception_handler(AuthenticationError)
-def unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+def not_known(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     detail = "This needs a token in force, sent as “Authorization: Bearer rp_…”. Make one on the Tokens page."
     return problem_response({"status": 401, "title": "Who are you?", "detail": detail})
 
@@ -205,6 +211,8 @@ def _refusal(field: str, found: dict[str, Any], given: Any) -> Refused:
     """What the schema found, with the limit and what was given."""
     limit = next((found["ctx"][key] for key in ("ge", "le", "max_length") if key in found.get("ctx", {})), None)
     match found["type"]:
+        case "extra_forbidden":
+            return unknown(field, found["known"])
         case "string_too_long":
             given, sentence = len(given), f"has {len(given):,} characters; it takes at most {limit:,}."
         case "too_long":

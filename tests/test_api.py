@@ -71,6 +71,9 @@ def test_submit_answers_with_the_job(bens, grant):
         ({"size": "a\x00b"}, "size", None, None, ""),
         ({"organisation": "a\x00b"}, "organisation", None, None, ""),
         ({"prompts": ["a\ud800b"]}, "prompts", None, None, ""),
+        ({"stop": ["x"]}, "stop", None, None, "“stop” is not known here; did you mean “top_p”?"),
+        ({"max_tokens": 5}, "max_tokens", None, None, "“max_tokens” is not known here; did you mean “max_new_tokens”?"),
+        ({"n": 3}, "n", None, None, "“n” is not known here; known are size, organisation, samples, max_new_tokens,"),
     ],
 )
 def test_submit_what_is_not_accepted_says_field_limit_and_what_was_given(

@@ -224,6 +224,37 @@ def test_query_and_form_of_every_operation_are_read_or_refused_by_field(clients,
     assert not wrong, "\n".join(wrong)
 
 
+def test_name_that_no_operation_knows_is_refused_with_the_nearest_that_it_does(clients, world, undone):
+    """In every object of a body, in forms and in addresses: misspelt, a limit would be none."""
+    wrong, sent = [], 0
+    for row, path, operation, schemas in operations(world, clients["zoe"]):
+        client, valid = actor_of(row, clients), world["sent"].get(row.route, {})
+        form = body_of(operation, "multipart/form-data")
+        asked = [(place, list(schema["properties"])[-1])
+                 for place, schema in places_of(body_of(operation), schemas) if "properties" in schema]  # fmt: skip
+        for place, near in asked:
+            name = (*place, f"{near}x")
+            response = undone(client, send_json, row, path, with_value(valid, name, "@"), "1")
+            wrong += unless_named(response, row, ".".join(map(str, name)), near)
+        for near in list(query_of(operation))[-1:]:
+            response = undone(client, test_routes.send, row, world, path=f"{path}?{near}x=1")
+            wrong += unless_named(response, row, f"{near}x", near)
+        for near in [str(place[0]) for place, _ in places_of(form, schemas) if place and place[0] != "file"][-1:]:
+            response = undone(client, test_routes.send, row, world, path=path, fields={f"{near}x": "1"})
+            wrong += unless_named(response, row, f"{near}x", near)
+        sent += len(asked)
+    assert sent > 20
+    assert not wrong, "\n".join(wrong)
+
+
+def unless_named(response, row: Row, field: str, near: str) -> list[str]:
+    """Nothing where an answer refuses the field and names the one that is meant."""
+    told = response.json()
+    if response.status_code == 422 and told["field"] == field and f"did you mean “{near}”?" in told["detail"]:
+        return []
+    return [f"{row} {field}: {response.status_code} {str(told)[:200]}"]
+
+
 def test_arguments_and_headers_of_every_operation_are_read_or_refused(clients, world, undone):
     wrong, odd_headers = [], cycle(ODD_HEADERS)
     for row, path, _, _ in operations(world, clients["zoe"]):

@@ -420,7 +420,7 @@ def world(
             "review:suspension": {"lift": "1", "reason": "It was checked."},
             "review:intake": {"pause": "1", "message": "We read nothing this week."},
             "api-1:apply": application("Fourth Institute", "fourth.example"),
-            "api-1:correct": application("University of Northlake"),
+            "api-1:correct": {field: told for field, told in application().items() if field != "will_sign"},
             "api-1:admit": {},
             "api-1:return_application": {"reason": "Tell who will use it."},
             "api-1:decline": {"reason": "Not research."},

@@ -13,7 +13,7 @@ from release_portal.releases.models import ModelSize
 
 from .actions.requests import LONGEST, LONGEST_REMARK, Wanted
 from .actions.rules import LONGEST_FINDING
-from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason
+from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason, vocabulary
 
 
 def typed_as(word: str, typed: str) -> str:
@@ -106,9 +106,10 @@ class AccessRequestForm(forms.Form):
     def __init__(self, *args: Any, kind: str = AccessRequest.Kind.NEW, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sizes = list(ModelSize.objects.smallest_first())
+        offered = [(right.value, right.label) for right in Right if right in vocabulary.SERVED]
         for size in self.sizes:
             rights = forms.MultipleChoiceField(
-                label=f"Rights on {size}", choices=Right, required=False, widget=forms.CheckboxSelectMultiple
+                label=f"Rights on {size}", choices=offered, required=False, widget=forms.CheckboxSelectMultiple
             )
             tokens = TokensField(label=f"Tokens of {size}", required=False)
             self.fields |= {f"rights_{size.pk}": rights, f"tokens_{size.pk}": tokens}

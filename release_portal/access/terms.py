@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from release_portal.lib.states import Refused
 
-from .models import Purpose, RequestItem, Right
+from .models import Purpose, RequestItem, Right, vocabulary
 
 LONGEST_DAYS = 2 * 365
 MOST_TOKENS = 10**12
@@ -95,6 +95,13 @@ def check_terms(item: RequestItem, terms: Terms) -> None:
     if wider:
         asked = ", ".join(Purpose(purpose).label for purpose in item.request.purposes)
         raise Refused(f"A grant allows only purposes that were asked for: {asked}.", field="purposes", given=wider)
+
+
+def check_served(field: str, right: str) -> None:
+    """Raise Refused where nothing of the portal serves a right yet."""
+    if right not in vocabulary.SERVED:
+        sentence = f"{Right(right).label} cannot be had yet: nothing here serves it."
+        raise Refused(sentence, field=field, limit=sorted(vocabulary.SERVED), given=right)
 
 
 def check_tokens(field: str, right: str, tokens: int) -> None:

@@ -11,7 +11,7 @@ from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
 
 from release_portal.access.models import Grant, Right
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
@@ -29,7 +29,7 @@ router = Router(tags=["jobs"])
 Prompt = Annotated[str, Field(json_schema_extra={"maxLength": LONGEST_PROMPT})]  # the verb refuses, naming its number
 
 
-class Sampling(Schema):
+class Sampling(Body):
     """How texts are sampled, and for whom."""
 
     size: Word = Field(description="family/size, such as gpt2/124M")

@@ -1,4 +1,4 @@
-"""Types of what programs send to the API: a word of a known length, a moment that has a zone.
+"""Types of what programs send to the API: a body without unknown fields, a short word, a moment with a zone.
 
 Every text of a schema has a longest length, which OpenAPI tells; what no text has, the parser refuses (`parsing.py`).
 """
@@ -6,10 +6,17 @@ Every text of a schema has a longest length, which OpenAPI tells; what no text h
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from ninja import Schema
+from pydantic import AfterValidator, ConfigDict, Field
 
 LONGEST_WORD = 200  # characters
 LONGEST_LIST = 100  # entries
+
+
+class Body(Schema):
+    """What a program sends. A field that it does not know is refused: misspelt, it would be no limit at all."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -7,8 +7,9 @@ from django.forms import BaseForm
 from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
+from pydantic import ConfigDict
 
-from release_portal.lib.shapes import LONGEST_LIST, Word
+from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 
 from . import actions
@@ -19,7 +20,7 @@ from .models import Membership, Partner
 router = Router(tags=["organisations"])
 
 
-class Told(Schema):
+class Told(Body):
     """What an organisation tells about itself."""
 
     legal_name: Word = Field(description="as it stands in agreements")
@@ -35,21 +36,23 @@ class Application(Told):
     will_sign: bool = Field(False, description="whether you are authorised to sign agreements for the organisation")
 
 
-class Reason(Schema):
+class Reason(Body):
     reason: str = Field(max_length=4_000, description="for the applicant to read")
 
 
-class NewInvitation(Schema):
+class NewInvitation(Body):
     email: str = Field(max_length=254)
     roles: list[Word] = Field(max_length=LONGEST_LIST, description="owner, signatory, investigator, researcher, viewer")
 
 
-class NewServiceAccount(Schema):
+class NewServiceAccount(Body):
     name: str = Field(max_length=120)
     roles: list[Word] = Field(max_length=LONGEST_LIST, description="researcher, viewer")
 
 
 class PartnerOut(Told):
+    model_config = ConfigDict(extra="ignore")  # an answer is made from a row, which has more
+
     slug: str
     status: str
     standing: str

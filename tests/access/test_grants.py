@@ -10,6 +10,7 @@ from release_portal.access import actions
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.jobs import actions as jobs
 from release_portal.lib.states import Forbidden, Refused
+from release_portal.partners.models import Letter
 
 from .. import factories
 
@@ -64,6 +65,13 @@ def test_end_is_announced_60_30_and_7_days_before_once_each(no_other_grants, gra
 
     assert [told(days) for days in (61, 60, 59, 45, 30, 29, 8, 7, 6, 1)] == [0, 1, 0, 0, 1, 0, 0, 1, 0, 0]
     assert letters(ada)[-1] == f"GPT-2 124M for University of Northlake ends on {grant.last_day:%-d %B %Y}"
+
+
+@pytest.mark.parametrize(("days", "left"), [(60, "60 days"), (30, "30 days"), (7, "7 days"), (1, "1 day")])
+@pytest.mark.parametrize("late", [0, 1, 3_600])
+def test_announcement_says_the_days_that_are_left_however_late_the_clock_is(no_other_grants, grant, days, left, late):
+    actions.warn_of_ends(by=None, at=grant.ends_at - timedelta(days=days) + timedelta(seconds=late))
+    assert f"ends in {left}, with" in Letter.objects.latest("pk").body
 
 
 def test_end_of_a_short_grant_is_announced_once_for_what_is_left(no_other_grants, grant):

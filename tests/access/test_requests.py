@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from release_portal.access import actions
 from release_portal.access.changes import changes_of
-from release_portal.access.models import AccessRequest, Grant, RequestItem, Right
+from release_portal.access.forms import AccessRequestForm
+from release_portal.access.models import AccessRequest, Grant, RequestItem, Right, vocabulary
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.partners.models import Letter
@@ -20,6 +21,12 @@ def test_request_waits_and_tells_both_sides(access_request, ada, rita, letters):
     assert (access_request.promised_at - access_request.submitted_at).days == 10
     assert letters(rita)[-1] == "University of Northlake requests GPT-2 124M"
     assert letters(ada)[-1] == "We received your request for GPT-2 124M"
+
+
+@pytest.fixture
+def every_right_served(monkeypatch):
+    """As once the portal hands out weights and log-probabilities too."""
+    monkeypatch.setattr(vocabulary, "SERVED", frozenset(Right))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,7 @@ def test_request_outside_the_limits_names_the_field_and_stores_nothing(northlake
 
 
 @pytest.mark.parametrize(("right", "tokens"), [("generation", 10**19), ("generation", -1), ("weights", 5)])
-def test_draft_keeps_no_quota_that_could_never_be_granted(northlake, ada, size_124m, right, tokens):
+def test_draft_keeps_no_quota_that_could_never_be_granted(northlake, ada, size_124m, every_right_served, right, tokens):
     wanted = [actions.Wanted(size_124m, Right(right), tokens)]
     with pytest.raises(Refused) as refused:
         actions.start_request(by=ada, partner=northlake, wanted=wanted)
@@ -59,13 +66,31 @@ def test_draft_may_leave_its_quota_out(northlake, ada, size_124m):
     assert draft.items.get().tokens_wanted == 0
 
 
-def test_request_tokens_for_a_right_that_generates_nothing_is_refused(northlake, ada, size_124m, asking):
+def test_request_tokens_for_a_right_that_generates_nothing_is_refused(
+    northlake, ada, size_124m, asking, every_right_served
+):
     wanted = [actions.Wanted(size_124m, Right.WEIGHTS, 5)]
     with pytest.raises(Refused, match="Weights download has no quota of tokens"):
         actions.request_access(by=ada, partner=northlake, **asking(wanted=wanted))
 
 
-def test_request_several_sizes_and_rights_at_once(northlake, ada, size_124m, size_355m, asking):
+@pytest.mark.parametrize("right", [Right.LOGPROBS, Right.WEIGHTS])
+def test_right_that_nothing_serves_can_be_neither_asked_for_nor_granted(
+    northlake, ada, rita, size_124m, asking, monkeypatch, every_right_served, right
+):
+    asked = asking(wanted=[actions.Wanted(size_124m, right)])
+    earlier = actions.request_access(by=ada, partner=northlake, **asked)
+    monkeypatch.setattr(vocabulary, "SERVED", frozenset({Right.GENERATION}))
+
+    with pytest.raises(Refused, match="cannot be had yet: nothing here serves it") as refused:
+        actions.request_access(by=ada, partner=northlake, **asked)
+    assert (refused.value.field, refused.value.given) == ("wanted", right)
+    with pytest.raises(Refused, match="cannot be had yet"):
+        factories.granted(earlier, by=rita)
+    assert right not in str(AccessRequestForm()[f"rights_{size_124m.pk}"])
+
+
+def test_request_several_sizes_and_rights_at_once(northlake, ada, size_124m, size_355m, asking, every_right_served):
     wanted = [
         actions.Wanted(size_355m, Right.GENERATION, 10),
         actions.Wanted(size_124m, Right.WEIGHTS),

@@ -44,7 +44,9 @@ def test_apply_and_correct_as_on_the_pages(ada, rita, api_of, application):
     here = f"{ALL}/{made.json()['slug']}"
     returned = post(api_of(rita), f"{here}/return", {"reason": "Say who."})
     assert (returned.json()["status"], returned.json()["reason"]) == ("returned", "Say who.")
-    corrected = post(client, f"{here}/correct", application(purpose="Ben reads."))
+    told = application(purpose="Ben reads.")
+    del told["will_sign"]
+    corrected = post(client, f"{here}/correct", told)
     assert (corrected.json()["status"], corrected.json()["purpose"]) == ("applied", "Ben reads.")
     admitted = post(api_of(rita), f"{here}/admit").json()
     assert admitted["admitted_at"]

@@ -65,8 +65,9 @@ def test_desk_asks_the_database_no_more_for_40_requests_than_for_3(desk, gpt2):
 @pytest.mark.parametrize(
     ("days", "word", "tone"),
     [
-        (3.5, "3 days left", "off"),
-        (1.5, "1 day left", "wait"),
+        (10, "10 days left", "off"),
+        (9.999, "10 days left", "off"),
+        (1, "1 day left", "wait"),
         (0.5, "less than a day left", "wait"),
         (-0.5, "less than a day late", "bad"),
         (-2.5, "2 days late", "bad"),

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
+from release_portal.lib.days import whole_days
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners import actions as partners
@@ -20,7 +21,7 @@ from release_portal.partners.permissions import Permission
 
 from ..models import Grant, RequestItem, Review, RevokeReason
 from ..models.grants import GrantQuerySet
-from ..terms import Terms
+from ..terms import Terms, check_served
 from ..words import room_in_words
 from .requests import take_back
 
@@ -33,6 +34,7 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: It
     `reviews` are those that the answer which decided it wrote or changed; the event names them.
     """
     partner = item.request.partner
+    check_served("right", item.right)
     move(item, RequestItem.Status.GRANTED, decided_by=by, decided_at=at)
     same = {"partner": partner, "size": item.size, "right": item.right}
     for over in Grant.objects.past_their_end(at=at).filter(**same):
@@ -184,7 +186,7 @@ def _warn(near: GrantQuerySet, grant: Grant, at: datetime, *, by: User | None) -
 
 
 def _tell_of_end(grant: Grant, at: datetime, *, by: User | None) -> None:
-    days = max(1, (grant.ends_at - at).days)
+    days = whole_days(grant.ends_at - at)
     left = "1 day" if days == 1 else f"{days} days"
     write_letter(
         to=people_who(Permission.PARTNER_READ, grant.partner),

@@ -19,7 +19,7 @@ from release_portal.partners.rates import count
 from release_portal.releases.models import ModelSize
 
 from ..models import AccessRequest, Grant, Purpose, Remark, RequestItem, Right, Submission
-from ..terms import check_end, check_tokens
+from ..terms import check_end, check_served, check_tokens
 
 PROMISED = timedelta(days=10)
 SHORTEST_PURPOSE = 20  # characters
@@ -194,6 +194,7 @@ def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
     if len(set(keys)) < len(keys):
         raise Refused("Each right on a size is asked for once.", field="wanted")
     for one in wanted:
+        check_served("wanted", one.right)
         if one.tokens:  # a draft may leave it out
             check_tokens("tokens_wanted", one.right, one.tokens)
     kept = {(item.size_id, item.right): item for item in request.items.exclude(status=RequestItem.Status.DROPPED)}
@@ -239,6 +240,7 @@ def _check_sendable(request: AccessRequest, items: Sequence[RequestItem]) -> Non
         raise Refused("Say until when you want access.", field="until_wanted")
     check_end("until_wanted", request.until_wanted)
     for item in items:
+        check_served("wanted", item.right)
         check_tokens("tokens_wanted", item.right, item.tokens_wanted)
     _check_not_held(request, items)
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import Body, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.releases.models import ModelSize
@@ -30,7 +30,7 @@ class AccessOut(Schema):
     missing: list[MissingOut]
 
 
-class FindingIn(Schema):
+class FindingIn(Body):
     size: Word = Field(description="family/size, such as gpt2/124M")
     title: Word
     text: str = Field(max_length=LONGEST_FINDING, description="what was found")

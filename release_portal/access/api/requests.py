@@ -8,7 +8,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import LONGEST_LIST, Word
+from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.partners.doors import SignedIn
 
 from .. import actions
@@ -20,7 +20,7 @@ from .shapes import MissingOut, TermsOut, partner_of, size_named
 router = Router(tags=["access"])
 
 
-class WantedIn(Schema):
+class WantedIn(Body):
     """One right on one size."""
 
     size: Word = Field(description="family/size, such as gpt2/124M")
@@ -28,7 +28,7 @@ class WantedIn(Schema):
     tokens: int = Field(0, description="for generation alone")
 
 
-class RequestIn(Schema):
+class RequestIn(Body):
     """What a request says; a draft may leave out anything."""
 
     wanted: list[WantedIn] = Field([], max_length=LONGEST_LIST)
@@ -52,7 +52,7 @@ class RequestIn(Schema):
         return {name: getattr(self, name) for name in type(self).model_fields} | {"wanted": wanted}
 
 
-class RemarkIn(Schema):
+class RemarkIn(Body):
     text: str = Field(max_length=LONGEST_REMARK)
 
 

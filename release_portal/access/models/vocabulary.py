@@ -13,6 +13,9 @@ class Right(models.TextChoices):
     WEIGHTS = "weights", "Weights download"
 
 
+SERVED = frozenset({Right.GENERATION})
+"""What the portal hands out today. What nothing serves can be neither asked for nor granted."""
+
 COMPONENT_OF = {
     Right.GENERATION: Component.GENERATION,
     Right.LOGPROBS: Component.GENERATION,

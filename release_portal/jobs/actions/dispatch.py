@@ -159,20 +159,21 @@ def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
 def _by_turns(size: ModelSize, urgent: bool) -> Iterator[Completion]:
     """Texts for one order: a few of each organisation in turn, from the job of it that was served longest ago."""
     left = settings.ORDER_SEQUENCES
-    queues: dict[int, deque[tuple[Job, QuerySet[Completion]]]] = {}
+    queues: dict[int, deque[tuple[Job, int]]] = {}
     for row in _queue(urgent=urgent).rows({"size": size.pk, "number": left}):
         job = Job(**row)
-        queues.setdefault(job.partner_id, deque()).append((job, _untried().filter(job=job).order_by("index")))
+        queues.setdefault(job.partner_id, deque()).append((job, 0))
     shares = {share.partner_id: share for share in Share.objects.filter(size=size, partner__in=queues)}
     while left and queues:
         partner = min(queues, key=lambda key: (shares[key].along, queues[key][0][0].submitted_at))
-        job, texts = queues[partner].popleft()
+        job, start = queues[partner].popleft()
+        texts = _untried().filter(job=job, index__gte=start).order_by("index")
         turn = list(texts[: min(TURN_TEXTS, left)])
         yield from turn
         left -= len(turn)
         shares[partner].handed_out += len(turn) * job.max_new_tokens
         if len(turn) == TURN_TEXTS:
-            queues[partner].append((job, texts.filter(index__gt=turn[-1].index)))
+            queues[partner].append((job, turn[-1].index + 1))
         if not queues[partner]:
             del queues[partner]
 

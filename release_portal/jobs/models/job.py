@@ -45,7 +45,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         in_force = Grant.objects.in_force(at=at).filter(right=Right.GENERATION)
         successor = in_force.filter(partner=models.OuterRef("partner"), size=models.OuterRef("size"))
         replaced = Q(grant__status=Grant.Status.REPLACED)
-        allowed = Q(grant__in=in_force) | replaced & models.Exists(successor)
+        allowed = Q(models.Exists(in_force.filter(pk=models.OuterRef("grant")))) | replaced & models.Exists(successor)
         over = ~replaced & (~Q(grant__status__in=Grant.HELD) | Q(grant__ends_at__lte=at))
         there = self.filter(submitted_at__lte=at)
         return there.filter(Q(status__in=Job.WORKING) & ~allowed | Q(status=Job.Status.HELD) & (allowed | over))

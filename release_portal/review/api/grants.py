@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, Router, Schema
+from ninja import Field, Router
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
@@ -13,7 +13,7 @@ from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.grants import GrantOut
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Grant
-from release_portal.lib.shapes import Moment, Word
+from release_portal.lib.shapes import Body, Moment, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
 
@@ -22,7 +22,7 @@ from ..doors import staff
 router = Router(tags=["review"])
 
 
-class RevokeIn(Schema):
+class RevokeIn(Body):
     reason_code: Word = Field(description="misuse, agreement, key, requested, other")
     reason: str = Field(max_length=LONGEST_REASON, description="for the organisation to read")
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import Body, Word
 from release_portal.partners import actions
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.factors import FACTORS
@@ -24,7 +24,7 @@ router = Router(tags=["review"])
 LONGEST_REASON = 4_000  # characters, as on the page
 
 
-class AccountReason(Schema):
+class AccountReason(Body):
     reason: str = Field(max_length=LONGEST_REASON, description="for the person to read")
 
 

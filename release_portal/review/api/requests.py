@@ -16,7 +16,7 @@ from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, Req
 from release_portal.access.models import AccessRequest, Purpose, RequestItem
 from release_portal.access.tally import tally_of
 from release_portal.access.terms import Terms
-from release_portal.lib.shapes import LONGEST_LIST, Word
+from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.doors import SignedIn
@@ -29,7 +29,7 @@ from ..search import search
 router = Router(tags=["review"])
 
 
-class TermsIn(Schema):
+class TermsIn(Body):
     """What is offered; a limit that is left out is none."""
 
     ends_on: date = Field(description="the last day, in UTC")
@@ -44,7 +44,7 @@ class TermsIn(Schema):
     waiver: str = Field("", max_length=500, description="why the steps before the size are waived")
 
 
-class AnswerIn(Schema):
+class AnswerIn(Body):
     """Terms to grant an item, or a reason to decline it."""
 
     item: int
@@ -54,22 +54,22 @@ class AnswerIn(Schema):
     note: str = Field("", max_length=2_000, description="for reviewers alone")
 
 
-class DecisionsIn(Schema):
+class DecisionsIn(Body):
     answers: list[AnswerIn] = Field(max_length=LONGEST_LIST)
     seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
 
 
-class ReturnIn(Schema):
+class ReturnIn(Body):
     reason_code: Word = Field(description="unclear, team, amount, ethics, safeguards, other")
     reason: str = Field(max_length=LONGEST_REASON, description="for the applicant to read")
     seen: int | None = Field(None, description="the revision that you read; refused where it is no longer that")
 
 
-class ReasonIn(Schema):
+class ReasonIn(Body):
     reason: str = Field(max_length=LONGEST_REASON)
 
 
-class RecuseIn(Schema):
+class RecuseIn(Body):
     reason: str = Field(max_length=500, description="for other reviewers to read")
 
 

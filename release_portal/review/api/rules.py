@@ -12,7 +12,7 @@ from release_portal.access import actions as access
 from release_portal.access.api.organisation import FindingOut
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Finding, SizeRule
-from release_portal.lib.shapes import LONGEST_LIST, Moment, Word
+from release_portal.lib.shapes import LONGEST_LIST, Body, Moment, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
 
@@ -24,7 +24,7 @@ LONGEST_DAYS = 3650
 MOST_FINDINGS = 100
 
 
-class RuleIn(Schema):
+class RuleIn(Body):
     size: Word = Field(description="family/size, such as gpt2/1558M")
     approvals: int = Field(1, description="1 to 5")
     roles: list[Word] = Field(

@@ -11,7 +11,7 @@ from release_portal.access import actions as access
 from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Grant, Subject, Suspension
-from release_portal.lib.shapes import Word
+from release_portal.lib.shapes import Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
@@ -23,7 +23,7 @@ from .requests import ReasonIn
 router = Router(tags=["review"])
 
 
-class SuspensionIn(Schema):
+class SuspensionIn(Body):
     """Exactly one of organisation, size, grant and everything."""
 
     organisation: Word | None = Field(None, description="its short name")

@@ -97,8 +97,7 @@ class Story:
         """Sizes and rights, smaller sizes more often."""
         sizes = self.world.sizes
         chosen = {min(self.random.randrange(len(sizes)), self.random.randrange(len(sizes))) for _ in range(2)}
-        right = self.random.choices([Right.GENERATION, Right.LOGPROBS, Right.WEIGHTS], [85, 10, 5])[0]
-        return [(sizes[index].pk, right) for index in sorted(chosen)]
+        return [(sizes[index].pk, Right.GENERATION) for index in sorted(chosen)]
 
     def _status(self, at: datetime, items: list[Key]) -> str:
         free = not self._waiting.intersection(items)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, DeskColumns
+from release_portal.lib.days import whole_days
 from release_portal.lib.states import Refused
 from release_portal.lib.text import number_in
 from release_portal.partners.doors import SignedIn
@@ -121,7 +122,7 @@ def promise_of(asked: AccessRequest, *, at: datetime) -> dict[str, str] | None:
     if asked.status != AccessRequest.Status.SUBMITTED or asked.promised_at is None:
         return None
     left = asked.promised_at - at
-    days = abs(left) // timedelta(days=1)
+    days = whole_days(left) if left >= timedelta(days=1) else abs(left) // timedelta(days=1)
     far = f"{days} day{'' if days == 1 else 's'}" if days else "less than a day"
     if left < timedelta(0):
         return {"word": f"{far} late", "tone": "bad"}
