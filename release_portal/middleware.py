@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
-from psycopg2.errors import UniqueViolation
+from psycopg.errors import UniqueViolation
 
 from release_portal.audit.acting import acting_for
 from release_portal.lib.network import address_of, client_behind, current_network, is_proxy, network_of
@@ -137,6 +137,7 @@ def _unforeseen(request: HttpRequest, response: HttpResponse) -> dict[str, objec
     """The problem document of an error that no door of the API answered itself."""
     failed = "The portal could not answer this request. The error is noted."
     detail = {
+        503: f"The portal is busy. Nothing was done; send it again in {response.headers.get('Retry-After')} seconds.",
         404: "There is nothing here that you may see.",
         405: f"This address takes {response.headers.get('Allow')}; you sent {shortened(request.method or '', 20)}.",
     }.get(response.status_code, failed if response.status_code >= 500 else "The request cannot be read.")

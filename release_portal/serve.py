@@ -20,6 +20,8 @@ LEAST_READ = 65_536
 """Bytes of an answer that a client reads in READ_SECONDS, or it is left: about a kilobyte a second."""
 MOST_CONNECTIONS = 500
 """Beyond them the answer is 503 at once. A thread serves a request only once it is there, so most connections wait."""
+DATABASE_POOL = 20
+"""Connections to the database that all requests share, where DATABASE_POOL says nothing else."""
 
 
 class PatientProtocol(H11Protocol):
@@ -92,6 +94,7 @@ def main() -> None:
     parser.add_argument("--host", default=os.environ.get("UVICORN_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=8000)
     told = parser.parse_args()
+    os.environ.setdefault("DATABASE_POOL", str(DATABASE_POOL))  # before Django reads its settings
     uvicorn.run(
         "release_portal.asgi:application",
         host=told.host,

@@ -42,6 +42,12 @@ for name, database in DATABASES.items():
     limits = PATIENCE if name == "owner" else PATIENCE | STATEMENTS
     database["OPTIONS"] = limits | database.get("OPTIONS", {})
 
+# A process with many threads shares so many connections among them, and a thread waits so long for one.
+if pool := env.int("DATABASE_POOL", default=0):
+    seconds = env.float("DATABASE_POOL_SECONDS", default=5)
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool, "timeout": seconds}
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # one that PostgreSQL ended meanwhile is not handed out
+
 # --- where the site is
 DEBUG = env.bool("DEBUG", default=False)
 BASE_URL = env("BASE_URL", default="http://127.0.0.1:8000")

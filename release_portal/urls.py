@@ -8,6 +8,8 @@ from release_portal.health import health
 from release_portal.partners.doors import fresh
 from release_portal.releases.views import home
 
+handler500 = "release_portal.busy.failed"
+
 urlpatterns = [
     path("", home, name="home"),
     path("health/", health, name="health"),

@@ -380,7 +380,7 @@ def jobs_of(grant: Grant, user: User, count: int, *, status: str = Job.Status.QU
     )
 
 
-def finished_texts(job: Job, count: int) -> list[Completion]:
+def finished_texts(job: Job, count: int, text: str = " and so on") -> list[Completion]:
     """So many finished texts of a job, as rows alone."""
     first, first_text = job.prompts.count(), job.completions.count()
     prompts = Prompt.objects.bulk_create(
@@ -391,7 +391,7 @@ def finished_texts(job: Job, count: int) -> list[Completion]:
             job=job,
             prompt=prompt,
             index=first_text + prompt.index - first,
-            text=" and so on",
+            text=text,
             prompt_tokens=2,
             tokens=3,
             finish_reason="length",

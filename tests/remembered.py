@@ -132,7 +132,7 @@ class Memory:
         was, now = json.loads(old or "{}"), json.loads(row)
         changed = ", ".join(f'"{name}"' for name in columns if not old or was[name] != now[name])
         with connection.connection.cursor() as cursor:
-            there = cursor.mogrify(f"jsonb_populate_record(NULL::{table}, %s)", [row]).decode()
+            there = cursor.mogrify(f"jsonb_populate_record(NULL::{table}, %s)", [row])
         if not old:
             return f"INSERT INTO {table} ({changed}) SELECT {changed} FROM {there}"
         values = f"SELECT {changed} FROM {there}"

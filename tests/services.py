@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg2
+import psycopg
 import pytest
 
 from release_portal.lib.embedded import services
@@ -85,7 +85,5 @@ def _never_vacuum(url: str) -> None:
     """Tests take back what they wrote, so a vacuum would find every table empty, and PostgreSQL would plan for empty
     tables what a later test asks of ten thousand rows: minutes in the place of a second."""
     folder = parse_qs(urlsplit(url).query)["host"][0]
-    with closing(psycopg2.connect(host=folder, user="postgres", dbname="postgres")) as connection:
-        connection.autocommit = True  # ALTER SYSTEM runs in no transaction
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER SYSTEM SET autovacuum = off")
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET autovacuum = off")  # which runs in no transaction

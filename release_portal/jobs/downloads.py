@@ -6,9 +6,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.db import connection
+
 from .models import Completion, Job
 
 COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error"]
+ROWS_PER_PAGE = 500
 LAYOUT = 1  # raised whenever a line is written otherwise: parts of two layouts make no file
 
 
@@ -59,8 +63,22 @@ async def lines_of(job: Job, file: File, *, since: int = 0, until: int | None = 
     """One line per finished text, in the order of the job; those from one place of the job up to another, left out."""
     if not since:
         yield file.first_line
+    is_last = False
+    while not is_last:
+        page = await _page(job, since, until)
+        for completion in page:
+            yield file.line_of(row_of(completion))
+            since = completion.index + 1
+        is_last = len(page) < ROWS_PER_PAGE
+
+
+@sync_to_async
+def _page(job: Job, since: int, until: int | None) -> list[Completion]:
+    """The next finished texts. Who reads them slowly holds no connection to the database meanwhile."""
     finished = job.completions.finished().filter(index__gte=since)
     if until is not None:
         finished = finished.filter(index__lt=until)
-    async for completion in finished.aiterator(chunk_size=500):
-        yield file.line_of(row_of(completion))
+    page = list(finished[:ROWS_PER_PAGE])
+    if not connection.in_atomic_block:
+        connection.close()
+    return page

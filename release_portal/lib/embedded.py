@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-import psycopg2
+import psycopg
 import redis
 
 SECRETS = ("SECRET_KEY", "REDIS_PASSWORD")
@@ -88,8 +88,7 @@ def create_database(name: str, socket_folder: str) -> dict[str, str]:
 
 @contextmanager
 def _connected(user: str, database: str, host: str) -> Iterator[Any]:
-    connection = psycopg2.connect(user=user, dbname=database, host=host)
-    connection.autocommit = True
+    connection = psycopg.connect(user=user, dbname=database, host=host, autocommit=True)
     try:
         with connection.cursor() as cursor:
             yield cursor

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import django.db
-import psycopg2
+import psycopg
 
 KEYS = re.compile(r"(/invitations/(?!\d+/)|/confirm-email/|/password/reset/key/(?!done/))[^\s\"'<>]+")
 """Addresses that end in a secret: of an invitation, a confirmation, a new password. Numbers name things."""
@@ -57,14 +57,14 @@ def _database_errors(found: object) -> Iterator[BaseException]:
     seen: set[int] = set()
     while isinstance(found, BaseException) and id(found) not in seen:
         seen.add(id(found))
-        if isinstance(found, django.db.Error | psycopg2.Error):
+        if isinstance(found, django.db.Error | psycopg.Error):
             yield found
         found = found.__cause__ or found.__context__
 
 
 def _summary(error: BaseException) -> str:
-    of_driver = error if isinstance(error, psycopg2.Error) else error.__cause__
-    code = getattr(of_driver, "pgcode", None) or "no SQLSTATE"
+    of_driver = error if isinstance(error, psycopg.Error) else error.__cause__
+    code = getattr(of_driver, "sqlstate", None) or "no SQLSTATE"
     diagnosis = getattr(of_driver, "diag", None)
     constraint = getattr(diagnosis, "constraint_name", None)
     return f"{type(error).__name__} ({code}{f', {constraint}' if constraint else ''}; its words may quote a row)"

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.db.models import Lookup, QuerySet
 from django.dispatch import receiver
-from psycopg2.extensions import AsIs
+from psycopg.adapt import Dumper
 
 _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 """By connection to the server: the names of what was prepared on it, which it forgets when the connection ends."""
@@ -30,6 +30,23 @@ class AnyOf(Lookup[Any]):
         left, of_left = self.process_lhs(compiler, connection)
         right, of_right = self.process_rhs(compiler, connection)
         return f"{left} = ANY({right})", (*of_left, *of_right)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a prepared query takes its parameter of that number."""
+
+    number: int
+
+
+class PlaceDumper(Dumper):
+    """Writes places as PostgreSQL does: $1."""
+
+    def dump(self, obj: Place) -> bytes:
+        return f"${obj.number}".encode()
+
+    def quote(self, obj: Place) -> bytes:
+        return self.dump(obj)
 
 
 @receiver(connection_created)
@@ -83,11 +100,13 @@ class Prepared:
         known = _known.setdefault(connection.connection, set())
         if self._name in known:
             return
-        places = [(mark, AsIs(f"${number}")) for number, mark in enumerate(self.marks.values(), start=1)]
-        query = cursor.mogrify(self.sql, [_filled(parameter, places) for parameter in self.parameters]).decode()
+        cursor.adapters.register_dumper(Place, PlaceDumper)
+        places = [(mark, Place(number)) for number, mark in enumerate(self.marks.values(), start=1)]
+        query = cursor.mogrify(self.sql, [_filled(parameter, places) for parameter in self.parameters])
         cursor.execute(f"PREPARE {self._name} AS {query}")
         known.add(self._name)
 
 
 def _filled(parameter: Any, values: list[tuple[Any, Any]]) -> Any:
-    return next((value for mark, value in values if type(parameter) is type(mark) and parameter == mark), parameter)
+    """The value in the place of a mark; Django may have made the mark a type of the driver's, such as Int8."""
+    return next((value for mark, value in values if isinstance(parameter, type(mark)) and parameter == mark), parameter)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+import psycopg
 
 from tests.bench.rounds import interleaved
 
@@ -89,7 +89,7 @@ def prepared() -> tuple[int, int]:
     reviewer = ["appoint", REVIEWER, "--name", "Rita Moss", "--role", "reviewer"]
     for command in (["migrate", "--database", "owner", "--verbosity", "0"], ["first_records"], reviewer):
         subprocess.run(["python", "manage.py", *command], check=True, stdout=subprocess.DEVNULL)
-    with psycopg2.connect(os.environ["DATABASE_OWNER_URL"]) as connection, connection.cursor() as cursor:
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection, connection.cursor() as cursor:
         cursor.execute(TABLES)
         sizes = "SELECT min(id) FROM releases_modelsize"
         cursor.execute(f"SELECT id, ({sizes}) FROM partners_user WHERE email = %s", [REVIEWER])

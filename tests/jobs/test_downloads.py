@@ -96,7 +96,7 @@ def test_download_of_a_job_without_texts_is_an_empty_file(job, download, extensi
     assert download(job, extension)[1] == empty
 
 
-def test_download_reads_rows_in_chunks_with_one_query(finished, download, django_assert_max_num_queries):
+def test_download_reads_rows_page_by_page(finished, download, django_assert_max_num_queries):
     factories.finished_texts(finished, 700)
     with django_assert_max_num_queries(12):
         _, text = download(finished, "jsonl")

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg2
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
@@ -59,8 +59,8 @@ def postgres_log():
 def test_refused_row_is_quoted_in_no_log_of_postgres(job, sql, kind):
     provoke(job, sql, kind)
     nobody = f"nobody_{uuid.uuid4().hex}"
-    with pytest.raises(psycopg2.OperationalError):
-        psycopg2.connect(host=str(socket_folder()), dbname="postgres", user=nobody)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host=str(socket_folder()), dbname="postgres", user=nobody)
     written = postgres_log()
     assert f'FATAL:  role "{nobody}" does not exist' in written, "the log was looked for where it is not"
     assert SECRET not in written
@@ -78,7 +78,7 @@ def test_refused_row_is_quoted_in_no_line_of_the_site(job, line, sql, kind):
     logger.error("It failed: %(exc)s", {"exc": repr(error), "error": error})
     assert SECRET not in written.getvalue()
     assert kind.__name__ in written.getvalue()
-    assert error.__cause__.pgcode in written.getvalue()
+    assert error.__cause__.sqlstate in written.getvalue()
 
 
 def test_line_says_when_in_utc_to_the_millisecond(line):

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from django.db import connection
 from django.db.models import F
-from psycopg2.extras import execute_values
 
 from release_portal.access.actions import settle
 
@@ -46,7 +45,9 @@ def _write(texts: Sequence[Completion]) -> None:
     columns = {**FIELDS, "finished_at": "timestamptz", "number": "int"}
     written = ", ".join(f"{name} = new.{name}::{kind}" for name, kind in columns.items())
     names = ", ".join(columns)
-    sql = f"UPDATE jobs_completion AS old SET {written} FROM (VALUES %s) AS new (id, {names}) WHERE old.id = new.id"  # noqa: S608 - the columns above
-    rows = [[text.pk, *(getattr(text, name) for name in columns)] for text in texts]
+    places = ", ".join([f"({', '.join(['%s'] * (1 + len(columns)))})"] * len(texts))
+    new = f"(VALUES {places}) AS new (id, {names})"
+    sql = f"UPDATE jobs_completion AS old SET {written} FROM {new} WHERE old.id = new.id"  # noqa: S608 - the columns above
+    values = [value for text in texts for value in (text.pk, *(getattr(text, name) for name in columns))]
     with connection.cursor() as cursor:
-        execute_values(cursor.cursor, sql, rows, page_size=len(rows))
+        cursor.execute(sql, values)
