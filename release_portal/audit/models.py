@@ -44,10 +44,18 @@ class Line(models.Model):
         return self.sentence.replace("{whom}", str(self.whom)) if self.whom else self.sentence
 
 
+PUBLIC = ("component.opened", "family.added", "size.added", "weights.found")
+"""Kinds of events that everybody may read: what changed about the models themselves."""
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     def about(self, *things: models.Model) -> "EventQuerySet":
         """Those that concern any of these things."""
         return self.filter(about__overlap=[key_of(thing) for thing in things])
+
+    def public(self) -> "EventQuerySet":
+        """Those that everybody may read."""
+        return self.filter(kind__in=PUBLIC)
 
     def for_applicants(self) -> "EventQuerySet":
         """Those that are not the reviewers' own: what they do among themselves is of kind "review.…"."""
@@ -74,7 +82,11 @@ class Event(Line):
     objects = EventQuerySet.as_manager()
 
     class Meta:
-        indexes = [GinIndex(fields=["about"]), models.Index(fields=["kind", "-id"])]
+        indexes = [
+            GinIndex(fields=["about"]),
+            models.Index(fields=["kind", "-id"]),
+            models.Index(fields=["-id"], condition=models.Q(kind__in=PUBLIC), name="public_events"),
+        ]
 
 
 class FailureQuerySet(models.QuerySet["Failure"]):

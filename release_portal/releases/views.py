@@ -33,5 +33,4 @@ def size(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 
 def _public_events(*things: Family | ModelSize) -> list[Event]:
     """What changed about the models themselves. Who asked for access, and who got it, is not public."""
-    public = Event.objects.filter(kind__in=["family.added", "size.added", "component.opened", "weights.found"])
-    return list(public.about(*things).newest_first()[:CHANGES_SHOWN])
+    return list(Event.objects.public().about(*things).newest_first()[:CHANGES_SHOWN])

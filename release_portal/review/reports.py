@@ -2,7 +2,8 @@
 
 A period is read from the book of events. A step belongs to the period in which it ended. The figures of one size count
 every request that was sent with it and every item on it; those of all together count a request once. Rows are read for
-what the book does not tell: whether a grant gives less than its item asked, and what waits now, since their own times.
+what the book does not tell: whether a grant gives less than its item asked, and what waits now, since their own times;
+and for the first job under each grant, which the book tells only by reading every job's event.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -79,7 +80,9 @@ REASONS = f"""
     GROUP BY scope, reason
 """  # noqa: S608
 SPANS = f"""
-    WITH asked AS ({ASKED}), sent AS (
+    WITH asked AS ({ASKED}), used AS (
+        SELECT grant_id, min(submitted_at) AS at FROM jobs_job GROUP BY grant_id
+    ), sent AS (
         SELECT about[1] AS request, min(at) AS at FROM audit_event WHERE kind = 'access.requested' GROUP BY about[1]
     ), correction AS (
         SELECT about[1] AS request, kind, at, lead(at) OVER turns AS again
@@ -100,11 +103,7 @@ SPANS = f"""
         SELECT 'again', sizes, at, again FROM correction JOIN asked USING (request) WHERE kind = 'access.returned'
         UNION ALL
         SELECT 'use', {SIZES_OF}, audit_event.at, used.at
-        FROM audit_event CROSS JOIN LATERAL (
-            SELECT min(job.at) AS at FROM audit_event job
-            WHERE job.kind = 'job.submitted' AND job.about @> ARRAY[audit_event.about[2]]
-        ) used
-        WHERE kind = 'access.granted'
+        FROM audit_event JOIN used ON about[2] = 'access.grant:' || used.grant_id WHERE kind = 'access.granted'
     )
     SELECT scope, step, count(*) AS number,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended - began) / 86400) AS median,

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from release_portal.access import actions as access
 from release_portal.access.actions import revoke_grant
 from release_portal.audit.models import Event, Failure
 from release_portal.jobs import actions
-from release_portal.jobs.actions.dispatch import ONE_AT_A_TIME
+from release_portal.jobs.actions.dispatch import ONE_AT_A_TIME, TURN_TEXTS
 from release_portal.jobs.models import WORKER_SILENCE, Job, Worker, WorkOrder
 from release_portal.lib.states import Forbidden, Refused
 
@@ -208,6 +209,22 @@ def test_dispatch_takes_five_queries_more_for_a_job_more(submit, worker, setting
     with django_assert_max_num_queries(62):
         assert actions.dispatch(by=None) == 1
     assert WorkOrder.objects.out().get().completions.count() == 12
+
+
+def test_packing_builds_a_query_only_for_the_jobs_whose_turn_comes(submit, worker, settings, monkeypatch):
+    settings.ORDER_SEQUENCES = 2 * TURN_TEXTS
+    for _ in range(12):
+        submit(20)
+    actions.dispatch(by=None)
+    order = WorkOrder.objects.out().first()
+    packing = import_module("release_portal.jobs.actions.dispatch")
+    built, untried = [], packing._untried
+    monkeypatch.setattr(packing, "_untried", lambda: built.append(1) or untried())
+
+    end(order)
+    assert actions.fill(by=None) == 1
+
+    assert len(built) == 2
 
 
 # --- leases, tokens, attempts

@@ -105,7 +105,7 @@ class Job(Stateful):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, blank=True)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT)
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="jobs")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="jobs", db_index=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="jobs")
     size = models.ForeignKey(ModelSize, on_delete=models.PROTECT, related_name="jobs")
     submitted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="jobs")
@@ -149,6 +149,7 @@ class Job(Stateful):
         ]
         indexes = [
             models.Index(fields=["partner", "-submitted_at"]),
+            models.Index(fields=["grant", "submitted_at"], name="jobs_under_a_grant"),
             models.Index(
                 fields=["size", "submitted_at"], condition=Q(status__in=["queued", "running", "held"]), name="live_jobs"
             ),
