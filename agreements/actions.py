@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
+from release_portal.lib.text import folded
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Partner, User
@@ -129,8 +130,8 @@ def _refuse_incomplete(
         raise Refused(f"{partner} is not admitted yet, so there is nothing to sign.")
     if version != AgreementVersion.objects.current() or text_sha256 != version.text_sha256:
         raise Refused("A newer version was published while you read. Read that one, and sign it instead.")
-    if " " not in legal_name.strip():
-        raise Refused("Type your full legal name, given name and family name.", field="legal_name", given=legal_name)
+    if not folded(legal_name):
+        raise Refused("Type your full legal name, as it stands in your papers.", field="legal_name", given=legal_name)
     if not title.strip():
         raise Refused("Say which office you hold, such as “Director of Research”.", field="title")
     if not states_authority:

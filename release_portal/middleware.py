@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.http import HttpResponseClientRedirect
 from psycopg.errors import UniqueViolation
 
 from release_portal.audit.acting import acting_for
@@ -214,6 +215,25 @@ class ActingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with acting_for(lambda: request.user.pk):
             return self.get_response(request)
+
+
+class FragmentMiddleware:
+    """Where a part of a page is asked for by htmx and the answer is another page, the browser goes to that page: htmx
+    would put it into the part. Who was signed out meanwhile comes back to the page that they were on."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.headers.get("HX-Request") != "true" or response.status_code not in (301, 302):
+            return response
+        address = urlsplit(response["Location"])
+        if address.path == resolve_url(settings.LOGIN_URL):
+            here = urlsplit(request.headers.get("HX-Current-URL", ""))
+            back = urlencode({"next": here._replace(scheme="", netloc="").geturl() or "/"})
+            address = address._replace(query=back)
+        return HttpResponseClientRedirect(address.geturl())
 
 
 class RefusalMiddleware:

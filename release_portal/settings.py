@@ -145,6 +145,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "release_portal.middleware.FragmentMiddleware",
     "release_portal.partners.sessions.SessionKeyMiddleware",
     "release_portal.partners.sessions.SessionLimitsMiddleware",
     "release_portal.partners.obligations.ObligationsMiddleware",

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from release_portal.access import actions as access
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
@@ -101,6 +102,42 @@ def test_page_of_a_waiting_job_asks_again_and_is_fetched_anew_at_its_end(job, cl
     assert "HX-Refresh" not in response
     jobs.cancel(by=ben, job=job)
     assert client.get(f"{job.get_absolute_url()}progress/")["HX-Refresh"] == "true"
+
+
+def test_waiting_page_takes_badge_timeline_downloads_and_new_texts_from_its_progress(job, worker, client_of, ben):
+    client, address = client_of(ben), f"{job.get_absolute_url()}progress/"
+    assert 'name="seen" value="0"' in page(client, job.get_absolute_url())
+    jobs.dispatch(by=None)
+    jobs.receive_report(by=None, report=factories.report_on(factories.orders_of(job).get(), texts=1))
+
+    told = page(client, f"{address}?seen=0")
+    assert "Running" in told
+    assert re.search(r"A job of [^<]* started", told)
+    for part in ("status", "happened", "downloads", "texts"):
+        assert f'id="{part}"' in told
+    assert 'name="seen" value="1"' in told
+    assert "Download JSONL" in told
+    assert 'class="completion"' in told
+
+    told = page(client, f"{address}?seen=1")
+    assert 'id="status"' in told
+    assert 'id="texts"' not in told
+
+
+def test_item_of_a_returned_request_says_that_it_was_returned(access_request, ada, rita, client_of):
+    access.return_request(by=rita, request=access_request, reason_code="team", reason="Who reads?")
+    html = page(client_of(ada), access_request.get_absolute_url())
+    assert "Returned for changes" in html
+    assert "Not submitted yet" not in html
+
+
+def test_typed_prompt_beside_a_file_is_not_dropped(grant, client_of, ben):
+    told = {"grant": grant.pk, "prompts": "Once upon", "samples": 1, "max_new_tokens": 8, "temperature": 1, "top_k": 40}
+    told |= {"top_p": 1, "idempotency_key": "k", "file": SimpleUploadedFile("a.txt", b"Twice")}
+    html = client_of(ben).post("/jobs/new/", told).content.decode()
+    assert "A prompt is typed and a file chosen; a job takes one of the two." in html
+    assert "Once upon" in html
+    assert not Job.objects.exists()
 
 
 def test_page_of_a_size_says_who_may_have_what_and_why(client, size_124m, mara):

@@ -11,9 +11,8 @@ from release_portal.celery import app
 def test_database_ends_what_the_site_asks_and_waits_for_but_no_migration():
     def limits(database: str) -> list[str]:
         with connections[database].cursor() as cursor:
-            return [
-                cursor.execute(f"SHOW {name}") or cursor.fetchone()[0] for name in ("statement_timeout", "lock_timeout")
-            ]
+            cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+            return list(cursor.fetchone())
 
     assert limits("default") == ["1min", "20s"]
     assert limits("owner") == ["0", "0"]

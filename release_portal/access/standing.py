@@ -15,6 +15,7 @@ from release_portal.releases.ladder import Rung, Yours, ladder_of
 from release_portal.releases.models import Family
 
 from .models import AccessRequest, Grant, RequestItem, Right, Suspension
+from .rule import decide
 
 THE_LAB = "the lab"
 
@@ -107,6 +108,9 @@ def _access(partner: Partner, agreement: Agreement | None, *, at: datetime) -> S
     if granted:
         names = ", ".join(f"{grant.what} until {grant.last_day:%-d %B %Y}" for grant in granted)
         return Step("Access granted", "done", str(granted[0].granted_by), granted[0].starts_at, detail=names)
+    if paused := _paused(partner, at=at):
+        names = ", ".join(grant.what for grant in paused)
+        return Step("Access suspended", "waiting", THE_LAB, detail=f"{names}. It goes on once the lab lifts this.")
     pending = partner.access_requests.filter(status__in=AccessRequest.OPEN).with_items().order_by("-created_at").first()
     if pending:
         return _pending(pending)
@@ -115,6 +119,14 @@ def _access(partner: Partner, agreement: Agreement | None, *, at: datetime) -> S
     ask = reverse("access:new", args=[partner.slug])
     since = agreement.starts_at if agreement else partner.decided_at
     return Step("Access to a size", "todo", "an investigator", since, url=ask, action="Request access")
+
+
+def _paused(partner: Partner, *, at: datetime) -> list[Grant]:
+    """The grants that would be in force but for a suspension."""
+    held = partner.grants.held().filter(starts_at__lte=at, ends_at__gt=at).latest_first()
+    return [
+        grant for grant in held if decide(partner=partner, size=grant.size, right=Right(grant.right), at=at).is_paused
+    ]
 
 
 def _pending(request: AccessRequest) -> Step:

@@ -99,6 +99,15 @@ class JobForm(PlainWords, forms.Form):
         self.fields["prompts"].error_messages["required"] = "Type a prompt, or choose a file of prompts."
         self.fields["seed"].help_text += " Leave it empty to have one drawn."
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("file") and cleaned.get("prompts", "").strip():
+            sentence = (
+                "A prompt is typed and a file chosen; a job takes one of the two. Clear the prompt, or choose no file."
+            )
+            self.add_error("prompts", sentence)
+        return cleaned
+
     def each_prompt(self) -> Iterable[str]:
         """The prompts, from the file where there is one. Raises Refused."""
         file = self.cleaned_data["file"]

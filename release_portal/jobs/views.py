@@ -1,5 +1,8 @@
 """The HTML door: jobs, their progress and texts; and the downloads."""
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -35,11 +38,8 @@ def job_list(request: SignedIn) -> HttpResponse:
         jobs = jobs.matching(words)
     if status in Job.Status.values:
         jobs = jobs.filter(status=status)
-    query = request.GET.copy()
-    query.pop("page", None)
     context = {
         "page": Paginator(jobs, JOBS_PER_PAGE).get_page(request.GET.get("page")),
-        "query": query.urlencode(),
         "q": words,
         "status": status,
         "statuses": Job.Status.choices,
@@ -73,18 +73,8 @@ def new_job(request: SignedIn) -> HttpResponse:
 @login_required
 def job(request: SignedIn, pk: str) -> HttpResponse:
     job = _job(request, pk)
-    now = timezone.now()
-    held = why_held(job, at=now)
-    finished = job.completions.none() if held else job.completions.finished()
-    texts = Paginator(finished, TEXTS_PER_PAGE).get_page(request.GET.get("page"))
-    if texts.object_list:
-        note_reading(request, job, "page", f"Texts of a job of {job.what} were read on its page")
-    context = {
-        "job": job,
-        "progress": progress_of(job, at=now),
-        "held": held,
-        "page": texts,
-        "events": Event.objects.about(job).newest_first()[:50],
+    context = _live(job, at=timezone.now()) | {
+        **_texts(request, job),
         "checkpoint": job.completions.exclude(order__checkpoint="")
         .values_list("order__checkpoint", flat=True)
         .exclude(order=None)
@@ -96,11 +86,15 @@ def job(request: SignedIn, pk: str) -> HttpResponse:
 
 @login_required
 def progress(request: SignedIn, pk: str) -> HttpResponse:
-    """What a waiting page asks every second. Once the job has ended, the whole page is fetched again."""
+    """What a waiting page asks every second: how the job stands, and its texts where there are more than were `seen`.
+    Once the job has ended, the whole page is fetched again."""
     job = _job(request, pk)
     if not job.is_live:
         return HttpResponse(headers={"HX-Refresh": "true"})
-    return render(request, "jobs/progress.html", {"job": job, "progress": progress_of(job, at=timezone.now())})
+    context = _live(job, at=timezone.now()) | {"is_part": True}
+    if request.GET.get("seen") != str(job.texts_done):
+        context |= _texts(request, job) | {"has_news": True}
+    return render(request, "jobs/live.html", context)
 
 
 @login_required
@@ -120,6 +114,21 @@ def texts_jsonl(request: SignedIn, pk: str) -> HttpResponseBase:
 @login_required
 def texts_csv(request: SignedIn, pk: str) -> HttpResponseBase:
     return _download(request, _job(request, pk), CSV)
+
+
+def _live(job: Job, *, at: datetime) -> dict[str, Any]:
+    """What of a job's page changes while it runs, but its texts."""
+    return {"job": job, "progress": progress_of(job, at=at), "events": Event.objects.about(job).newest_first()[:50]}
+
+
+def _texts(request: SignedIn, job: Job) -> dict[str, Any]:
+    """A page of a job's texts, or why they are held. That they were read is noted."""
+    held = why_held(job, at=timezone.now())
+    finished = job.completions.none() if held else job.completions.finished()
+    texts = Paginator(finished, TEXTS_PER_PAGE).get_page(request.GET.get("page"))
+    if texts.object_list:
+        note_reading(request, job, "page", f"Texts of a job of {job.what} were read on its page")
+    return {"held": held, "page": texts}
 
 
 def _job(request: SignedIn, pk: str) -> Job:

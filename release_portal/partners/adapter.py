@@ -8,12 +8,14 @@ from allauth.core.internal import ratelimit
 from django.contrib import messages
 from django.forms import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 
 from release_portal.lib.network import address_of
 
 from .addresses import deliverable
 from .factors import authenticated_lately
-from .models import User
+from .models import Partner, User
+from .permissions import Permission
 from .reset_links import path_to_set_password
 from .watch import note_stopped
 
@@ -21,6 +23,14 @@ SET_ANEW = (
     "This account was made in another browser, so perhaps by somebody else. Set its password anew; the one of before "
     "no longer works."
 )
+
+
+WORK_AT_THE_LAB = {
+    Permission.REQUEST_DECIDE: "review:desk",
+    Permission.FLEET_SEE: "review:fleet",
+    Permission.BOOK_READ: "review:book",
+}
+"""Where people of the lab land when they sign in, by the first of these that they may."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -58,6 +68,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             self.add_message(self.request, messages.WARNING, message=SET_ANEW)
             return path_to_set_password(user)
         return str(super().get_email_verification_redirect_url(email_address))
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Who works at the lab and belongs to no organisation goes to their work there, and is not asked to apply."""
+        user = request.user
+        if isinstance(user, User) and user.is_lab_staff and not Partner.objects.visible_to(user).exists():
+            for permission, page in WORK_AT_THE_LAB.items():
+                if user.may(permission):
+                    return reverse(page)
+        return str(super().get_login_redirect_url(request))
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Wrong tries from one network close the account's password to that network alone. Many from everywhere close

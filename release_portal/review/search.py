@@ -1,7 +1,6 @@
 """The typed search of the desk: `size:1558M state:waiting org:~northlake age>14d`, and free words."""
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,8 @@ STATES = {
     "withdrawn": Q(status=AccessRequest.Status.WITHDRAWN),
     "any": Q(),
 }
+PART = re.compile(r'(?:"[^"]*"|[^\s"])+')
+"""Up to the next space outside of double quotes. What begins with one is words, whatever colons it has."""
 AGE = re.compile(r"age([<>])(\d{1,4})([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 EXAMPLE = "size:1558M state:waiting org:~northlake age>14d"
@@ -42,15 +43,15 @@ def search(words: str, *, by: User, at: datetime) -> Q:
 
 def _parts(words: str) -> list[str]:
     """The words, where only double quotes hold some together: an apostrophe is a letter of a name."""
-    lexer = shlex.shlex(words, posix=True)
-    lexer.whitespace_split, lexer.quotes, lexer.escape, lexer.commenters = True, '"', "", ""
-    try:
-        return list(lexer)
-    except ValueError:
-        raise Refused("A quotation mark is opened and not closed.", field="q", given=words) from None
+    if words.count('"') % 2:
+        raise Refused("A quotation mark is opened and not closed.", field="q", given=words)
+    return PART.findall(words)
 
 
 def _meaning(part: str, asker: Asker) -> Q:
+    if part.startswith('"'):
+        return _word(part.replace('"', ""))
+    part = part.replace('"', "")
     if part.startswith(("age>", "age<")):
         return _age(part, asker)
     key, colon, value = part.partition(":")

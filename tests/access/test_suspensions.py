@@ -7,6 +7,7 @@ from inference import contract
 from release_portal.access import actions
 from release_portal.access.models import Grant, Suspension
 from release_portal.access.rule import decide
+from release_portal.access.standing import checklist_of
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Forbidden, Refused
@@ -32,6 +33,14 @@ def test_suspend_stops_use_at_once_and_lifting_brings_it_back(grant, rita, tom, 
     actions.lift_suspension(by=tom, suspension=suspension, reason="The token was revoked.")
     assert codes(grant) == []
     assert Grant.objects.in_force(at=timezone.now()).filter(pk=grant.pk).exists()
+
+
+@pytest.mark.parametrize("of", ["partner", "size", "grant"])
+def test_suspended_organisation_is_not_told_to_request_access(grant, rita, of):
+    actions.suspend(by=rita, subject={"partner": grant.partner, "size": grant.size, "grant": grant}[of], **WHY)
+    steps = {step.label: step for step in checklist_of(grant.partner, at=timezone.now())}
+    assert steps["Access suspended"].detail == "GPT-2 124M. It goes on once the lab lifts this."
+    assert "Access to a size" not in steps
 
 
 def test_suspend_moves_the_status_and_lifting_moves_it_back(grant, rita):

@@ -33,6 +33,11 @@ def test_sign_stores_who_what_when_and_from_where(admitted, ada, agreement_versi
     assert signature.intent_statement.startswith(f"I have read the {agreement_version} and I sign it electronically")
 
 
+@pytest.mark.parametrize("name", ["北野太郎", "Suharto", "Nguyễn\u00a0Văn An", "山田\u3000花子", "Þóra"])
+def test_sign_under_the_names_of_the_whole_world(admitted, ada, agreement_version, signing, name):
+    assert sign(ada, admitted, signing(agreement_version, legal_name=name)).legal_name == name
+
+
 def test_signature_names_the_exact_text_that_is_published(northlake, agreement_version, client):
     served = client.get(f"/agreement/{agreement_version.number}/text.md").content
     signature = Signature.objects.get(agreement__partner=northlake)
@@ -83,7 +88,8 @@ def test_sign_tells_the_organisation_and_the_signatory(northlake, letters, agree
 @pytest.mark.parametrize(
     ("told", "field", "sentence"),
     [
-        ({"legal_name": "Ada"}, "legal_name", "Type your full legal name"),
+        ({"legal_name": ""}, "legal_name", "Type your full legal name"),
+        ({"legal_name": "\u200b\u3000"}, "legal_name", "Type your full legal name"),
         ({"legal_name": "  "}, "legal_name", "Type your full legal name"),
         ({"title": " "}, "title", "Say which office you hold"),
         ({"states_authority": False}, "states_authority", "Confirm that you may sign"),

@@ -53,7 +53,7 @@ TABLES = [
 def rights(table: str) -> set[str]:
     with connections["default"].cursor() as cursor:
         cursor.execute(
-            "SELECT right_, has_table_privilege(%s, right_) FROM unnest(%s) AS right_",
+            "SELECT right_, has_table_privilege(%s, right_) FROM unnest(%s::text[]) AS right_",
             [table, ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"]],
         )
         return {right for right, held in cursor.fetchall() if held}

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from release_portal.audit.models import SecurityEvent
 from release_portal.partners import passwords
+from release_portal.partners.adapter import AccountAdapter
 from release_portal.partners.models import Letter, User
 from release_portal.partners.passwords import GuessValidator
 
@@ -57,6 +58,20 @@ def page_of(response, email: str) -> str:
 
 def code_by_mail(email: str):
     return Client().post("/accounts/login/code/", {"email": email})
+
+
+@pytest.mark.parametrize(
+    ("who", "page"),
+    [
+        ("rita", "/review/"),
+        ("otto", "/review/book/"),
+        ("ada", "/organisations/"),
+    ],
+)
+def test_people_land_where_their_work_is(request, rf, northlake, who, page):
+    asked = rf.get("/accounts/login/")
+    asked.user = request.getfixturevalue(who)
+    assert AccountAdapter(asked).get_login_redirect_url(asked) == page
 
 
 @pytest.mark.parametrize("act", [sign_up, sign_in, reset, code_by_mail])

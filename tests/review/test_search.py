@@ -15,7 +15,8 @@ from release_portal.review.search import search
 @pytest.fixture
 def asked(access_request, ada, southbank, cleo, rita, size_355m, asking):
     """Northlake waits with 124M for 20 days, claimed by Rita; Southbank was returned 355M."""
-    other = access.request_access(by=cleo, partner=southbank, **asking(size_355m))
+    study = "We rate texts by their risk: high, middle or low, and compare them with what readers say."
+    other = access.request_access(by=cleo, partner=southbank, **asking(size_355m, purpose=study))
     access.return_request(by=rita, request=other, reason_code="team", reason="Who?")
     access.claim_request(by=rita, request=access_request)
     then = timezone.now() - timedelta(days=20)
@@ -41,6 +42,9 @@ def asked(access_request, ada, southbank, cleo, rita, size_355m, asking):
         ("right:weights", set()),
         ("kind:new size:124M age>14d", {"northlake"}),
         ("claimed:me", {"northlake"}),
+        ('"risk: high"', {"southbank"}),
+        ('"age>14d"', set()),
+        ('kind:new "risk: high" state:returned', {"southbank"}),
         ("claimed:nobody", {"southbank"}),
         ("by:~ada", {"northlake"}),
         ("Southbank", {"southbank"}),

@@ -254,7 +254,13 @@ class RequestItem(Stateful):
     def status_tag(self) -> dict[str, str]:
         """The status as `components/status.html` shows it."""
         tones = {"waiting": "wait", "granted": "good", "declined": "bad"}
-        return {"word": self.get_status_display(), "tone": tones.get(self.status, "off")}
+        return {"word": self._word, "tone": tones.get(self.status, "off")}
+
+    @property
+    def _word(self) -> str:
+        """What was returned for changes is to be sent again; a draft was never sent."""
+        is_returned = self.status == self.Status.ASKED and self.request.status == AccessRequest.Status.RETURNED
+        return "Returned for changes" if is_returned else str(self.get_status_display())
 
     @property
     def is_asked(self) -> bool:
@@ -262,7 +268,7 @@ class RequestItem(Stateful):
 
     @property
     def standing(self) -> str:
-        word = self.get_status_display().lower()
+        word = self._word.lower()
         if self.decided_by is None or self.decided_at is None:
             return word
         return f"{word} by {self.decided_by} on {self.decided_at:%-d %B %Y}"

@@ -1,7 +1,5 @@
 """People: who has an account, what they may, and the ways to disable one and to remove factors that were lost."""
 
-from urllib.parse import urlencode
-
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -29,7 +27,7 @@ def people(request: SignedIn) -> HttpResponse:
     words = request.GET.get("q", "").strip()
     found = User.objects.people(words).prefetch_related("lab_roles")
     page = Paginator(found, ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"q": words, "page": page, "query": urlencode({"q": words} if words else {})}
+    context = {"q": words, "page": page}
     return render(request, "review/people.html", context)
 
 

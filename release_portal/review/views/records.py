@@ -72,7 +72,6 @@ def grants(request: SignedIn) -> HttpResponse:
         found = found.filter(Q(partner__legal_name__icontains=words) | Q(size__name__icontains=words))
     context = {
         "q": words,
-        "query": f"q={words}" if words else "",
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "batch_verbs": access.verbs_of(request.user, on_requests=False),
         "page": Paginator(found, ROWS_PER_PAGE).get_page(request.GET.get("page")),
@@ -135,7 +134,6 @@ def book(request: SignedIn) -> HttpResponse:
         events = events.matching(words)
     context = {
         "q": words,
-        "query": f"q={words}" if words else "",
         "page": Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page")),
         "may_read_security": request.user.may(Permission.SECURITY_READ),
     }

@@ -81,7 +81,7 @@ def findings(request: SignedIn) -> HttpResponse:
     shown = rows if request.GET.get("state") == "all" else waiting
     page = Paginator(shown, ROWS_PER_PAGE).get_page(request.GET.get("page"))
     state = "all" if request.GET.get("state") == "all" else ""
-    return render(request, "review/findings.html", {"page": page, "state": state, "query": state and "state=all"})
+    return render(request, "review/findings.html", {"page": page, "state": state})
 
 
 @staff(Permission.REQUEST_DECIDE)

@@ -1,7 +1,5 @@
 """The security events: what happened at the doors, beside the book."""
 
-from urllib.parse import urlencode
-
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -31,7 +29,7 @@ def security(request: SignedIn) -> HttpResponse:
     asked = {"q": words, "person": person, "kind": kind}
     context = asked | {
         "kinds": SecurityEvent.Kind.choices,
-        "query": urlencode({name: value for name, value in asked.items() if value}),
+        "asked": any(asked.values()),
         "page": Paginator(events, ROWS_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "review/security.html", context)

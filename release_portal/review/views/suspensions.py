@@ -101,14 +101,11 @@ def access_at(request: SignedIn) -> HttpResponse:
         found = Grant.objects.in_force(at=at).latest_first()
         if size := form.cleaned_data["size"]:
             found = found.filter(size=size)
-    query = request.GET.copy()
-    query.pop("page", None)
     context = {
         "form": form,
         "at": at,
         "asked": form.is_bound and form.is_valid(),
         "page": Paginator(found, ROWS_PER_PAGE).get_page(request.GET.get("page")),
-        "query": query.urlencode(),
     }
     return render(request, "review/access_at.html", context)
 

@@ -23,17 +23,20 @@ FAMILIES = {
         "licence": "Apache-2.0",
     },
 }
-STAGE = (
-    "Example of a programme at its second stage: the smaller sizes are public, the larger ones are studied by partners."
+GPT2_124M = "OpenAI published these weights on 14 February 2019, under the name 117M."
+GPT2_355M = "OpenAI published these weights on 3 May 2019, under the name 345M, 78 days after the smallest."
+STUDIED = (
+    "The ladder is shown as it stood after May 2019, when partners studied the two larger sizes before their weights "
+    "were public."
 )
-PUBLIC = "Its makers published the weights."
+SMOLLM2 = "Hugging Face published these weights under the Apache licence 2.0."
 # family, name, parameters, context in tokens, hub id, generation, weights, reason
 SIZES = [
-    ("gpt2", "124M", 124_000_000, 1024, "openai-community/gpt2", "partner", "open", STAGE),
-    ("gpt2", "355M", 355_000_000, 1024, "openai-community/gpt2-medium", "partner", "open", STAGE),
-    ("gpt2", "774M", 774_000_000, 1024, "openai-community/gpt2-large", "partner", "closed", STAGE),
-    ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "partner", "closed", STAGE),
-    ("smollm2", "135M", 135_000_000, 2048, "HuggingFaceTB/SmolLM2-135M-Instruct", "partner", "open", PUBLIC),
+    ("gpt2", "124M", 124_000_000, 1024, "openai-community/gpt2", "partner", "open", GPT2_124M),
+    ("gpt2", "355M", 355_000_000, 1024, "openai-community/gpt2-medium", "partner", "open", GPT2_355M),
+    ("gpt2", "774M", 774_000_000, 1024, "openai-community/gpt2-large", "partner", "closed", STUDIED),
+    ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "partner", "closed", STUDIED),
+    ("smollm2", "135M", 135_000_000, 2048, "HuggingFaceTB/SmolLM2-135M-Instruct", "partner", "open", SMOLLM2),
 ]
 
 
