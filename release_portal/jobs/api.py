@@ -19,7 +19,7 @@ from release_portal.releases.models import ModelSize
 
 from . import actions
 from .delivery import deliver
-from .limits import LONGEST_NAME, LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS
+from .limits import LONGEST_NAME, LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, GivenPrompt
 from .models import Completion, Job
 from .progress import progress_of
 from .prompts import lines_of, read_prompts
@@ -95,6 +95,9 @@ class TextOut(Schema):
     prompt_tokens: int
     finish_reason: str
     error: str
+    fields: dict[str, Any] = Field(
+        alias="prompt.fields", description="what else stood in the prompt's line of a .jsonl file, such as custom_id"
+    )
 
     @staticmethod
     def resolve_prompt_number(completion: Completion) -> int:
@@ -144,7 +147,7 @@ def _job(request: SignedIn, job_id: UUID) -> Job:
     return get_object_or_404(Job.objects.visible_to(request.user).newest_first(), pk=job_id)
 
 
-def _submit(request: SignedIn, settings: Sampling, prompts: Iterable[str]) -> Job:
+def _submit(request: SignedIn, settings: Sampling, prompts: Iterable[str | GivenPrompt]) -> Job:
     size = ModelSize.objects.named(settings.size).select_related("family").first()
     if size is None:
         raise Refused(f"There is no size “{settings.size}”.", field="size", given=settings.size)

@@ -11,9 +11,9 @@ from django.db import connection
 
 from .models import Completion, Job
 
-COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error"]
+COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error", "fields"]
 ROWS_PER_PAGE = 500
-LAYOUT = 1  # raised whenever a line is written otherwise: parts of two layouts make no file
+LAYOUT = 2  # raised whenever a line is written otherwise: parts of two layouts make no file
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class _Line:
 
 
 def _csv_line(row: Mapping[str, Any]) -> str:
-    line: str = csv.DictWriter(_Line(), COLUMNS).writerow(row)
+    fields = json.dumps(row["fields"], ensure_ascii=False) if isinstance(row["fields"], dict) else row["fields"]
+    line: str = csv.DictWriter(_Line(), COLUMNS).writerow({**row, "fields": fields})
     return line
 
 
@@ -56,6 +57,7 @@ def row_of(completion: Completion) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "finish_reason": completion.finish_reason,
         "error": completion.error,
+        "fields": completion.prompt.fields,
     }
 
 

@@ -10,7 +10,7 @@ from release_portal.access.models import Grant, Purpose
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
-from .limits import LIMITS, LONGEST_REASON, WEIGHT, Limit
+from .limits import LIMITS, LONGEST_REASON, WEIGHT, GivenPrompt, Limit
 from .prompts import lines_of, read_prompts
 
 
@@ -108,7 +108,7 @@ class JobForm(PlainWords, forms.Form):
             self.add_error("prompts", sentence)
         return cleaned
 
-    def each_prompt(self) -> Iterable[str]:
+    def each_prompt(self) -> Iterable[str | GivenPrompt]:
         """The prompts, from the file where there is one. Raises Refused."""
         file = self.cleaned_data["file"]
         if file:

@@ -1,8 +1,10 @@
 """What a job may ask for. Every door reads its input through here, so each limit and its sentence exist once."""
 
+import json
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from release_portal.lib.states import Refused
 from release_portal.lib.text import flaw_of
@@ -14,6 +16,16 @@ LONGEST_SEED = 2**63 - 1
 LONGEST_NAME = 120  # characters
 LONGEST_KEY = 100  # characters of an idempotency key
 LONGEST_REASON = 4_000  # characters in which a worker's key is revoked
+LONGEST_FIELDS = 4_000  # characters of JSON beside a prompt in its line
+
+
+@dataclass(frozen=True)
+class GivenPrompt:
+    """A prompt out of a file: its text, what else its line holds, and how an error names it."""
+
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,15 +95,20 @@ def check_text(field: str, label: str, noun: str, text: str, longest: int) -> No
         raise Refused(f"{label} contains {flaw}, which no text has.", field=field)
 
 
-def checked_prompts(prompts: Iterable[str]) -> Iterator[str]:
+def checked_prompts(prompts: Iterable[str | GivenPrompt]) -> Iterator[GivenPrompt]:
     """The prompts, as they come. Raises Refused unless there are some, not too many, none empty and none too long."""
     number = 0
-    for number, prompt in enumerate(prompts, start=1):
+    for number, told in enumerate(prompts, start=1):
         if number > MOST_PROMPTS:
             continue  # only counted, for the sentence
-        if not prompt.strip():
-            raise Refused(f"Prompt {number:,} is empty.", field="prompts", given=number)
-        check_text("prompts", f"Prompt {number:,}", "prompt", prompt, LONGEST_PROMPT)
+        prompt = GivenPrompt(told) if isinstance(told, str) else told
+        label, where = prompt.label or f"Prompt {number:,}", "file" if prompt.label else "prompts"
+        if not prompt.text.strip():
+            raise Refused(f"{label} is empty.", field=where, given=number)
+        check_text(where, label, "prompt", prompt.text, LONGEST_PROMPT)
+        if prompt.fields:
+            beside = json.dumps(prompt.fields, ensure_ascii=False)
+            check_text(where, f"What stands beside {label[0].lower()}{label[1:]}", "line", beside, LONGEST_FIELDS)
         yield prompt
     if not number:
         raise Refused("Type a prompt, or choose a file of prompts.", field="prompts")

@@ -1,12 +1,19 @@
-"""Reading a file of prompts line by line: a prompt a line (.txt), or a JSON object with a "prompt" a line (.jsonl)."""
+"""Reading a file of prompts line by line: a prompt a line (.txt), or a JSON object with a "prompt" a line (.jsonl).
+
+What else stands in such an object, such as a `custom_id`, is kept with the prompt and comes back with its texts.
+"""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from django.core.files.uploadedfile import UploadedFile
 
 from release_portal.lib.states import Refused
+from release_portal.lib.text import flaw_of
+
+from .limits import GivenPrompt
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -16,7 +23,7 @@ def lines_of(file: "UploadedFile[Any]") -> Iterable[bytes]:
     return cast(Iterable[bytes], file.file)  # Django's own iteration would also end lines elsewhere
 
 
-def read_prompts(name: str, lines: Iterable[bytes]) -> Iterator[str]:
+def read_prompts(name: str, lines: Iterable[bytes]) -> Iterator[GivenPrompt]:
     """The prompts of a file, as they are read. Raises Refused at once where the kind of file is not known, and on the
     way at a line that cannot be read or at the end of a file without prompts."""
     reader = READERS.get(name.rpartition(".")[2].lower())
@@ -30,7 +37,7 @@ def read_prompts(name: str, lines: Iterable[bytes]) -> Iterator[str]:
     return _read(name, lines, reader)
 
 
-def _read(name: str, lines: Iterable[bytes], reader: Callable[[str, int, str], str]) -> Iterator[str]:
+def _read(name: str, lines: Iterable[bytes], reader: Callable[[str, int, str], GivenPrompt]) -> Iterator[GivenPrompt]:
     number_of_prompts = 0
     for number, raw in enumerate(lines, start=1):
         content = raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw
@@ -53,21 +60,55 @@ def _decoded(name: str, number: int, content: bytes) -> str:
         ) from None
 
 
-def _plain(name: str, number: int, line: str) -> str:
-    return line
+def _plain(name: str, number: int, line: str) -> GivenPrompt:
+    if "\r" in line:
+        sentence = f"Line {number:,} of “{name}” has a carriage return within it. End each line with a line feed."
+        raise Refused(sentence, field="file", given=number)
+    return GivenPrompt(line, label=_label(name, number))
 
 
-def _json(name: str, number: int, line: str) -> str:
+def _json(name: str, number: int, line: str) -> GivenPrompt:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Refused(f"Line {number:,} of “{name}” is not JSON.", field="file", given=number) from None
-    prompt = row.get("prompt") if isinstance(row, dict) else None
+    prompt = row.pop("prompt", None) if isinstance(row, dict) else None
     if not isinstance(prompt, str):
         raise Refused(
             f"Line {number:,} of “{name}” is not a JSON object with a text under “prompt”.", field="file", given=number
         )
-    return prompt
+    for value in _values_in(row):
+        if flaw := _flaw_of(value):
+            raise Refused(f"Line {number:,} of “{name}” holds {flaw}.", field="file", given=number)
+    return GivenPrompt(prompt, row, _label(name, number))
 
 
-READERS: dict[str, Callable[[str, int, str], str]] = {"txt": _plain, "jsonl": _json}
+def _label(name: str, number: int) -> str:
+    return f"The prompt in line {number:,} of “{name}”"
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON.")
+
+
+def _values_in(row: object) -> Iterator[object]:
+    """Everything in an object of JSON, names too."""
+    waiting = [row]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        else:
+            yield value
+
+
+def _flaw_of(value: object) -> str:
+    """What in a value the database takes none of."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number beyond every number"
+    return flaw_of(value) if isinstance(value, str) else ""
+
+
+READERS: dict[str, Callable[[str, int, str], GivenPrompt]] = {"txt": _plain, "jsonl": _json}

@@ -8,17 +8,19 @@ from asgiref.sync import async_to_sync
 from inference import contract
 from release_portal.jobs import actions, byte_ranges, downloads
 from release_portal.jobs.downloads import COLUMNS
+from release_portal.jobs.limits import GivenPrompt
 from release_portal.jobs.models import FileIndex
 
 from .. import factories
 
+BESIDE = {"n": 1.5, "tags": ["é", None], "custom_id": "a,1"}  # in the order of jsonb
 AWKWARD = ['comma, "quote"', "two\r\nlines", "Grüße\u2028dort 🪜", "", "=1+1", "tab\there"]
 
 
 @pytest.fixture
 def finished(submit, worker):
     """A job of three prompts, two samples each, whose texts are awkward in a file."""
-    job = submit(["one", "two, and", 'three "3"\nlines'], samples=2)
+    job = submit([GivenPrompt("one", BESIDE), "two, and", 'three "3"\nlines'], samples=2)
     actions.dispatch(by=None)
     order = factories.orders_of(job).get()
     told = tuple(
@@ -62,6 +64,7 @@ def stored(job):
             "prompt_tokens": text.prompt_tokens,
             "finish_reason": text.finish_reason,
             "error": text.error,
+            "fields": BESIDE if text.prompt.index == 0 else {},
         }
         for text in job.completions.finished()
     ]
@@ -80,7 +83,8 @@ def test_jsonl_has_the_stored_rows_in_the_order_of_the_job(finished, download):
 def test_csv_has_the_same_rows(finished, download):
     response, text = download(finished, "csv")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert rows == [{name: str(value) for name, value in row.items()} for row in stored(finished)]
+    told = [row | {"fields": json.dumps(row["fields"], ensure_ascii=False)} for row in stored(finished)]
+    assert rows == [{name: str(value) for name, value in row.items()} for row in told]
     assert list(rows[0]) == COLUMNS
     assert response["content-type"] == "text/csv; charset=utf-8"
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from release_portal.jobs.limits import checked_prompts
 from release_portal.jobs.prompts import read_prompts as read_lines
 from release_portal.lib.states import Refused
 
@@ -12,7 +13,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 def read_prompts(name, content):
-    return list(read_lines(name, io.BytesIO(content)))
+    return [prompt.text for prompt in read_lines(name, io.BytesIO(content))]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,11 @@ def test_file_is_read(name, content, prompts):
         ("a.jsonl", b'{"text": "one"}', "Line 1 of “a.jsonl” is not a JSON object with a text", 1),
         ("a.jsonl", b'{"prompt": 1}', "Line 1 of “a.jsonl” is not a JSON object with a text", 1),
         ("a.jsonl", b'{"prompt": null}', "Line 1 of “a.jsonl” is not a JSON object with a text", 1),
+        ("a.jsonl", b'{"prompt": "one", "n": NaN}', "Line 1 of “a.jsonl” is not JSON.", 1),
+        ("a.jsonl", b'{"prompt": "one", "n": 1e999}', "Line 1 of “a.jsonl” holds a number beyond every number.", 1),
+        ("a.jsonl", b'{"prompt": "one", "a": ["\\u0000"]}', "Line 1 of “a.jsonl” holds a null character.", 1),
+        ("a.jsonl", b'{"prompt": "one", "a\\ud800": 1}', "Line 1 of “a.jsonl” holds half a character.", 1),
+        ("a.txt", b"one\rtwo\rthree", "Line 1 of “a.txt” has a carriage return within it.", 1),
         ("a.jsonl", b'["prompt"]', "Line 1 of “a.jsonl” is not a JSON object with a text", 1),
         ("a.csv", b"one", "“a.csv” is neither .txt", "a.csv"),
         ("", b"one", "“” is neither .txt", ""),
@@ -58,6 +64,32 @@ def test_file_that_cannot_be_read_says_where(name, content, sentence, given):
         read_prompts(name, content)
     assert refused.value.sentence.startswith(sentence)
     assert (refused.value.field, refused.value.given) == ("file", given)
+
+
+def test_what_else_stands_in_a_line_is_kept_and_errors_name_the_line():
+    content = b'\n{"prompt": "one", "custom_id": "a-1", "tags": ["x"]}\n\n{"prompt": "two"}'
+    first, second = read_lines("a.jsonl", io.BytesIO(content))
+    assert (first.text, first.fields) == ("one", {"custom_id": "a-1", "tags": ["x"]})
+    assert (second.fields, second.label) == ({}, "The prompt in line 4 of “a.jsonl”")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ({"prompt": " "}, "The prompt in line 3 of “a.jsonl” is empty."),
+        ({"prompt": "x" * 20_001}, "The prompt in line 3 of “a.jsonl” has 20,001 characters; a prompt takes at most"),
+        (
+            {"prompt": "x", "a": "b" * 4_000},
+            "What stands beside the prompt in line 3 of “a.jsonl” has 4,009",
+        ),
+    ],
+)
+def test_prompt_of_a_file_that_is_refused_is_named_by_its_line(line, sentence):
+    content = b'{"prompt": "one"}\n\n' + json.dumps(line).encode()
+    with pytest.raises(Refused) as refused:
+        list(checked_prompts(read_lines("a.jsonl", io.BytesIO(content))))
+    assert refused.value.sentence.startswith(sentence)
+    assert refused.value.field == "file"
 
 
 def test_json_nested_too_deep_is_said_to_be_no_json():

@@ -27,7 +27,16 @@ from release_portal.partners.models import Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from ..limits import LIMITS, LONGEST_KEY, LONGEST_NAME, LONGEST_SEED, check_sequences, check_text, checked_prompts
+from ..limits import (
+    LIMITS,
+    LONGEST_KEY,
+    LONGEST_NAME,
+    LONGEST_SEED,
+    GivenPrompt,
+    check_sequences,
+    check_text,
+    checked_prompts,
+)
 from ..models import Job, Share
 
 COMPLETIONS = """
@@ -40,15 +49,17 @@ FROM jobs_prompt, generate_series(0, %(samples)s - 1) AS sample WHERE job_id = %
 class Asked:
     """What somebody asks for: the prompts, read once, and the settings; with the fingerprint of it all."""
 
-    def __init__(self, prompts: Iterable[str], about: dict[str, Any]) -> None:
+    def __init__(self, prompts: Iterable[str | GivenPrompt], about: dict[str, Any]) -> None:
         self._prompts = checked_prompts(prompts)
         self._hash = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         self.count = 0
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[GivenPrompt]:
         for prompt in self._prompts:
-            content = prompt.encode()
+            content = prompt.text.encode()
             self._hash.update(b"%d:" % len(content) + content)
+            if prompt.fields:
+                self._hash.update(json.dumps(prompt.fields, sort_keys=True).encode())
             self.count += 1
             yield prompt
 
@@ -65,7 +76,7 @@ def submit(
     by: User,
     partner: Partner,
     size: ModelSize,
-    prompts: Iterable[str],
+    prompts: Iterable[str | GivenPrompt],
     samples: int = 1,
     max_new_tokens: int = 64,
     temperature: float = 1.0,
@@ -136,7 +147,8 @@ def _admit(
     _grant_for(by, partner, size, 0, 0, purpose)  # before the file is read
     job = Job(id=uuid4(), name=name, partner=partner, size=size, submitted_by=by, submitted_at=now, **settings)
     # The reference to the job is checked when the transaction commits.
-    copy("jobs_prompt", ["job_id", "index", "text"], ((job.pk, *row) for row in enumerate(asked)))
+    rows = ((job.pk, index, prompt.text, json.dumps(prompt.fields)) for index, prompt in enumerate(asked))
+    copy("jobs_prompt", ["job_id", "index", "text", "fields"], rows)
     check_sequences(asked.count, job.samples)
     job.prompts_count, job.sequences = asked.count, asked.count * job.samples
     tokens = job.sequences * job.max_new_tokens

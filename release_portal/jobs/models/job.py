@@ -201,6 +201,7 @@ class Prompt(models.Model):
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="prompts")
     index = models.PositiveIntegerField()
     text = models.TextField()
+    fields = models.JSONField(default=dict, help_text="what else stood in its line of a .jsonl file")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "index"], name="prompt_once_in_job")]
