@@ -1,5 +1,7 @@
 """The page of security events: by kind, by person, by words, with a counted number of queries."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -61,7 +63,7 @@ def test_page_keeps_what_is_asked_from_page_to_page(otto_client, ada):
         factories.SecurityEventFactory(by=ada, kind="texts.read")
     page = otto_client.get(PAGE, {"kind": "texts.read", "person": "Ada", "page": "9" * 30})
     assert len(rows(page)) == 1
-    assert "person=Ada&amp;kind=texts.read&amp;page=1" in page.content.decode()
+    assert re.search(r'href="\?(?=[^"]*person=Ada)(?=[^"]*kind=texts.read)(?=[^"]*page=1)[^"]*"', page.content.decode())
 
 
 def test_page_takes_the_same_queries_for_3_and_for_50(otto_client):
