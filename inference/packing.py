@@ -129,7 +129,8 @@ def fastest_dtype(device: str) -> str:
 
     Without them oneDNN converts numbers back and forth. It is not measured: a busy machine would turn the choice.
     """
-    if torch.device(device).type != "cpu":
+    on_cpu = torch.device(device).type == "cpu"
+    if not on_cpu:
         named = {"bfloat16 on the GPU": torch.cuda.is_bf16_supported(including_emulation=False)}
     else:
         named = {
@@ -138,7 +139,7 @@ def fastest_dtype(device: str) -> str:
             "BF16 of Arm": "bf16" in _features(),
         }
     has = [name for name, there in named.items() if there]
-    can = device != "cpu" or (can_pack(torch.bfloat16) and can_pack(torch.float32))
+    can = not on_cpu or (can_pack(torch.bfloat16) and can_pack(torch.float32))
     chosen = "bfloat16" if has and can else "float32"
     logger.info("The dtype is %s: this device has %s.", chosen, " and ".join(has) or "no instructions for bfloat16")
     return chosen

@@ -178,7 +178,7 @@ def keep_telling() -> None:
 
 @signals.celeryd_after_setup.connect
 def choose_dtype(**_: Any) -> None:
-    """Measure before the first order comes: transformers fails where two threads import it for the first time."""
+    """Import torch before the first order comes: transformers fails where two threads import it for the first time."""
     if not settings.server_url:
         settings.chosen_dtype()
 

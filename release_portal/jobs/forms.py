@@ -76,7 +76,8 @@ class JobForm(PlainWords, forms.Form):
     file = forms.FileField(
         label="Or a file of prompts",
         required=False,
-        help_text='UTF-8: .txt with one prompt a line, or .jsonl with one {"prompt": …} a line; at most 50,000.',
+        help_text='UTF-8: .txt with one prompt a line, or .jsonl with one {"prompt": …} a line, whose other '
+        "fields come back with its texts; at most 50,000.",
     )
     samples = LimitField(LIMITS["samples"], initial=1)
     max_new_tokens = LimitField(LIMITS["max_new_tokens"], initial=64)

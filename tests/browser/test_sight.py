@@ -338,6 +338,10 @@ def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant
     told["last_flaw"] = "a text with 1,204 tokens; 64 were asked for"
     worker = factories.enrolled("rack-7")
     Worker.objects.filter(pk=worker.pk).update(**told)
+    slow = factories.enrolled("rack-8")
+    about = {"host": "rack-8", "device": "cpu", "dtype": "float32", "seen_at": timezone.now() + timedelta(hours=1)}
+    sizes = ["smollm2/135M"]  # which nobody asks for
+    Worker.objects.filter(pk=slow.pk).update(**about, sizes=sizes, loaded=sizes, plain=sizes)
     note_drop("it comes from no worker whose key holds", at=timezone.now())
     until(lambda: Outage.objects.going_on().filter(size=unserved.size).exists(), what="the outage")
     sign_in(page, mara.email)
@@ -345,6 +349,7 @@ def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant
     paths = ["/review/fleet/", f"/review/fleet/shares/{share.pk}/", "/review/fleet/workers/"]
     paths.append(f"/review/fleet/workers/{worker.pk}/revoke/")
     wrong = [wrong for path in paths for wrong in look(page, path, "manager")]
+    Worker.objects.filter(pk=slow.pk).update(seen_at=gone, left_at=gone)
     page.goto(paths[1])
     page.get_by_role("textbox", name="Weight").fill("2000")
     page.get_by_role("button", name="Set the weight").click()

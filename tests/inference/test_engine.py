@@ -227,6 +227,20 @@ def test_stop_at_a_stop_string_and_leave_it_out(engine):
     assert stopped.tokens < text.tokens
 
 
+def test_put_off_a_stop_string_until_the_fewest_tokens_are_there(engine):
+    """One that the text has before is no end and no cut; the first that is completed later is."""
+    settings = {"max_new_tokens": 60, "temperature": 0, "min_new_tokens": 60}
+    [whole] = texts_of(engine, some_sequences(1, **settings)).values()
+    stop = next(one for one in whole.text if whole.text.find(one) < 10 and whole.text.find(one, 20) >= 0)
+
+    [text] = texts_of(engine, some_sequences(1, **settings | {"min_new_tokens": 20}, stop=(stop,))).values()
+
+    assert text.finish_reason == "stop"
+    assert text.tokens > 19
+    assert stop in text.text[:11]
+    assert whole.text.startswith(text.text + stop)
+
+
 def test_write_at_least_as_many_tokens_as_asked(engine):
     texts = texts_of(engine, some_sequences(24, max_new_tokens=64, min_new_tokens=64)).values()
 
