@@ -20,7 +20,7 @@ from agreements.models import Agreement, AgreementVersion, Signature
 from inference import contract
 from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, RequestItem, Right
-from release_portal.access.terms import terms_asked
+from release_portal.access.terms import reductions, terms_asked
 from release_portal.audit.acting import acting_for, tell_database
 from release_portal.audit.actions import record
 from release_portal.audit.models import Event, Failure, SecurityEvent
@@ -323,7 +323,10 @@ def granted(request: AccessRequest, *, by: User, **terms) -> Grant:
 
 def approved(item: RequestItem, *, by: User, **terms) -> None:
     """One reviewer approves an item."""
-    answer = access.Answer(item, replace(terms_asked(item), **terms))
+    offered = replace(terms_asked(item), **terms)
+    if reductions(item, offered) and not offered.reduction_reason:
+        offered = replace(offered, reduction_reason="We begin with less.")
+    answer = access.Answer(item, offered)
     access.decide_request(by=by, request=item.request, answers=[answer])
 
 

@@ -329,6 +329,7 @@ def world(
     request = access.request_access(by=ada, partner=northlake, **asking(size_355m))
     item, large = request.items.get().pk, gpt2.sizes.get(name="774M").pk
     granting = {"verdict": "approve", "ends_on": factories.in_days(9), "token_quota": "1,000", "purposes": ["belief"]}
+    granting |= {"reduction_reason": "We begin with less."}
     told = {"title": "A finding", "text": "Readers are fooled."}
     finding = access.report_finding(by=ada, partner=northlake, size=grant.size, **told)
     token, _ = partners.create_token(by=ada, name="laptop")
@@ -345,6 +346,7 @@ def world(
     batch = access.stage_batch(by=mara, verb="grant", rows=[(request.pk, request.revision)])
     asked = {field: asking()[field] for field in ("purposes", "purpose", "until_wanted")}
     terms = {"ends_on": factories.in_days(9), "token_quota": 1_000, "purposes": ["belief"]}
+    terms |= {"reduction_reason": "We begin with less."}
     settings = {"samples": 1, "max_new_tokens": 5, "temperature": 1, "top_k": 0, "top_p": 1}
     body = {"size": "gpt2/124M", "organisation": northlake.slug}
     failure = factories.FailureFactory()

@@ -44,6 +44,13 @@ class AnswerForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="The organisation reads it.",
     )
+    reduction_reason = forms.CharField(
+        label="Why less than was asked for",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed for fewer tokens, an earlier end or fewer purposes. The applicant reads it.",
+    )
     waiver = forms.CharField(label="Why the steps before it are waived", required=False, max_length=500)
     reason_code = forms.ChoiceField(
         label="Reason", choices=[("", "Choose one"), *DeclineReason.choices], required=False
@@ -103,7 +110,7 @@ class AnswerForm(forms.Form):
         return Answer(self.item, self._terms(told), note=told["note"]) if told["verdict"] == APPROVE else None
 
     def _terms(self, told: Mapping[str, Any]) -> Terms:
-        names = ("starts_on", "conditions", "waiver", *LIMITS)
+        names = ("starts_on", "conditions", "reduction_reason", "waiver", *LIMITS)
         limits = {name: told[name] for name in names if told.get(name) not in (None, "")}
         return Terms(told["ends_on"], told.get("token_quota") or 0, purposes=tuple(told["purposes"]), **limits)
 

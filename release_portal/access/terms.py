@@ -30,6 +30,7 @@ class Terms:
     samples_per_prompt: int | None = None
     conditions: str = ""
     waiver: str = ""
+    reduction_reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         days = {"ends_on": self.ends_on.isoformat(), "starts_on": self.starts_on and self.starts_on.isoformat()}
@@ -96,12 +97,38 @@ def check_terms(item: RequestItem, terms: Terms) -> None:
         asked = ", ".join(Purpose(purpose).label for purpose in item.request.purposes)
         raise Refused(f"A grant allows only purposes that were asked for: {asked}.", field="purposes", given=wider)
 
+    _check_reduction(item, terms)
+
+
+def reductions(item: RequestItem, terms: Terms) -> list[str]:
+    """What of the terms is less than was asked for, each as "5,000 tokens, not 10,000"."""
+    request = item.request
+    told = []
+    if terms.token_quota < item.tokens_wanted:
+        told.append(f"{terms.token_quota:,} tokens, not {item.tokens_wanted:,}")
+    if request.until_wanted and terms.ends_on < request.until_wanted:
+        told.append(f"until {terms.ends_on:%-d %B %Y}, not {request.until_wanted:%-d %B %Y}")
+    dropped = [Purpose(purpose).label for purpose in request.purposes if purpose not in terms.purposes]
+    return [*told, *([f"not for {', '.join(dropped)}"] if dropped else [])]
+
 
 def check_served(field: str, right: str) -> None:
     """Raise Refused where nothing of the portal serves a right yet."""
     if right not in vocabulary.SERVED:
         sentence = f"{Right(right).label} cannot be had yet: nothing here serves it."
         raise Refused(sentence, field=field, limit=sorted(vocabulary.SERVED), given=right)
+
+
+def _check_reduction(item: RequestItem, terms: Terms) -> None:
+    """Less than was asked for has a reason, as a decline has; and only that has one."""
+    less, reason = reductions(item, terms), terms.reduction_reason.strip()
+    if less and not reason:
+        sentence = f"This is less than was asked for: {'; '.join(less)}. Say why, for the applicant to read."
+        raise Refused(sentence, field="reduction_reason", given=less)
+    if reason and not less:
+        raise Refused(
+            "Nothing here is less than was asked for: leave the reason for less empty.", field="reduction_reason"
+        )
 
 
 def check_tokens(field: str, right: str, tokens: int) -> None:

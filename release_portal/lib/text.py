@@ -45,7 +45,12 @@ def plain_name(name: str) -> str:
     return shortened(JOINED.sub(r"\1 ", dotted), LONGEST_QUOTED_NAME)
 
 
+def visible(text: str) -> str:
+    """The text without format characters, which show nothing: zero-width spaces and joiners, marks of direction."""
+    return "".join(each for each in text if unicodedata.category(each) != "Cf")
+
+
 def folded(name: str) -> str:
     """A name in the form in which names are compared: no case, no width, no invisible characters, single spaces."""
-    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
+    cased = visible(unicodedata.normalize("NFKC", name)).casefold()
+    return " ".join(unicodedata.normalize("NFKC", cased).split())

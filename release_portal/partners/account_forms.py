@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from release_portal.lib.states import TooMany
 
+from .addresses import check_addresses
 from .models import User
 from .rates import count
 
@@ -26,10 +27,11 @@ WORDS = {
 
 
 class _OurWords(BaseForm):
-    """Labels that say what to type, and no placeholder that repeats them."""
+    """Labels that say what to type, no placeholder that repeats them, and each address in its one form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        check_addresses(self)
         for name, field in self.fields.items():
             field.label = WORDS.get(name, field.label)
             field.widget.attrs.pop("placeholder", None)

@@ -12,7 +12,6 @@ from django.urls import reverse
 
 from release_portal.lib.network import address_of
 
-from .addresses import deliverable
 from .factors import authenticated_lately
 from .models import Partner, User
 from .permissions import Permission
@@ -45,9 +44,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         "incorrect_password": "This is not your password.",
         "invalid_password_reset": "This link to set a password was already used or is too old. Ask for a new one.",
     }
-
-    def clean_email(self, email: str) -> str:
-        return deliverable(email)
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.name = form.cleaned_data["name"]

@@ -1,8 +1,29 @@
-"""Which e-mail addresses a mail server can take."""
+"""E-mail addresses: one form of each, whoever types it, and only what a mail server can take."""
+
+import unicodedata
+from contextlib import suppress
+from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.forms import BaseForm, EmailField
+
+from release_portal.lib.states import Refused
+from release_portal.lib.text import visible
 
 LONGEST_ADDRESS = 254  # characters on the wire (RFC 5321)
+
+
+def canonical(email: str) -> str:
+    """The one form of an address: lower case, full width made plain, no invisible characters, the domain as it reads.
+
+    Invisible characters in a domain are dropped on the way to the mail server (RFC 3490): with and without them is
+    one mailbox, so it must not be two accounts.
+    """
+    local, at, domain = visible(unicodedata.normalize("NFKC", email)).strip().lower().rpartition("@")
+    with suppress(UnicodeError):  # `deliverable` says what is wrong with it
+        domain = domain.encode("idna").decode("idna")
+    return f"{local}{at}{domain}"
 
 
 def deliverable(email: str) -> str:
@@ -19,3 +40,27 @@ def deliverable(email: str) -> str:
         sentence = f"An address has at most {LONGEST_ADDRESS} characters; this has {length} as mail servers write it."
         raise ValidationError(sentence)
     return email
+
+
+def checked_address(email: str, field: str = "email") -> str:
+    """The canonical address for a verb; raises Refused where no mail reaches it."""
+    email = canonical(email)
+    try:
+        validate_email(email)
+        deliverable(email)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages), field=field, given=email) from None
+    return email
+
+
+def check_addresses(form: BaseForm) -> None:
+    """Have every address that is typed into this form made canonical, then checked."""
+    for field in form.fields.values():
+        if isinstance(field, EmailField):
+            field.to_python = _canonical_of(field)  # type: ignore[method-assign]
+            field.validators = [*field.validators, deliverable]
+
+
+def _canonical_of(field: EmailField) -> Any:
+    as_typed = field.to_python
+    return lambda value: canonical(as_typed(value))

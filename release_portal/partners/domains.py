@@ -1,6 +1,9 @@
-"""Whose domain an address is of."""
+"""Whose domain an address is of. Host names are compared as the wire has them: ASCII, in lower case."""
+
+from functools import cache
 
 from allauth.account.models import EmailAddress
+from publicsuffixlist import PublicSuffixList
 
 from .models import Partner
 
@@ -16,10 +19,35 @@ OF_ANYBODY = frozenset(PROVIDERS.split())
 """Domains at which anybody gets an address: to read mail there shows nothing about an organisation."""
 
 
+def mail_domain(email: str) -> str:
+    """The host of an address, as Django's mail writes it (IDNA 2003: “ß” is “ss”)."""
+    host = email.rpartition("@")[2]
+    try:
+        return host.encode("idna").decode().lower()
+    except UnicodeError:
+        return host.lower()
+
+
+def is_of_anybody(host: str) -> bool:
+    """Whether it is nobody's own: a public suffix (co.uk, github.io), a mail provider, an address of numbers."""
+    return host in OF_ANYBODY or host.rpartition(".")[2].isdigit() or _public_suffixes().is_public(host)
+
+
+def is_same_owner(one: str, other: str) -> bool:
+    """Whether one of two hosts is the other or lies under it, where not anybody gets a name under it."""
+    shorter, longer = sorted((one, other), key=len)
+    return f".{longer}".endswith(f".{shorter}") and not is_of_anybody(shorter)
+
+
 def proven_domain(partner: Partner) -> str:
     """The domain of the organisation's web site, if its applicant reads mail at it; empty where that is not shown."""
-    site = partner.domain.lower()
-    if not site or site in OF_ANYBODY:
+    site = partner.domain
+    if not site or is_of_anybody(site):
         return ""
-    addresses = EmailAddress.objects.filter(user=partner.applied_by, email__iendswith=f"@{site}", verified=True)
-    return site if addresses.exists() else ""
+    addresses = EmailAddress.objects.filter(user=partner.applied_by, verified=True)
+    return site if any(mail_domain(address.email) == site for address in addresses) else ""
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()

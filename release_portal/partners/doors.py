@@ -14,6 +14,7 @@ from django.utils.functional import SimpleLazyObject
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 
+from .addresses import check_addresses
 from .factors import authenticated_lately, lacks_factor
 from .models import Invitation, Pause, User
 from .permissions import Permission
@@ -92,10 +93,11 @@ def refusals_told(request: HttpRequest) -> Iterator[None]:
 
 
 class PlainWords(BaseForm):
-    """A form that says what is missing by its name."""
+    """A form that says what is missing by its name, and takes each address in its one form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        check_addresses(self)
         for name, field in self.fields.items():
             label = str(field.label or name.replace("_", " ").capitalize())
             field.error_messages["required"] = f"{label} is missing."

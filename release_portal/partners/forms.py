@@ -7,7 +7,6 @@ from django import forms
 from release_portal.lib.text import one_line
 
 from .actions.service_accounts import SERVICE_ROLES
-from .addresses import deliverable
 from .doors import PlainWords
 from .models import ApiToken, Invitation, Partner, Role, User
 
@@ -57,9 +56,6 @@ class ApplicationForm(PlainWords, forms.ModelForm[Partner]):
             "intended_use": "Such as: “Two researchers use 355M and 774M to measure how well people tell texts apart.”",
         }
         widgets = {"purpose": forms.Textarea(attrs={"rows": 5}), "intended_use": forms.Textarea(attrs={"rows": 5})}
-
-    def clean_contact_email(self) -> str:
-        return deliverable(self.cleaned_data["contact_email"])
 
 
 class CorrectionForm(ApplicationForm):
@@ -117,9 +113,6 @@ class InvitationForm(PlainWords, forms.ModelForm[Invitation]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["roles"].label_from_instance = lambda role: f"{role.title}: {role.explanation}"  # type: ignore[attr-defined]
-
-    def clean_email(self) -> str:
-        return deliverable(self.cleaned_data["email"])
 
 
 class TokenForm(PlainWords, forms.ModelForm[ApiToken]):

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from allauth.account.models import EmailAddress
 from django.db.models import QuerySet
 
+from release_portal.lib.lookalikes import odd_characters
+
+from .domains import is_of_anybody, is_same_owner, mail_domain
 from .models import Partner
+from .models.partner import PartnerQuerySet, compared_forms
 
 MOST_DEALINGS = 10  # told of earlier applications, newest first
 
@@ -22,13 +26,19 @@ class Signal:
 
 def signals_of(partner: Partner) -> list[Signal]:
     """What a reviewer weighs before deciding: mail domains, the web site, past dealings, the country."""
+    forms = compared_forms(partner.legal_name, partner.website)
     same_name = Partner.objects.called(partner.legal_name)
     site = partner.domain
-    nearby = Partner.objects.filter(website__icontains=site) if site else Partner.objects.none()
-    same_site = [other.pk for other in nearby if other.domain == site]
+    alike_sites = Partner.objects.filter(domain_skeleton=forms["domain_skeleton"]) if site else Partner.objects.none()
+    same_site = [other.pk for other in alike_sites if other.domain == site]
+    alike_names = Partner.objects.filter(name_skeleton=forms["name_skeleton"]).exclude(pk__in=same_name.values("pk"))
     country = str(partner.country.name)
     return [
         _namesakes(partner),
+        _lookalikes("Names that look like it", partner, partner.legal_name, alike_names),
+        _lookalikes(
+            "Web sites that look like its own", partner, partner.domain_as_read, alike_sites.exclude(pk__in=same_site)
+        ),
         _applicant(partner),
         _match("Applicant's e-mail and web site", partner.applied_by.email, site),
         _match("Contact e-mail and web site", partner.contact_email, site),
@@ -47,6 +57,19 @@ def _namesakes(partner: Partner) -> Signal:
     return Signal("Name", "Taken", "bad", f"Another organisation of this name is here: {'; '.join(told)}.")
 
 
+def _lookalikes(label: str, partner: Partner, text: str, others: PartnerQuerySet) -> Signal:
+    """Others that a reader takes for this one. Two may look alike by chance, so it is for the reviewer to weigh."""
+    found = (
+        others.going().exclude(pk=partner.pk).select_related("decided_by", "closed_by").order_by("-admitted_at", "pk")
+    )
+    told = [f"{other} ({other.domain}), {other.standing}" for other in found[:MOST_DEALINGS]]
+    if not told:
+        return Signal(label, "None", "good", "No other organisation here or applying looks like this one.")
+    odd = odd_characters(text)
+    because = f" Here {', '.join(odd)}." if odd else ""
+    return Signal(label, "Found", "bad", f"“{text}” looks like {'; '.join(told)}.{because}")
+
+
 def _applicant(partner: Partner) -> Signal:
     email = partner.applied_by.email
     if EmailAddress.objects.filter(user=partner.applied_by, email__iexact=email, verified=True).exists():
@@ -55,9 +78,11 @@ def _applicant(partner: Partner) -> Signal:
 
 
 def _match(label: str, email: str, site: str) -> Signal:
-    domain = email.rpartition("@")[2].lower()
-    if site and (domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}")):
+    domain = mail_domain(email)
+    if site and is_same_owner(domain, site):
         return Signal(label, "Matches", "good", f"{domain} is the domain of the web site, {site}.")
+    if is_of_anybody(domain):
+        return Signal(label, "Differs", "wait", f"{domain} is nobody's own: anybody gets an address at it, or a name under it.")
     return Signal(label, "Differs", "wait", f"{domain} is not the domain of the web site, {site}.")
 
 

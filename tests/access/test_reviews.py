@@ -1,5 +1,6 @@
 """Answering item by item: the tally, claims, recusals, who may not, who came second; and nothing by waiting."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,39 @@ def test_grant_less_than_asked_for_fewer_purposes_from_a_later_day(access_reques
     assert not Grant.objects.in_force(at=timezone.now()).filter(pk=grant.pk).exists()
     assert Grant.objects.in_force(at=grant.starts_at + timedelta(seconds=1)).filter(pk=grant.pk).exists()
     assert letters(ada)[-1] == "Granted to University of Northlake: GPT-2 124M"
+
+
+LESS = {
+    "token_quota": (5_000, "5,000 tokens, not 100,000"),
+    "ends_on": (factories.in_days(90), f"until {factories.in_days(90):%-d %B %Y}, not "),
+    "purposes": (("belief",), "not for Detection of generated text"),
+}
+
+
+@pytest.mark.parametrize("field", LESS)
+def test_grant_of_less_than_was_asked_for_says_what_and_why(ada, rita, access_request, field, client_of):
+    item = access_request.items.get()
+    value, words = LESS[field]
+    offered = replace(terms_asked(item), **{field: value})
+    with pytest.raises(Refused, match="This is less than was asked for: .*Say why") as refused:
+        actions.decide_request(by=rita, request=access_request, answers=[actions.Answer(item, offered)])
+    assert (refused.value.field, words in refused.value.sentence) == ("reduction_reason", True)
+    assert access_request.items.get().status == "waiting"
+    grant = factories.granted(
+        access_request, by=rita, **{field: value, "reduction_reason": "The rest after a finding."}
+    )
+    text = Letter.objects.filter(to=ada.email).latest("pk").body
+    assert words in text
+    assert "The reason: The rest after a finding." in text
+    assert ", for Human belief and credibility" in text
+    for page in (access_request.get_absolute_url(), grant.get_absolute_url()):
+        assert "The rest after a finding." in client_of(ada).get(page).content.decode()
+
+
+def test_reason_for_less_is_refused_where_nothing_is_less(access_request, rita):
+    with pytest.raises(Refused, match="Nothing here is less than was asked for") as refused:
+        factories.granted(access_request, by=rita, reduction_reason="We begin with less.")
+    assert refused.value.field == "reduction_reason"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def request_door(verb: str, request: AccessRequest) -> Door | None:
     lab = f"/api/v1/review/requests/{request.pk}"
     item = request.items.get()
     asked = {"wanted": [{"size": item.size.path, "tokens": 7}], "purpose": factories.PURPOSE, "purposes": ["belief"]}
-    terms = {"ends_on": str(factories.in_days(30)), "token_quota": 7, "purposes": ["belief"]}
+    terms = {"ends_on": str(factories.in_days(30)), "token_quota": 7, "purposes": ["belief"], "reduction_reason": "So."}
     doors = {
         "save": ("PUT", own, asked),
         **{verb: ("POST", f"{own}/{verb}", {}) for verb in ("submit", "withdraw", "copy", "appeal")},

@@ -132,10 +132,10 @@ DECISIONS = {
     "give a grant": (
         "access.grant",
         'INSERT INTO access_grant (partner_id, size_id, "right", request_id, item_id, starts_at, ends_at, token_quota,'
-        " tokens_used, tokens_reserved, samples_used, samples_reserved, purposes, conditions, waiver, status,"
-        " granted_by_id, end_code, end_reason) SELECT partner_id, size_id, 'weights', request_id, (SELECT id FROM"
-        " access_requestitem WHERE partner_id = g.partner_id AND id <> g.item_id), starts_at, ends_at, 0, 0, 0, 0, 0,"
-        " purposes, '', '', 'active',"
+        " tokens_used, tokens_reserved, samples_used, samples_reserved, purposes, conditions, reduction_reason, waiver,"
+        " status, granted_by_id, end_code, end_reason) SELECT partner_id, size_id, 'weights', request_id, (SELECT id"
+        " FROM access_requestitem WHERE partner_id = g.partner_id AND id <> g.item_id), starts_at, ends_at, 0, 0, 0, 0,"
+        " 0, purposes, '', '', '', 'active',"
         " granted_by_id, '', '' FROM access_grant g WHERE id = %s RETURNING id",
     ),
     "suspend an organisation": (

@@ -1,6 +1,7 @@
 """An address that no mail server could take is refused where it is typed; names are one line whoever sends them."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.test import Client
 
@@ -10,8 +11,10 @@ from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
 from release_portal.partners import actions
 from release_portal.partners.actions import write_letter
-from release_portal.partners.addresses import deliverable
+from release_portal.partners.addresses import canonical, deliverable
 from release_portal.partners.models import Invitation, Letter, Role, User
+
+from .. import factories
 
 UNSENDABLE = f"zed@{'ü' * 60}.example"
 SENTENCE = "No mail server can be called"
@@ -117,3 +120,124 @@ def test_mail_about_a_job_of_a_name_with_breaks_goes(submit, ben, settings):
     Letter.objects.all().delete()
     jobs.end(by=None, job=submit(name="a\nb"), status="failed")
     assert actions.deliver_letters(by=None) == 1
+
+
+ONE_MAILBOX = [
+    "zed\u200b@elsewhere.example",
+    "zed@else\u200bwhere.example",
+    "zed@elsewhere\u2060.example",
+    "zed@else\u00adwhere.example",
+    "\ufeffzed@elsewhere.example",
+    "zed@else\u200dwhere.example",
+    "ZED@Elsewhere.EXAMPLE",
+    "zed＠elsewhere.example",
+    "zed@elsewhere。example",
+    "ｚｅｄ@elsewhere.example",
+]
+PLAIN = "zed@elsewhere.example"
+PASSWORD = "a long way through the snow"
+
+
+@pytest.mark.parametrize("address", ONE_MAILBOX)
+def test_one_mailbox_is_one_address_however_it_is_typed(address):
+    assert canonical(address) == PLAIN
+
+
+def test_domain_reads_the_same_from_either_form():
+    assert canonical("ada@xn--mnchen-3ya.example") == canonical("ada@MÜNCHEN.example") == "ada@münchen.example"
+
+
+def _signs_up(request, address: str) -> list[str]:
+    told = {"name": "Zed", "email": address, "password1": PASSWORD, "password2": PASSWORD}
+    Client().post("/accounts/signup/", told)
+    return list(User.objects.filter(name="Zed").values_list("email", flat=True))
+
+
+def _signs_in(request, address: str) -> list[str]:
+    user = factories.UserFactory(email=PLAIN)
+    user.set_password(PASSWORD)
+    user.save()
+    client = Client()
+    client.post("/accounts/login/", {"login": address, "password": PASSWORD})
+    return list(User.objects.filter(pk=client.session.get("_auth_user_id")).values_list("email", flat=True))
+
+
+def _asks_for_a_password(request, address: str) -> list[str]:
+    return _mailed(request, "/accounts/password/reset/", {"email": address})
+
+
+def _asks_for_a_code(request, address: str) -> list[str]:
+    return _mailed(request, "/accounts/login/code/", {"email": address})
+
+
+def _mailed(request, path: str, told: dict[str, str]) -> list[str]:
+    factories.UserFactory(email=PLAIN)
+    Client().post(path, told)
+    return list(Letter.objects.values_list("to", flat=True))
+
+
+def _adds_an_address(request, address: str) -> list[str]:
+    ada = request.getfixturevalue("ada")
+    request.getfixturevalue("client_of")(ada).post("/accounts/email/", {"email": address, "action_add": ""})
+    return list(EmailAddress.objects.filter(user=ada).exclude(email=ada.email).values_list("email", flat=True))
+
+
+def _invites(door: str):
+    def invites(request, address: str) -> list[str]:
+        northlake, ada = request.getfixturevalue("northlake"), request.getfixturevalue("ada")
+        told = {"email": address, "roles": ["viewer"]}
+        if door == "page":
+            path = f"/organisations/{northlake.slug}/members/"
+            request.getfixturevalue("client_of")(ada).post(path, told)
+        elif door == "API":
+            path = f"/api/v1/organisations/{northlake.slug}/invitations"
+            request.getfixturevalue("api_of")(ada).post(path, told, content_type="application/json")
+        else:
+            roles = list(Role.objects.filter(code="viewer"))
+            actions.invite(by=ada, partner=northlake, email=address, roles=roles)
+        return list(Invitation.objects.filter(partner=northlake).values_list("email", flat=True))
+
+    return invites
+
+
+def _applies(request, address: str) -> list[str]:
+    about = request.getfixturevalue("application")("Southlake", contact_email=address)
+    return [actions.apply(by=request.getfixturevalue("ada"), **about).contact_email]
+
+
+def _is_appointed(request, address: str) -> list[str]:
+    return [actions.appoint(by=None, email=address, name="Zed", roles=["reviewer"]).email]
+
+
+@pytest.mark.parametrize("address", ONE_MAILBOX[:2])
+@pytest.mark.parametrize(
+    "door",
+    [
+        _signs_up,
+        _signs_in,
+        _asks_for_a_password,
+        _asks_for_a_code,
+        _adds_an_address,
+        _invites("page"),
+        _invites("API"),
+        _invites("verb"),
+        _applies,
+        _is_appointed,
+    ],
+)
+def test_every_door_takes_an_address_in_its_one_form(door, address, request):
+    request.getfixturevalue("db")
+    assert door(request, address) == [PLAIN]
+
+
+@pytest.mark.parametrize("address", ["zed", "zed@", UNSENDABLE, "a b@elsewhere.example"])
+def test_verbs_refuse_an_address_that_no_mail_reaches(ada, northlake, application, address):
+    roles = list(Role.objects.filter(code="viewer"))
+    for verb in (
+        lambda: actions.invite(by=ada, partner=northlake, email=address, roles=roles),
+        lambda: actions.appoint(by=None, email=address, name="Zed", roles=["reviewer"]),
+        lambda: actions.apply(by=ada, **application("Southlake", contact_email=address)),
+    ):
+        with pytest.raises(Refused) as refused:
+            verb()
+        assert refused.value.field in ("email", "contact_email")

@@ -1,7 +1,12 @@
+from importlib import import_module
+
 import pytest
 from allauth.account.models import EmailAddress
+from django.apps import apps
+from django.db import connection
 
 from release_portal.partners import actions
+from release_portal.partners.domains import proven_domain
 from release_portal.partners.models import Partner
 from release_portal.partners.signals import signals_of
 
@@ -15,6 +20,8 @@ def told(partner: Partner) -> dict[str, tuple[str, str]]:
 def test_signals_are_said_each_on_its_own(applied):
     assert told(applied) == {
         "Name": ("Its own", "good"),
+        "Names that look like it": ("None", "good"),
+        "Web sites that look like its own": ("None", "good"),
         "Applicant's e-mail": ("Verified", "good"),
         "Applicant's e-mail and web site": ("Matches", "good"),
         "Contact e-mail and web site": ("Matches", "good"),
@@ -37,6 +44,16 @@ def test_signal_of_an_address_that_nobody_verified(applied, ada):
         ("https://northlake.example", "x@mail.northlake.example", "Matches"),
         ("https://northlake.example", "x@notnorthlake.example", "Differs"),
         ("https://northlake.example", "x@freemail.example", "Differs"),
+        ("https://NORTHLAKE.example.", "x@Northlake.example", "Matches"),
+        ("https://bücher.example", "x@xn--bcher-kva.example", "Matches"),
+        ("https://xn--bcher-kva.example", "x@bücher.example", "Matches"),
+        ("https://faß.example", "x@faß.example", "Differs"),  # a browser goes to faß, mail to fass
+        ("https://northlake.co.uk", "x@co.uk", "Differs"),
+        ("https://co.uk", "x@northlake.co.uk", "Differs"),
+        ("https://northlake.github.io", "x@github.io", "Differs"),
+        ("https://northlake.ac.uk", "x@mail.northlake.ac.uk", "Matches"),
+        ("https://gmail.com", "x@gmail.com", "Differs"),
+        ("https://10.0.0.1", "x@0.1", "Differs"),
     ],
 )
 def test_signal_of_a_domain_against_the_web_site(applied, website, contact, word):
@@ -68,3 +85,78 @@ def test_signal_warns_of_another_organisation_of_the_name(northlake, cleo, appli
     assert (signal.word, signal.tone) == ("Taken", "bad")
     admitted = f"admitted by Rita Moss on {northlake.decided_at:%-d %B %Y}"
     assert signal.sentence == f"Another organisation of this name is here: University of Northlake, {admitted}."
+
+
+LOOKALIKES = {
+    "Universit\u0443 of Northl\u0430ke": ["CYRILLIC SMALL LETTER U", "CYRILLIC SMALL LETTER A"],
+    "University of N0rthlake": [],
+    "UNlVERSITY OF NORTHLAKE": [],
+    "University \u03bff Northlake": ["GREEK SMALL LETTER OMICRON"],
+}
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_signal_warns_of_a_name_that_looks_like_another_and_says_why(northlake, cleo, application, name):
+    again = actions.apply(by=cleo, **application(name, website="https://elsewhere.example"))
+    signal = next(each for each in signals_of(again) if each.label == "Names that look like it")
+    assert (signal.word, signal.tone) == ("Found", "bad")
+    assert f"“{name}” looks like University of Northlake (northlake.example), admitted by Rita Moss" in signal.sentence
+    assert [odd for odd in LOOKALIKES[name] if odd not in signal.sentence] == []
+    assert told(again)["Name"] == ("Its own", "good"), "it is another name, which only looks the same"
+
+
+@pytest.mark.parametrize("name", ["University of Southlake", "Northlake", "Université de Northlake"])
+def test_names_that_do_not_look_alike_are_no_warning(northlake, cleo, application, name):
+    again = actions.apply(by=cleo, **application(name, website="https://elsewhere.example"))
+    assert told(again)["Names that look like it"] == ("None", "good")
+
+
+@pytest.mark.parametrize(
+    "website",
+    [
+        "https://northl\u0430ke.example",
+        "https://xn--northlke-66g.example",
+        "https://n0rthlake.example/about",
+        "https://www.NORTHLAKE.EXAMPLE",
+    ],
+)
+def test_signal_warns_of_a_web_site_that_looks_like_another(northlake, cleo, application, website):
+    again = actions.apply(by=cleo, **application("Southlake", website=website))
+    word, tone = told(again)["Web sites that look like its own"]
+    same = again.domain == northlake.domain
+    assert (word, tone) == (("None", "good") if same else ("Found", "bad"))
+    assert told(again)["Earlier under this web site"][0] == ("Found" if same else "None")
+
+
+def test_a_corrected_application_is_compared_as_it_is_now(northlake, cleo, rita, application):
+    again = actions.apply(by=cleo, **application("Southlake", website="https://southlake.example"))
+    actions.return_application(by=rita, partner=again, reason="Give your legal name.")
+    corrected = application("University of N0rthlake", website="https://n0rthlake.example")
+    del corrected["will_sign"]
+    actions.correct_application(by=cleo, partner=again, **corrected)
+    again.refresh_from_db()
+    assert told(again)["Names that look like it"][0] == told(again)["Web sites that look like its own"][0] == "Found"
+
+
+def test_lookalikes_of_rows_of_before_are_found_by_the_migration(northlake):
+    before = (northlake.name_skeleton, northlake.domain_skeleton)
+    Partner.objects.filter(pk=northlake.pk).update(name_skeleton="", domain_skeleton="")
+    import_module("release_portal.partners.migrations.0019_lookalikes").compare(
+        apps, connection.SchemaEditorClass(connection)
+    )
+    northlake.refresh_from_db()
+    assert (northlake.name_skeleton, northlake.domain_skeleton) == before
+    assert before[0]
+
+
+def test_applicant_proves_no_domain_under_which_anybody_gets_a_name(applied, ada):
+    for website, email, proven in [
+        ("https://northlake.example", "ada@northlake.example", "northlake.example"),
+        ("https://bücher.example", "ada@bücher.example", "xn--bcher-kva.example"),
+        ("https://co.uk", "ada@co.uk", ""),
+        ("https://github.io", "ada@github.io", ""),
+        ("https://gmail.com", "ada@gmail.com", ""),
+    ]:
+        EmailAddress.objects.filter(user=ada).update(email=email)
+        applied.website = website
+        assert proven_domain(applied) == proven, website

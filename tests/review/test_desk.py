@@ -26,7 +26,8 @@ def body(response) -> str:
 
 def granting(request, **other):
     """What a reviewer sends who grants the one item of a request."""
-    terms = {"ends_on": factories.in_days(9).isoformat(), "token_quota": "5,000", "purposes": ["belief"]} | other
+    terms = {"ends_on": factories.in_days(9).isoformat(), "token_quota": "5,000", "purposes": ["belief"]}
+    terms |= {"reduction_reason": "We begin with less."} | other
     item = request.items.get()
     answer = {f"item_{item.pk}-{field}": value for field, value in ({"verdict": "approve"} | terms).items()}
     return {"decide": "apply", "seen": request.revision} | answer

@@ -31,7 +31,8 @@ def body(response) -> str:
 
 
 def approving(item, **other) -> dict:
-    terms = {"ends_on": factories.in_days(90).isoformat(), "token_quota": "5,000", "purposes": ["belief"]} | other
+    terms = {"ends_on": factories.in_days(90).isoformat(), "token_quota": "5,000", "purposes": ["belief"]}
+    terms |= {"reduction_reason": "We begin with less."} | other
     return {f"item_{item.pk}-{field}": value for field, value in ({"verdict": "approve"} | terms).items()}
 
 

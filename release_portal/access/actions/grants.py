@@ -57,6 +57,7 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: It
         longest_text=terms.longest_text,
         samples_per_prompt=terms.samples_per_prompt,
         conditions=terms.conditions.strip(),
+        reduction_reason=terms.reduction_reason.strip(),
         waiver=terms.waiver.strip(),
         granted_by=by,
     )

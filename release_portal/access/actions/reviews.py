@@ -18,9 +18,9 @@ from release_portal.partners.guards import people_who, require, require_person
 from release_portal.partners.models import Letter, User
 from release_portal.partners.permissions import Permission
 
-from ..models import AccessRequest, DeclineReason, Recusal, RequestItem, ReturnReason, Review
+from ..models import AccessRequest, DeclineReason, Purpose, Recusal, RequestItem, ReturnReason, Review
 from ..tally import Tally, tally_of
-from ..terms import Terms, check_terms
+from ..terms import Terms, check_terms, reductions
 from .grants import give
 
 CLAIM = timedelta(minutes=30)
@@ -166,8 +166,7 @@ def decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[
     lines = []
     for answer in answers:
         if answer.terms:
-            lines.append(f"{answer.item}: granted {answer.terms.sentence}.")
-            lines += [f"Conditions: {answer.terms.conditions}"] if answer.terms.conditions else []
+            lines += _granted_in_words(answer.item, answer.terms)
         else:
             label = DeclineReason(answer.reason_code).label
             lines.append(f"{answer.item}: declined. {label}. {answer.reason}".strip())
@@ -176,6 +175,14 @@ def decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[
     if not all(answer.terms for answer in answers):
         lines.append(f"{request.partner} can appeal once, or ask again with what was missing.")
     return subject, "\n\n".join(lines)
+
+
+def _granted_in_words(item: RequestItem, terms: Terms) -> list[str]:
+    purposes = ", ".join(Purpose(purpose).label for purpose in terms.purposes)
+    lines = [f"{item}: granted {terms.sentence}, for {purposes}."]
+    if less := reductions(item, terms):
+        lines.append(f"Less than was asked for: {'; '.join(less)}. The reason: {terms.reduction_reason}")
+    return [*lines, *([f"Conditions: {terms.conditions}"] if terms.conditions else [])]
 
 
 def escalate_requests(*, by: User | None, at: datetime) -> int:

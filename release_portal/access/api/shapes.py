@@ -28,6 +28,7 @@ class TermsOut(Schema):
     longest_text: int | None
     samples_per_prompt: int | None
     conditions: str
+    reduction_reason: str = Field(description="why this is less than was asked for")
 
 
 def size_named(path: str, field: str = "size") -> ModelSize:

@@ -102,6 +102,7 @@ class Grant(Stateful):
     longest_text = models.PositiveIntegerField(null=True, help_text="tokens a text may have")
     samples_per_prompt = models.PositiveIntegerField(null=True, help_text="texts of one prompt")
     conditions = models.TextField(blank=True)
+    reduction_reason = models.TextField(blank=True, help_text="why this is less than was asked for")
     waiver = models.TextField(blank=True, help_text="why the steps before this size were not asked for")
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     granted_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")

@@ -13,9 +13,10 @@ from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 from release_portal.lib.text import folded, one_line
 
+from ..addresses import checked_address
 from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
-from ..models.partner import LONGEST_FOLDED
+from ..models.partner import LONGEST_FOLDED, compared_forms
 from ..permissions import Permission
 from ..rates import count
 from .letters import write_letter
@@ -46,6 +47,7 @@ def apply(
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
+    contact_email = checked_address(contact_email, "contact_email")
     _refuse_own(by, legal_name)
     _refuse_many_open(by)
     count("apply", by=by)
@@ -85,6 +87,7 @@ def correct_application(
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
     legal_name, contact_name = one_line(legal_name), one_line(contact_name)
+    contact_email = checked_address(contact_email, "contact_email")
     _refuse_own(partner.applied_by, legal_name, but=partner)
     count("correct", by=by)
     told: dict[str, Any] = {
@@ -101,7 +104,7 @@ def correct_application(
     changed = [name for name in TOLD if told[name] != before[name]]
     told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
     told |= {"corrected_by": by, "corrected_at": timezone.now()}
-    told["folded_name"] = folded(legal_name)
+    told |= compared_forms(legal_name, website)
     move(partner, Partner.Status.APPLIED, **told)
     sentence = f"{partner} corrected its application"
     record("partner.corrected", sentence, partner, by=by, detail={"changed": changed, "sent_count": sent_count})

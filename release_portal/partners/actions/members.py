@@ -13,7 +13,8 @@ from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
 from release_portal.lib.text import plain_name
 
-from ..domains import proven_domain
+from ..addresses import checked_address
+from ..domains import mail_domain, proven_domain
 from ..guards import require, require_going, require_person
 from ..models import Invitation, Letter, Membership, Partner, Role, User
 from ..permissions import Permission
@@ -32,7 +33,7 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
     """Offer a place in some roles to an address. An open invitation to the same address is replaced."""
     require(by, Permission.MEMBER_INVITE, partner)
     require_going(partner)
-    email = email.lower()
+    email = checked_address(email)
     if Membership.objects.current().filter(partner=partner, user__email=email).exists():
         raise Refused(f"{email} already belongs to {partner}.", field="email", given=email)
     if not roles:
@@ -158,7 +159,7 @@ def _refuse_strangers(partner: Partner, email: str) -> None:
     if partner.is_here:
         return
     proven = proven_domain(partner)
-    if email.rpartition("@")[2].lower() == proven:
+    if mail_domain(email) == proven:
         return
     reach = f"only addresses at {proven}" if proven else "nobody, as its applicant has no address at its own web site"
     raise Refused(

@@ -9,7 +9,9 @@ from django.db import transaction
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 
+from ..addresses import checked_address
 from ..models import ApiToken, Role, User
 from ..reset_links import path_to_set_password
 from .letters import write_letter
@@ -28,7 +30,7 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     if unknown:
         choice = ", ".join(role.code for role in known)
         raise Refused(f"There is no role “{min(unknown)}” at the lab. Choose from: {choice}.", field="role")
-    user = _owner_of(email.lower(), name)
+    user = _owner_of(checked_address(email), one_line(name))
     EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
     user.lab_roles.set([role for role in known if role.code in roles])
     sentence = f"{{whom}} was appointed: {', '.join(sorted(roles)) or 'no role'}"

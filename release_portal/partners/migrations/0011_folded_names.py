@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="partner",
             name="folded_name",
-            field=release_portal.partners.models.partner.FoldedName(
+            field=release_portal.partners.models.partner.ComparedField(
                 default="", editable=False, help_text="as names are compared", max_length=LONGEST
             ),
             preserve_default=False,

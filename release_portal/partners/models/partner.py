@@ -1,14 +1,16 @@
 """Partner: an organisation, from its application to its closing."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlparse
 
+import idna
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django_countries.fields import CountryField
 
+from release_portal.lib.lookalikes import skeleton
 from release_portal.lib.states import Stateful, together
 from release_portal.lib.text import folded
 
@@ -18,13 +20,41 @@ LONGEST_FOLDED = 400
 """Characters of a name as names are compared: folding makes up to 18 of one, and an index takes only so many."""
 
 
-class FoldedName(models.CharField[str, str]):
-    """The legal name as names are compared, written with every row: also by `bulk_create`."""
+class ComparedField(models.CharField[str, str]):
+    """A form in which organisations are compared, written with every row: also by `bulk_create`."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        name = folded(model_instance.legal_name)[:LONGEST_FOLDED]  # type: ignore[attr-defined]
-        setattr(model_instance, self.attname, name)
-        return name
+        partner = cast(Partner, model_instance)
+        form = compared_forms(partner.legal_name, partner.website)[self.attname]
+        setattr(model_instance, self.attname, form)
+        return form
+
+
+def compared_forms(legal_name: str, website: str) -> dict[str, str]:
+    """The columns by which an organisation is compared with others."""
+    forms = {
+        "folded_name": folded(legal_name),
+        "name_skeleton": skeleton(legal_name),
+        "domain_skeleton": skeleton(_as_read(domain_of(website))),
+    }
+    return {column: form[:LONGEST_FOLDED] for column, form in forms.items()}
+
+
+def domain_of(website: str) -> str:
+    """The host name of a web site as the wire has it (IDNA, UTS 46), without www."""
+    host = (urlparse(website).hostname or "").rstrip(".")
+    try:
+        host = idna.encode(host, uts46=True).decode() if host else ""
+    except idna.IDNAError:
+        host = host.lower()  # an address of numbers, or a name that IDNA does not know
+    return host.removeprefix("www.")
+
+
+def _as_read(host: str) -> str:
+    try:
+        return idna.decode(host) if host else ""
+    except idna.IDNAError:
+        return host
 
 
 class PartnerQuerySet(models.QuerySet["Partner"]):
@@ -74,7 +104,11 @@ class Partner(Stateful):
 
     slug = models.SlugField(unique=True, max_length=80)
     legal_name = models.CharField("legal name", max_length=200, validators=[MinLengthValidator(3)])
-    folded_name = FoldedName(max_length=LONGEST_FOLDED, editable=False, help_text="as names are compared")
+    folded_name = ComparedField(max_length=LONGEST_FOLDED, editable=False, help_text="as names are compared")
+    name_skeleton = ComparedField(max_length=LONGEST_FOLDED, editable=False, db_index=True, help_text="as names look")
+    domain_skeleton = ComparedField(
+        max_length=LONGEST_FOLDED, editable=False, db_index=True, help_text="as the web site's host name looks"
+    )
     website = models.URLField("web site", max_length=300)
     country = CountryField()
     contact_name = models.CharField("contact person", max_length=120)
@@ -148,4 +182,9 @@ class Partner(Stateful):
     @property
     def domain(self) -> str:
         """The host name of the web site, without www."""
-        return (urlparse(self.website).hostname or "").removeprefix("www.")
+        return domain_of(self.website)
+
+    @property
+    def domain_as_read(self) -> str:
+        """The same with the letters that a reader sees."""
+        return _as_read(self.domain)

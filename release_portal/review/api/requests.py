@@ -41,6 +41,9 @@ class TermsIn(Body):
     longest_text: int | None = None
     samples_per_prompt: int | None = None
     conditions: str = Field("", max_length=2_000, description="for the organisation to read")
+    reduction_reason: str = Field(
+        "", max_length=2_000, description="why this is less than was asked for; for the applicant to read"
+    )
     waiver: str = Field("", max_length=500, description="why the steps before the size are waived")
 
 

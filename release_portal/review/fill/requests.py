@@ -193,7 +193,8 @@ class Story:
         asked = item.request
         ends = max(asked.until_wanted or at.date(), at.date() + timedelta(days=30))
         quota = item.tokens_wanted // self.random.choice([1, 1, 2])
-        return Terms(ends, quota, purposes=tuple(asked.purposes))
+        reason = "Half of it first; the rest once findings are in." if quota < item.tokens_wanted else ""
+        return Terms(ends, quota, purposes=tuple(asked.purposes), reduction_reason=reason)
 
     def _review(self, item: RequestItem, at: datetime, reviewer: User | None, terms: Terms | None) -> None:
         review = Review(
@@ -218,6 +219,7 @@ class Story:
             ends_at=datetime.combine(terms.ends_on + timedelta(days=1), time.min, tzinfo=UTC),
             token_quota=terms.token_quota,
             purposes=list(terms.purposes),
+            reduction_reason=terms.reduction_reason,
             granted_by=item.decided_by,
         )
         if old:
