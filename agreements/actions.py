@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused
-from release_portal.lib.text import folded
+from release_portal.lib.text import folded, one_line
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Partner, User
@@ -69,6 +69,7 @@ def sign(
 ) -> Signature:
     """Sign a version for an organisation. `text_sha256` is the text that the signatory was shown."""
     require(by, Permission.AGREEMENT_SIGN, partner)
+    legal_name, title = one_line(legal_name), one_line(title)
     _refuse_incomplete(partner, version, text_sha256, legal_name, title, states_authority, states_intent)
     _refuse_second(partner, version)
     now = timezone.now()
@@ -82,8 +83,8 @@ def sign(
         signer=by,
         signer_email=by.email,
         organisation=partner.legal_name,
-        legal_name=legal_name.strip(),
-        title=title.strip(),
+        legal_name=legal_name,
+        title=title,
         authority_statement=authority,
         intent_statement=intent,
         signed_at=now,
@@ -132,7 +133,7 @@ def _refuse_incomplete(
         raise Refused("A newer version was published while you read. Read that one, and sign it instead.")
     if not folded(legal_name):
         raise Refused("Type your full legal name, as it stands in your papers.", field="legal_name", given=legal_name)
-    if not title.strip():
+    if not title:
         raise Refused("Say which office you hold, such as “Director of Research”.", field="title")
     if not states_authority:
         raise Refused("Confirm that you may sign for your organisation.", field="states_authority")

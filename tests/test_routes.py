@@ -122,6 +122,7 @@ jobs:cancel                         GET     in   405  405  405  405  405  405
 jobs:cancel                         POST    in   302  302  404  404  404  404
 jobs:texts_jsonl                    GET     in   200  200  404  404  404  404
 jobs:texts_csv                      GET     in   200  200  404  404  404  404
+jobs:texts_spreadsheet              GET     in   200  200  404  404  404  404
 
 review:desk                         GET     in   404  404  404  200  200  200
 review:organisation                 GET     in   404  404  404  200  200  403
@@ -283,6 +284,7 @@ api-1:set_weight                    POST    401  404  404  404  403  200  403
 api-1:try_now                       POST    401  404  404  404  403  200  403
 """
 
+TEXTS = ("texts_jsonl", "texts_csv", "texts_spreadsheet")
 REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
 REQUEST_API = ("get_request", "save_request", "submit_request", "withdraw_request", "copy_request", "appeal", "say")
 REVIEW_API = ("review_request", "claim", "release", "recuse", "return_request", "decide_request", "review_say")
@@ -395,7 +397,7 @@ def world(
             "review:rule": {"family": "gpt2", "name": "355M"},
             **{route: {"pk": failure.pk} for route in ("review:try_now", "api-1:try_now")},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
-            **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", "texts_jsonl", "texts_csv")},
+            **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", *TEXTS)},
             "review:organisation": {"slug": waiting.slug},
             "review:request": {"pk": request.pk},
             "review:revoke": {"pk": grant.pk},
@@ -556,7 +558,7 @@ def test_table_has_every_route():
 
 def test_table_has_every_way_to_write(clients, world, subtests):
     """A route that answers a POST of Ada's without a 405 has a row for POST, unless it changes nothing."""
-    only_read = {"home", "health", "jobs:list", "jobs:job", "jobs:progress", "jobs:texts_jsonl", "jobs:texts_csv"}
+    only_read = {"home", "health", "jobs:list", "jobs:job", "jobs:progress", *(f"jobs:{name}" for name in TEXTS)}
     only_read |= {"releases:family", "releases:size", "agreements:current", "agreements:version", "agreements:text"}
     only_read |= {
         "access:home",

@@ -5,12 +5,14 @@ from typing import Any
 
 from django import forms
 
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.partners.doors import PlainWords, refusals_on
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from .actions.reviews import Answer
+from .actions.reviews import LONGEST_RECUSAL, Answer
+from .actions.rules import LONGEST_RULE_REASON
 from .forms import DayField, TokensField, unmark
 from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
 from .terms import Terms, check_terms
@@ -40,14 +42,14 @@ class AnswerForm(forms.Form):
     samples_per_prompt = TokensField(label="Texts of a prompt", required=False, help_text="Empty: no limit of its own.")
     conditions = forms.CharField(
         required=False,
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="The organisation reads it.",
     )
     reduction_reason = forms.CharField(
         label="Why less than was asked for",
         required=False,
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Needed for fewer tokens, an earlier end or fewer purposes. The applicant reads it.",
     )
@@ -58,14 +60,14 @@ class AnswerForm(forms.Form):
     reason = forms.CharField(
         label="In words",
         required=False,
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="The applicant reads it.",
     )
     note = forms.CharField(
         label="Internal note",
         required=False,
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Only reviewers read it.",
     )
@@ -135,21 +137,23 @@ class ReturnForm(PlainWords, forms.Form):
     reason_code = forms.ChoiceField(label="What to change", choices=ReturnReason)
     reason = forms.CharField(
         label="What to change, in words",
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="The applicant reads it, corrects the request and sends it again.",
     )
 
 
 class RecuseForm(PlainWords, forms.Form):
-    reason = forms.CharField(label="Why you step aside", max_length=500, help_text="Other reviewers read it.")
+    reason = forms.CharField(
+        label="Why you step aside", max_length=LONGEST_RECUSAL, help_text="Other reviewers read it."
+    )
 
 
 class RevokeForm(PlainWords, forms.Form):
     reason_code = forms.ChoiceField(label="Reason", choices=RevokeReason)
     reason = forms.CharField(
         label="In words",
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="The organisation reads it.",
     )
@@ -178,7 +182,7 @@ class RuleForm(PlainWords, forms.Form):
     )
     after_days = forms.IntegerField(label="Days of it before", initial=0)
     findings = forms.IntegerField(label="Accepted findings on it", initial=0)
-    reason = forms.CharField(label="Why it is so", max_length=300)
+    reason = forms.CharField(label="Why it is so", max_length=LONGEST_RULE_REASON)
 
     def __init__(self, *args: Any, size: ModelSize, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -197,7 +201,7 @@ class BatchForm(PlainWords, forms.Form):
     reason_code = forms.ChoiceField(label="Reason")
     reason = forms.CharField(
         label="In words",
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="Everybody concerned reads it.",
     )

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.text import number_in
 from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
@@ -181,7 +182,7 @@ class CloseForm(PlainWords, forms.Form):
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
         error_messages={"required": "Say why: the organisation reads the reason."},
     )
@@ -205,7 +206,7 @@ class SuspendForm(PlainWords, forms.Form):
     reason_code = forms.ChoiceField(label="Reason", choices=SuspendReason)
     reason = forms.CharField(
         label="In words",
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="The organisations concerned read it.",
     )
@@ -226,7 +227,7 @@ class SuspendForm(PlainWords, forms.Form):
 class LiftForm(PlainWords, forms.Form):
     reason = forms.CharField(
         label="Why it can go on",
-        max_length=2000,
+        max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="The organisations concerned read it.",
     )

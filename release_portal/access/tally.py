@@ -12,6 +12,7 @@ from release_portal.partners.permissions import Permission
 
 from .conditions import STEPS, situated
 from .models import RequestItem, Review, SizeRule
+from .terms import Terms, terms_asked
 from .words import steps_in_words
 
 
@@ -30,6 +31,12 @@ class Tally:
     def sentence(self) -> str:
         whose = f" by {' or '.join(self.roles)}" if self.roles else ""
         return f"{len(self.approvals)} of {self.needed} approvals{whose}"
+
+
+def terms_offered(item: RequestItem, tally: Tally) -> Terms:
+    """What a reviewer finds before them: the terms that another offers, else what was asked for."""
+    offered = tally.approvals[-1].terms if tally.approvals else None
+    return Terms.from_json(offered) if offered else terms_asked(item)
 
 
 def rule_of(item: RequestItem, *, at: datetime) -> SizeRule:

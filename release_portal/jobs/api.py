@@ -19,7 +19,7 @@ from release_portal.releases.models import ModelSize
 
 from . import actions
 from .delivery import deliver
-from .limits import LONGEST_NAME, LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, GivenPrompt
+from .limits import LIMITS, LONGEST_NAME, LONGEST_PROMPT, LONGEST_SEED, MOST_PROMPTS, GivenPrompt
 from .models import Completion, Job
 from .progress import progress_of
 from .prompts import lines_of, read_prompts
@@ -29,16 +29,22 @@ router = Router(tags=["jobs"])
 Prompt = Annotated[str, Field(json_schema_extra={"maxLength": LONGEST_PROMPT})]  # the verb refuses, naming its number
 
 
+def _limited(name: str, meaning: str) -> Any:
+    """A setting as on the page: the same default and the same limits, which the verb refuses in words."""
+    limit = LIMITS[name]
+    return Field(limit.default, description=f"{limit.low:,} to {limit.high:,}; {meaning}")
+
+
 class Sampling(Body):
     """How texts are sampled, and for whom."""
 
     size: Word = Field(description="family/size, such as gpt2/124M")
     organisation: Word | None = Field(None, description="its short name, where you belong to several")
-    samples: int = Field(1, description="texts per prompt, 1 to 1,000")
-    max_new_tokens: int = Field(64, description="longest text in tokens, 1 to 1,024")
-    temperature: float = Field(1.0, description="0 to 2; 0 always takes the most likely token")
-    top_k: int = Field(0, description="0 to 1,000; 0 keeps the whole vocabulary")
-    top_p: float = Field(1.0, description="0.01 to 1")
+    samples: int = _limited("samples", "texts per prompt")
+    max_new_tokens: int = _limited("max_new_tokens", "longest text in tokens")
+    temperature: float = _limited("temperature", "0 always takes the most likely token")
+    top_k: int = _limited("top_k", "0 keeps the whole vocabulary")
+    top_p: float = _limited("top_p", "1 keeps all")
     seed: int | None = Field(None, description=f"0 to {LONGEST_SEED}; drawn where it is missing")
     name: str = Field("", max_length=LONGEST_NAME, description="yours to choose")
     purpose: Word = Field("", description="one that the grant allows, such as detection; left out: the first of them")

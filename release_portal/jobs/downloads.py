@@ -12,6 +12,8 @@ from django.db import connection
 from .models import Completion, Job
 
 COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error", "fields"]
+RUN = tuple("=+-@\t\r\n＝＋－＠")
+BOM = "\ufeff"
 ROWS_PER_PAGE = 500
 LAYOUT = 2  # raised whenever a line is written otherwise: parts of two layouts make no file
 
@@ -39,12 +41,23 @@ def _csv_line(row: Mapping[str, Any]) -> str:
     return line
 
 
+def _spreadsheet_line(row: Mapping[str, Any]) -> str:
+    return _csv_line({name: _defused(cell) if isinstance(cell, str) else cell for name, cell in row.items()})
+
+
+def _defused(cell: str) -> str:
+    """What a spreadsheet shows and does not run: OWASP's "CSV injection", and the wide signs that some also run."""
+    return f"'{cell}" if cell.startswith(RUN) else cell
+
+
 def _json_line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 JSONL = File("jsonl", "application/jsonl; charset=utf-8", "", _json_line)
 CSV = File("csv", "text/csv; charset=utf-8", _csv_line({name: name for name in COLUMNS}), _csv_line)
+SPREADSHEET = File("spreadsheet.csv", CSV.content_type, f"{BOM}{CSV.first_line}", _spreadsheet_line)
+"""For programs that run what begins like a formula, and that read UTF-8 only after a byte order mark."""
 
 
 def row_of(completion: Completion) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any
 from django import forms
 
 from release_portal.access.models import Grant, Purpose
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
-from .limits import LIMITS, LONGEST_REASON, WEIGHT, GivenPrompt, Limit
+from .limits import LIMITS, WEIGHT, GivenPrompt, Limit
 from .prompts import lines_of, read_prompts
 
 
@@ -19,7 +20,7 @@ class LimitField(forms.Field):
 
     def __init__(self, limit: Limit, **kwargs: Any) -> None:
         widget = forms.TextInput(attrs={"inputmode": "numeric" if limit.kind is int else "decimal"})
-        super().__init__(label=limit.label, help_text=limit.help, widget=widget, **kwargs)
+        super().__init__(label=limit.label, help_text=limit.help, initial=limit.default, widget=widget, **kwargs)
         self.limit = limit
 
     def clean(self, value: Any) -> int | float | None:
@@ -79,11 +80,11 @@ class JobForm(PlainWords, forms.Form):
         help_text='UTF-8: .txt with one prompt a line, or .jsonl with one {"prompt": …} a line, whose other '
         "fields come back with its texts; at most 50,000.",
     )
-    samples = LimitField(LIMITS["samples"], initial=1)
-    max_new_tokens = LimitField(LIMITS["max_new_tokens"], initial=64)
-    temperature = LimitField(LIMITS["temperature"], initial=1.0)
-    top_k = LimitField(LIMITS["top_k"], initial=40)
-    top_p = LimitField(LIMITS["top_p"], initial=1.0)
+    samples = LimitField(LIMITS["samples"])
+    max_new_tokens = LimitField(LIMITS["max_new_tokens"])
+    temperature = LimitField(LIMITS["temperature"])
+    top_k = LimitField(LIMITS["top_k"])
+    top_p = LimitField(LIMITS["top_p"])
     seed = LimitField(LIMITS["seed"], required=False)
     name = forms.CharField(
         label="Name of the job", required=False, max_length=120, help_text="To find it again; yours to choose."

@@ -15,7 +15,6 @@ LONGEST_PROMPT = 20_000  # characters; the worker then counts tokens against the
 LONGEST_SEED = 2**63 - 1
 LONGEST_NAME = 120  # characters
 LONGEST_KEY = 100  # characters of an idempotency key
-LONGEST_REASON = 4_000  # characters in which a worker's key is revoked
 LONGEST_FIELDS = 4_000  # characters of JSON beside a prompt in its line
 
 
@@ -30,7 +29,8 @@ class GivenPrompt:
 
 @dataclass(frozen=True)
 class Limit:
-    """A setting that is a number: what it is called, its type, and from where to where it goes."""
+    """A setting that is a number: what it is called, its type, from where to where it goes, and what it is where it is
+    left out."""
 
     field: str
     label: str
@@ -38,6 +38,7 @@ class Limit:
     low: float
     high: float
     help: str
+    default: int | float | None = None
 
     def read(self, given: object) -> int | float:
         """The number that was given, typed or sent. Raises Refused with the limit and what was given."""
@@ -59,10 +60,20 @@ class Limit:
 LIMITS = {
     limit.field: limit
     for limit in [
-        Limit("samples", "Samples per prompt", int, 1, 1_000, "How many texts to generate for each prompt."),
-        Limit("max_new_tokens", "Longest text", int, 1, 1_024, "Tokens; a text ends earlier where the model ends it."),
-        Limit("temperature", "Temperature", float, 0, 2, "0 always takes the most likely token; 1 samples as trained."),
-        Limit("top_k", "Top-k", int, 0, 1_000, "Sample among the k most likely tokens; 0 keeps all."),
+        Limit("samples", "Samples per prompt", int, 1, 1_000, "How many texts to generate for each prompt.", 1),
+        Limit(
+            "max_new_tokens", "Longest text", int, 1, 1_024, "Tokens; a text ends earlier where the model ends it.", 64
+        ),
+        Limit(
+            "temperature",
+            "Temperature",
+            float,
+            0,
+            2,
+            "0 always takes the most likely token; 1 samples as trained.",
+            1.0,
+        ),
+        Limit("top_k", "Top-k", int, 0, 1_000, "Sample among the k most likely tokens; 0 keeps all.", 40),
         Limit(
             "top_p",
             "Top-p",
@@ -70,10 +81,21 @@ LIMITS = {
             0.01,
             1,
             "Sample among the most likely tokens that make up this share; 1 keeps all.",
+            1.0,
         ),
         Limit("seed", "Seed", int, 0, LONGEST_SEED, "The same seed and settings give the same texts again."),
     ]
 }
+
+
+def read_settings(given: Mapping[str, object]) -> dict[str, int | float | None]:
+    """The settings of a job by the field, each in its default where it is left out. Raises Refused."""
+    if unknown := given.keys() - LIMITS.keys():
+        raise TypeError(f"A job has no setting {min(unknown)}.")
+    return {
+        field: limit.default if given.get(field) is None else limit.read(given[field])
+        for field, limit in LIMITS.items()
+    }
 
 
 WEIGHT = Limit(

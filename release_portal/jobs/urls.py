@@ -11,4 +11,5 @@ urlpatterns = [
     path("jobs/<uuid:pk>/cancel/", views.cancel, name="cancel"),
     path("jobs/<uuid:pk>/texts.jsonl", views.texts_jsonl, name="texts_jsonl"),
     path("jobs/<uuid:pk>/texts.csv", views.texts_csv, name="texts_csv"),
+    path("jobs/<uuid:pk>/texts.spreadsheet.csv", views.texts_spreadsheet, name="texts_spreadsheet"),
 ]

@@ -21,7 +21,7 @@ from release_portal.partners.permissions import Permission
 from . import actions
 from .byte_ranges import ByteRange, etag_of, index_of, part_of, wanted_bytes
 from .delivery import deliver, note_reading, why_held
-from .downloads import CSV, JSONL, File, lines_of
+from .downloads import CSV, JSONL, SPREADSHEET, File, lines_of
 from .forms import JobForm
 from .models import Job
 from .progress import progress_of
@@ -114,6 +114,11 @@ def texts_jsonl(request: SignedIn, pk: str) -> HttpResponseBase:
 @login_required
 def texts_csv(request: SignedIn, pk: str) -> HttpResponseBase:
     return _download(request, _job(request, pk), CSV)
+
+
+@login_required
+def texts_spreadsheet(request: SignedIn, pk: str) -> HttpResponseBase:
+    return _download(request, _job(request, pk), SPREADSHEET)
 
 
 def _live(job: Job, *, at: datetime) -> dict[str, Any]:

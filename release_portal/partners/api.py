@@ -9,6 +9,7 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 from pydantic import ConfigDict
 
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 
@@ -37,7 +38,7 @@ class Application(Told):
 
 
 class Reason(Body):
-    reason: str = Field(max_length=4_000, description="for the applicant to read")
+    reason: str = Field(max_length=LONGEST_REASON, description="for the applicant to read")
 
 
 class NewInvitation(Body):

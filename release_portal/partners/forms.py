@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.text import one_line
 
 from .actions.service_accounts import SERVICE_ROLES
@@ -65,14 +66,17 @@ class CorrectionForm(ApplicationForm):
 
 
 class ReasonForm(PlainWords, forms.Form):
-    reason = forms.CharField(required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 4}))
+    reason = forms.CharField(required=False, max_length=LONGEST_REASON, widget=forms.Textarea(attrs={"rows": 4}))
 
 
 class AccountForm(PlainWords, forms.Form):
     """Why a person is disabled, or enabled again."""
 
     reason = forms.CharField(
-        label="Why", max_length=4000, widget=forms.Textarea(attrs={"rows": 4}), help_text="The person reads it."
+        label="Why",
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="The person reads it.",
     )
 
 

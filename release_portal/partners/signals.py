@@ -82,7 +82,7 @@ def _match(label: str, email: str, site: str) -> Signal:
     if site and is_same_owner(domain, site):
         return Signal(label, "Matches", "good", f"{domain} is the domain of the web site, {site}.")
     if is_of_anybody(domain):
-        return Signal(label, "Differs", "wait", f"{domain} is nobody's own: anybody gets an address at it, or a name under it.")
+        return Signal(label, "Differs", "wait", f"Anybody gets an address at {domain}, or a name under it.")
     return Signal(label, "Differs", "wait", f"{domain} is not the domain of the web site, {site}.")
 
 

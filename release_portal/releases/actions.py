@@ -6,12 +6,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
-from release_portal.lib.states import Refused
+from release_portal.lib.reasons import checked_reason
+from release_portal.lib.text import one_line
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
 from .models import Artefact, Audience, Component, Family, ModelSize, Opening
+
+LONGEST_REASON_OF_OPENING = 300  # characters
 
 
 @transaction.atomic
@@ -55,8 +58,8 @@ def open_component(
     """From `at` (default now) on, the component of the size is for the audience."""
     if by is not None:
         require(by, Permission.SIZE_OPEN)
-    if not reason:
-        raise Refused("Say why: the reason is shown on the size's page.", field="reason")
+    sentence = "Say why: the reason is shown on the size's page."
+    reason = checked_reason(one_line(reason), sentence, longest=LONGEST_REASON_OF_OPENING)
     opening = Opening.objects.create(
         size=size, component=component, audience=audience, at=at or timezone.now(), by=by, reason=reason
     )

@@ -37,7 +37,7 @@ def texts(job) -> Job:
 # --- downloads
 
 
-@pytest.mark.parametrize("path", ["/jobs/{pk}/texts.jsonl", "/jobs/{pk}/texts.csv"])
+@pytest.mark.parametrize("path", ["/jobs/{pk}/texts.jsonl", "/jobs/{pk}/texts.csv", "/jobs/{pk}/texts.spreadsheet.csv"])
 def test_download_of_texts_is_noted(texts, ben, client_of, path):
     client_of(ben).get(path.format(pk=texts.pk))
     event = SecurityEvent.objects.latest("id")

@@ -89,6 +89,25 @@ def test_csv_has_the_same_rows(finished, download):
     assert response["content-type"] == "text/csv; charset=utf-8"
 
 
+RUN = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠x"]
+
+
+def test_csv_for_a_spreadsheet_marks_its_encoding_and_runs_nothing(submit, worker, download):
+    job = submit([GivenPrompt(text, {"custom_id": text}) for text in RUN])
+    actions.dispatch(by=None)
+    order = factories.orders_of(job).get()
+    keys = [str(completion.pk) for completion in job.completions.order_by("index")]
+    told = tuple(contract.Text(key, text, 2, 4, "stop") for key, text in zip(keys, RUN, strict=True))
+    actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=told, ended=True))
+    _, marked = download(job, "spreadsheet.csv")
+    assert marked.startswith("\ufeff" + ",".join(COLUMNS))
+    rows = list(csv.DictReader(io.StringIO(marked.removeprefix("\ufeff"), newline="")))
+    assert [(row["prompt"], row["text"]) for row in rows] == [(f"'{text}", f"'{text}") for text in RUN]
+    assert all(cell[0] in "'{" or cell[0].isalnum() for row in rows for cell in row.values() if cell)
+    _, exact = download(job, "csv")
+    assert [row["text"] for row in csv.DictReader(io.StringIO(exact, newline=""))] == RUN
+
+
 def test_download_before_the_end_has_what_is_finished(order, job, download):
     actions.receive_report(by=None, report=factories.report_on(order, texts=1))
     _, text = download(job, "jsonl")

@@ -1,16 +1,13 @@
-"""An address that no mail server could take is refused where it is typed; names are one line whoever sends them."""
+"""An address that no mail server could take is refused where it is typed; one mailbox has one address at every door."""
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from release_portal.access import actions as access
 from release_portal.jobs import actions as jobs
 from release_portal.lib.states import Refused
-from release_portal.lib.text import one_line
 from release_portal.partners import actions
-from release_portal.partners.actions import write_letter
 from release_portal.partners.addresses import canonical, deliverable
 from release_portal.partners.models import Invitation, Letter, Role, User
 
@@ -18,8 +15,6 @@ from .. import factories
 
 UNSENDABLE = f"zed@{'ü' * 60}.example"
 SENTENCE = "No mail server can be called"
-BROKEN = "a\nb\r\n\tc\x07\u2028d"
-FOLDED = "a b c d"
 
 
 @pytest.mark.parametrize("address", ["ada@northlake.example", "ada@münchen.example", f"a@{'b' * 63}.example"])
@@ -62,52 +57,6 @@ def test_invitation_of_an_address_that_grows_in_lower_case_is_refused(northlake,
 def test_application_with_a_contact_that_no_server_can_take_is_refused(ada, client_of, application):
     told = application(contact_email=UNSENDABLE)
     assert SENTENCE in client_of(ada).post("/organisations/apply/", told).content.decode()
-
-
-def test_one_line_has_no_breaks_and_single_spaces():
-    assert one_line(f"  {BROKEN}  ") == FOLDED
-    assert one_line("Zoë  Ó Ñandú") == "Zoë Ó Ñandú"
-
-
-def _application(request) -> str:
-    about = request.getfixturevalue("application")(legal_name=BROKEN, contact_name=BROKEN)
-    partner = actions.apply(by=request.getfixturevalue("ada"), **about)
-    assert partner.contact_name == FOLDED
-    return partner.legal_name
-
-
-def _job(request) -> str:
-    return request.getfixturevalue("submit")(name=BROKEN).name
-
-
-def _service_account(request) -> str:
-    ada, northlake = request.getfixturevalue("ada"), request.getfixturevalue("northlake")
-    roles = list(Role.objects.filter(code="viewer"))
-    return actions.create_service_account(by=ada, partner=northlake, name=BROKEN, roles=roles).name
-
-
-def _token(request) -> str:
-    return actions.create_token(by=request.getfixturevalue("ada"), name=BROKEN)[0].name
-
-
-def _finding(request) -> str:
-    grant, ben = request.getfixturevalue("grant"), request.getfixturevalue("ben")
-    return access.report_finding(by=ben, partner=grant.partner, size=grant.size, title=BROKEN, text="It is so.").title
-
-
-def _search(request) -> str:
-    return access.save_search(by=request.getfixturevalue("rita"), name=BROKEN, query="").name
-
-
-def _subject(request) -> str:
-    write_letter(to=["ada@northlake.example"], subject=BROKEN, text="", path="/", action="", by=None)
-    return Letter.objects.latest("id").subject
-
-
-@pytest.mark.parametrize("write", [_application, _job, _service_account, _token, _finding, _search, _subject])
-def test_name_with_breaks_is_kept_as_one_line(write, request):
-    request.getfixturevalue("db")
-    assert write(request) == FOLDED
 
 
 def test_application_under_nothing_but_breaks_is_refused(ada, application):

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
 from release_portal.partners.actions import one_letter_each
 from release_portal.partners.guards import require
@@ -19,7 +20,7 @@ from release_portal.partners.permissions import Permission
 from ..models import AccessRequest, Batch, Grant
 from ..terms import terms_asked
 from .grants import revoke_grant
-from .reviews import Answer, checked_reason, decide_request, return_request
+from .reviews import Answer, decide_request, return_request
 from .suspensions import lift_suspension, suspend
 
 MOST_ROWS = 100

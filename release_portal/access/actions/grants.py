@@ -10,7 +10,9 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.lib.days import whole_days
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
+from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 from release_portal.partners import actions as partners
 from release_portal.partners.actions import write_letter
@@ -58,7 +60,7 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: It
         samples_per_prompt=terms.samples_per_prompt,
         conditions=terms.conditions.strip(),
         reduction_reason=terms.reduction_reason.strip(),
-        waiver=terms.waiver.strip(),
+        waiver=one_line(terms.waiver),
         granted_by=by,
     )
     _put_in_place(grant, old, at)
@@ -76,9 +78,8 @@ def revoke_grant(*, by: User, grant: Grant, reason_code: str, reason: str) -> No
     require_impartial(by, Permission.GRANT_REVOKE, grant.partner)
     if reason_code not in RevokeReason.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
-    if not reason.strip():
-        raise Refused("Say why, for the organisation to read: a reason is needed to revoke.", field="reason")
-    ended = {"ended_by": by, "ended_at": timezone.now(), "end_code": reason_code, "end_reason": reason.strip()}
+    reason = checked_reason(reason, "Say why, for the organisation to read: a reason is needed to revoke.")
+    ended = {"ended_by": by, "ended_at": timezone.now(), "end_code": reason_code, "end_reason": reason}
     move(grant, Grant.Status.REVOKED, **ended)
     sentence = f"The grant of {grant.what} to {grant.partner} was revoked"
     record("access.revoked", sentence, grant, grant.request, grant.partner, grant.size, by=by)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.states import Refused, move
+from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require, require_person
@@ -24,6 +25,7 @@ from ..terms import check_end, check_served, check_tokens
 PROMISED = timedelta(days=10)
 SHORTEST_PURPOSE = 20  # characters
 LONGEST = {"purpose": 4000, "team": 2000, "ethics_reference": 200, "use_summary": 4000, "grounds": 4000}
+SINGLE_LINE = frozenset({"ethics_reference"})
 CHOSEN = frozenset({"purposes", "until_wanted"})  # told besides the texts of LONGEST
 LONGEST_REMARK = 4000  # characters
 
@@ -59,6 +61,7 @@ def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], 
         raise Refused(f"This request is already {row.standing}; it can no longer be changed.")
     for field, value in told.items():
         if field in LONGEST:
+            value = one_line(value) if field in SINGLE_LINE else value
             _check_length(field, value)
         elif field not in CHOSEN:
             raise TypeError(f"A request has no {field} to be told.")

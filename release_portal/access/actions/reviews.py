@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
+from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
@@ -24,7 +26,7 @@ from ..terms import Terms, check_terms, reductions
 from .grants import give
 
 CLAIM = timedelta(minutes=30)
-LONGEST_REASON = 2000  # characters
+LONGEST_RECUSAL = 500  # characters
 NO_LETTER = ("No mail yet", "Your answer is kept; the item is decided once its rule is met.")
 
 Verdict = Review.Verdict
@@ -73,9 +75,10 @@ def recuse(*, by: User, request: AccessRequest, reason: str) -> None:
     require(by, Permission.REQUEST_DECIDE)
     if request.submitted_at is None:
         raise Refused("This request was not sent yet; there is nothing to step aside from.")
-    reason = checked_reason(reason, "Say why you step aside; other reviewers read it.")
+    sentence = "Say why you step aside; other reviewers read it."
+    reason = checked_reason(one_line(reason), sentence, longest=LONGEST_RECUSAL)
     recusal, made = Recusal.objects.get_or_create(
-        request=request, reviewer=by, defaults={"reason": reason[:500], "at": timezone.now()}
+        request=request, reviewer=by, defaults={"reason": reason, "at": timezone.now()}
     )
     if not made:
         raise Refused("You stepped aside from this request before.")
@@ -189,16 +192,6 @@ def escalate_requests(*, by: User | None, at: datetime) -> int:
     """Tell those who oversee the desk of requests past their promised day. Nothing is approved by waiting."""
     late = AccessRequest.objects.overdue(at=at).filter(escalated_at__isnull=True).select_related("partner")
     return each(late, lambda request: _escalate(request, at, by=by), task="access.escalate_requests", at=at)
-
-
-def checked_reason(reason: str, sentence: str, field: str = "reason") -> str:
-    reason = reason.strip()
-    if not reason:
-        raise Refused(sentence, field=field)
-    if len(reason) > LONGEST_REASON:
-        told = f"A reason takes at most {LONGEST_REASON:,} characters; this has {len(reason):,}."
-        raise Refused(told, field=field, limit=LONGEST_REASON, given=len(reason))
-    return reason
 
 
 def _to_review(request: AccessRequest, by: User, *, decided: Sequence[Answer] = ()) -> AccessRequest:

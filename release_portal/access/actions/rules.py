@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
@@ -19,6 +20,7 @@ from release_portal.releases.models import ModelSize
 from ..models import Finding, RequestItem, SizeRule
 
 MOST_APPROVALS = 5
+LONGEST_RULE_REASON = 300  # characters
 LONGEST_FINDING = 10_000  # characters
 
 
@@ -38,8 +40,8 @@ def set_rule(
     """From now on this is asked before the size is granted. Grants that are there keep to the rule they began under."""
     require(by, Permission.RULE_SET)
     _refuse_interested(by, size)
-    if not reason.strip():
-        raise Refused("Say why the rule changes: a reason is needed.", field="reason")
+    sentence = "Say why the rule changes: a reason is needed."
+    reason = checked_reason(one_line(reason), sentence, longest=LONGEST_RULE_REASON)
     _refuse_reviewers(approvals, roles, veto_roles)
     _refuse_steps(size, after_size, after_days, findings)
     rule = SizeRule.objects.create(
@@ -52,7 +54,7 @@ def set_rule(
         findings=findings,
         at=timezone.now(),
         by=by,
-        reason=reason.strip()[:300],
+        reason=reason,
     )
     record("rule.set", f"The rule of {size} was set", rule, size, by=by)
     return rule

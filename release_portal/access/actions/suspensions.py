@@ -5,6 +5,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
 from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
@@ -27,9 +28,8 @@ def suspend(*, by: User, subject: Subject, reason_code: str, reason: str) -> Sus
     _require_impartial(by, suspension)
     if reason_code not in SuspendReason.values:
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
-    if not reason.strip():
-        raise Refused("Say why, for those concerned to read: a reason is needed to suspend.", field="reason")
-    suspension.reason_code, suspension.reason = reason_code, reason.strip()
+    reason = checked_reason(reason, "Say why, for those concerned to read: a reason is needed to suspend.")
+    suspension.reason_code, suspension.reason = reason_code, reason
     suspension.by, suspension.at = by, timezone.now()
     try:
         with transaction.atomic():
@@ -70,16 +70,15 @@ def lift_suspension(*, by: User, suspension: Suspension, reason: str) -> None:
     """Let use go on: held jobs continue by themselves and held texts can be read again."""
     require(by, Permission.ACCESS_SUSPEND)
     _require_impartial(by, suspension, widens=True)
-    if not reason.strip():
-        raise Refused("Say why it can go on: a reason is needed to lift a suspension.", field="reason")
+    reason = checked_reason(reason, "Say why it can go on: a reason is needed to lift a suspension.")
     now = timezone.now()
-    move(suspension, Suspension.Status.LIFTED, lifted_by=by, lifted_at=now, lift_reason=reason.strip())
+    move(suspension, Suspension.Status.LIFTED, lifted_by=by, lifted_at=now, lift_reason=reason)
     if suspension.partner and suspension.partner.status == Partner.Status.SUSPENDED:
         move(suspension.partner, Partner.Status.ADMITTED)
     if suspension.grant and suspension.grant.status == Grant.Status.SUSPENDED:
         move(suspension.grant, Grant.Status.ACTIVE)
     record("suspension.lifted", f"The {suspension} was lifted", suspension, *_about(suspension), by=by)
-    _tell(suspension, f"The {suspension} was lifted", f"Work goes on by itself. The reason: {reason.strip()}", by=by)
+    _tell(suspension, f"The {suspension} was lifted", f"Work goes on by itself. The reason: {reason}", by=by)
     wake("jobs.dispatch")
 
 

@@ -28,7 +28,6 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
 from ..limits import (
-    LIMITS,
     LONGEST_KEY,
     LONGEST_NAME,
     LONGEST_SEED,
@@ -36,6 +35,7 @@ from ..limits import (
     check_sequences,
     check_text,
     checked_prompts,
+    read_settings,
 )
 from ..models import Job, Share
 
@@ -77,41 +77,30 @@ def submit(
     partner: Partner,
     size: ModelSize,
     prompts: Iterable[str | GivenPrompt],
-    samples: int = 1,
-    max_new_tokens: int = 64,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int | None = None,
     name: str = "",
     purpose: str = "",
     idempotency_key: str | None = None,
+    **settings: int | float | None,
 ) -> Job:
-    """Submit a generation job. Without a seed one is drawn, and kept with the job; without a purpose it is the first
-    of the grant's.
+    """Submit a generation job. `settings` are those of LIMITS; one that is left out or None has its default, and a seed
+    is drawn, and kept with the job. Without a purpose it is the first of the grant's.
 
     The same idempotency key from the same person returns the job that it made the first time, and is refused where
     anything else is asked for with it.
     """
-    given = {
-        "samples": samples,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": secrets.randbelow(LONGEST_SEED) if seed is None else seed,
-    }
-    settings = {field: LIMITS[field].read(value) for field, value in given.items()}
+    chosen = read_settings(settings)
     check_text("name", "The name of the job", "name", name, LONGEST_NAME)
     key = idempotency_key or secrets.token_urlsafe(16)
     check_text("idempotency_key", "The idempotency key", "key", key, LONGEST_KEY)
-    about = settings | {"seed": seed and settings["seed"], "partner": partner.pk, "size": size.pk, "purpose": purpose}
+    about = chosen | {"partner": partner.pk, "size": size.pk, "purpose": purpose}
     asked = Asked(prompts, about)
     submitted = Job.objects.filter(submitted_by=by, idempotency_key=key)
     if earlier := submitted.first():
         return _same(earlier, asked)
+    if chosen["seed"] is None:
+        chosen |= {"seed": secrets.randbelow(LONGEST_SEED)}
     try:
-        return _admit(by, partner, size, asked, settings, one_line(name), purpose, key)
+        return _admit(by, partner, size, asked, chosen, one_line(name), purpose, key)
     except (IntegrityError, Refused):
         # A double click: the first one may have been admitted meanwhile, and have taken the last of the quota.
         if earlier := submitted.first():
@@ -137,7 +126,7 @@ def _admit(
     partner: Partner,
     size: ModelSize,
     asked: Asked,
-    settings: dict[str, int | float],
+    settings: dict[str, Any],
     name: str,
     purpose: str,
     key: str,
@@ -178,7 +167,7 @@ def _grant_for(by: User, partner: Partner, size: ModelSize, tokens: int, samples
     return decision.grant
 
 
-def _check_limits(grant: Grant, settings: dict[str, int | float]) -> None:
+def _check_limits(grant: Grant, settings: dict[str, Any]) -> None:
     """Raise Refused where a job is beyond what the grant allows each job. The grant's row is locked by its ledger."""
     limits = {"max_new_tokens": ("longest_text", "tokens a text"), "samples": ("samples_per_prompt", "texts a prompt")}
     for field, (limit_name, unit) in limits.items():

@@ -15,6 +15,7 @@ from django.utils import timezone
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone, each
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
 from release_portal.lib.wake import wake
@@ -131,10 +132,9 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     """End a worker's key at once: it stops, nothing that it says counts any more, and its orders go to others."""
     if by:
         require(by, Permission.WORKER_ENROLL)
-    if not reason.strip():
-        raise Refused("Say why, for those who look after the workers: a reason is needed to revoke.", field="reason")
+    reason = checked_reason(reason, "Say why, for those who look after the workers: a reason is needed to revoke.")
     now = timezone.now()
-    revoked = {"revoked_at": now, "revoked_by": by, "revoke_reason": reason.strip()}
+    revoked = {"revoked_at": now, "revoked_by": by, "revoke_reason": reason}
     if not Worker.objects.enrolled().filter(pk=worker.pk).update(**revoked):
         raise Refused(f"The key of worker {worker} is revoked already.")
     send_notice(worker, contract.Revoked(worker.name))

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
 
 from ..conflicts import require_impartial
@@ -44,9 +45,8 @@ def return_application(*, by: User, partner: Partner, reason: str) -> None:
     """Ask for changes: the applicant corrects the application and sends it again."""
     require(by, Permission.PARTNER_ADMIT)
     require_impartial(by, Permission.PARTNER_ADMIT, partner)
-    if not reason.strip():
-        raise Refused("Say what to change, for the applicant to read: a reason is needed to return.", field="reason")
-    move(partner, Partner.Status.RETURNED, decided_by=by, decided_at=timezone.now(), reason=reason.strip())
+    reason = checked_reason(reason, "Say what to change, for the applicant to read: a reason is needed to return.")
+    move(partner, Partner.Status.RETURNED, decided_by=by, decided_at=timezone.now(), reason=reason)
     record("partner.returned", f"The application of {partner} was returned for changes", partner, by=by)
     write_letter(
         to=people_who(Permission.PARTNER_READ, partner),
@@ -62,9 +62,8 @@ def return_application(*, by: User, partner: Partner, reason: str) -> None:
 def decline(*, by: User, partner: Partner, reason: str) -> None:
     require(by, Permission.PARTNER_ADMIT)
     require_impartial(by, Permission.PARTNER_ADMIT, partner)
-    if not reason.strip():
-        raise Refused("Say why, for the applicant to read: a reason is needed to decline.", field="reason")
-    move(partner, Partner.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason.strip())
+    reason = checked_reason(reason, "Say why, for the applicant to read: a reason is needed to decline.")
+    move(partner, Partner.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason)
     record("partner.declined", f"The application of {partner} was declined", partner, by=by)
     write_letter(
         to=people_who(Permission.PARTNER_READ, partner),

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Forbidden, Refused
 
 from ..guards import people_who, require
@@ -80,12 +81,11 @@ def _allowed(by: User, person: User, reason: str, *, to: str) -> str:
         raise Refused(f"“{person}” is a service account; it is closed on the page of the members of its organisation.")
     if person == by:
         raise Refused(f"Nobody may {to} their own account; ask somebody else who may.")
-    if not reason.strip():
-        raise Refused(f"Say why, for the person to read: a reason is needed to {to} an account.", field="reason")
+    reason = checked_reason(reason, f"Say why, for the person to read: a reason is needed to {to} an account.")
     holders = User.objects.filter(is_active=True, pk__in=people_who(Permission.PERSON_DISABLE).values("pk"))
     if by.pk not in set(holders.order_by("pk").select_for_update().values_list("pk", flat=True)):
         raise Forbidden("Your account was disabled a moment ago.")
-    return reason.strip()
+    return reason
 
 
 def _decided(by: User, reason: str) -> dict[str, object]:

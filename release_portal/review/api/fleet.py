@@ -13,8 +13,9 @@ from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
 from release_portal.jobs.fleet import Failing, fleet_of
-from release_portal.jobs.limits import LONGEST_REASON, WEIGHT
+from release_portal.jobs.limits import WEIGHT
 from release_portal.jobs.models import Worker
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import Body, Word
 from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner

@@ -9,6 +9,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 from ninja.pagination import paginate
 
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import Body, Word
 from release_portal.partners import actions
 from release_portal.partners.doors import SignedIn
@@ -20,8 +21,6 @@ from release_portal.partners.sessions import sessions_of
 from ..doors import staff
 
 router = Router(tags=["review"])
-
-LONGEST_REASON = 4_000  # characters, as on the page
 
 
 class AccountReason(Body):

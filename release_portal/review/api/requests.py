@@ -1,6 +1,7 @@
 """Requests as reviewers see them, and their answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -11,11 +12,12 @@ from ninja.pagination import paginate
 
 from release_portal.access import actions as access
 from release_portal.access.actions import Answer
-from release_portal.access.actions.reviews import LONGEST_REASON
+from release_portal.access.actions.reviews import LONGEST_RECUSAL
 from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, RequestOut, RequestSummary
 from release_portal.access.models import AccessRequest, Purpose, RequestItem
-from release_portal.access.tally import tally_of
+from release_portal.access.tally import tally_of, terms_offered
 from release_portal.access.terms import Terms
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.conflicts import conflict_of
@@ -30,19 +32,19 @@ router = Router(tags=["review"])
 
 
 class TermsIn(Body):
-    """What is offered; a limit that is left out is none."""
+    """What is offered. As on the page, what is left out is as another reviewer offers it, else as it was asked for."""
 
-    ends_on: date = Field(description="the last day, in UTC")
-    starts_on: date | None = Field(None, description="left out: at once")
+    ends_on: date | None = Field(None, description="the last day, in UTC")
+    starts_on: date | None = Field(None, description="null: at once")
     token_quota: int = Field(0, description="for generation alone")
-    purposes: list[Purpose] = Field(max_length=LONGEST_LIST, description="among those that were asked for")
+    purposes: list[Purpose] = Field([], max_length=LONGEST_LIST, description="among those that were asked for")
     sample_quota: int | None = None
     concurrent_jobs: int | None = None
     longest_text: int | None = None
     samples_per_prompt: int | None = None
-    conditions: str = Field("", max_length=2_000, description="for the organisation to read")
+    conditions: str = Field("", max_length=LONGEST_REASON, description="for the organisation to read")
     reduction_reason: str = Field(
-        "", max_length=2_000, description="why this is less than was asked for; for the applicant to read"
+        "", max_length=LONGEST_REASON, description="why this is less than was asked for; for the applicant to read"
     )
     waiver: str = Field("", max_length=500, description="why the steps before the size are waived")
 
@@ -54,7 +56,7 @@ class AnswerIn(Body):
     terms: TermsIn | None = None
     reason_code: Word = Field("", description="purpose, need, safeguards, ethics, ladder, capacity, record, other")
     reason: str = Field("", max_length=LONGEST_REASON, description="for the applicant to read")
-    note: str = Field("", max_length=2_000, description="for reviewers alone")
+    note: str = Field("", max_length=LONGEST_REASON, description="for reviewers alone")
 
 
 class DecisionsIn(Body):
@@ -73,7 +75,7 @@ class ReasonIn(Body):
 
 
 class RecuseIn(Body):
-    reason: str = Field(max_length=500, description="for other reviewers to read")
+    reason: str = Field(max_length=LONGEST_RECUSAL, description="for other reviewers to read")
 
 
 class InternalRemarkIn(RemarkIn):
@@ -224,6 +226,14 @@ def _answer(field: str, items: dict[int, RequestItem], one: AnswerIn) -> Answer:
     if one.terms and (one.reason_code or one.reason):
         raise Refused("Give terms to grant an item or a reason to decline it, not both.", field=field)
     told = one.model_dump(include={"reason_code", "reason", "note"})
-    terms = one.terms.model_dump() if one.terms else None
-    offered = Terms(**terms | {"purposes": tuple(str(purpose) for purpose in terms["purposes"])}) if terms else None
-    return Answer(items[one.item], offered, **told)
+    item = items[one.item]
+    return Answer(item, _terms(item, one.terms) if one.terms else None, **told)
+
+
+def _terms(item: RequestItem, given: TermsIn) -> Terms:
+    told = given.model_dump(exclude_unset=True)
+    if "purposes" in told:
+        told["purposes"] = tuple(str(purpose) for purpose in told["purposes"])
+    if "ends_on" in told and told["ends_on"] is None:
+        del told["ends_on"]
+    return replace(terms_offered(item, tally_of(item, at=timezone.now())), **told)

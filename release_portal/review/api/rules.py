@@ -9,6 +9,7 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
+from release_portal.access.actions.rules import LONGEST_RULE_REASON
 from release_portal.access.api.organisation import FindingOut
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Finding, SizeRule
@@ -34,7 +35,7 @@ class RuleIn(Body):
     after_size: Word | None = Field(None, description="the smaller size that comes before")
     after_days: int = Field(0, ge=0, le=LONGEST_DAYS, description="days of it before")
     findings: int = Field(0, ge=0, le=MOST_FINDINGS, description="accepted findings on it before")
-    reason: str = Field(max_length=300)
+    reason: str = Field(max_length=LONGEST_RULE_REASON)
 
 
 class RuleOut(Schema):

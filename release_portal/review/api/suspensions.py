@@ -8,9 +8,9 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
-from release_portal.access.actions.reviews import LONGEST_REASON
 from release_portal.access.api.shapes import size_named
 from release_portal.access.models import Grant, Subject, Suspension
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import SignedIn

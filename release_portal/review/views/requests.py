@@ -18,8 +18,7 @@ from release_portal.access.changes import changes_of
 from release_portal.access.decision_forms import AnswerForm, RecuseForm, ReturnForm
 from release_portal.access.forms import RemarkForm
 from release_portal.access.models import AccessRequest, Grant, RequestItem, Suspension
-from release_portal.access.tally import Tally, tally_of
-from release_portal.access.terms import Terms, terms_asked
+from release_portal.access.tally import Tally, tally_of, terms_offered
 from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.lib.text import number_in
@@ -121,9 +120,7 @@ def _rows(request: SignedIn, asked: AccessRequest) -> list[Row]:
     for item in asked.items.waiting().smallest_first():
         item.request, item.partner = asked, asked.partner
         tally = tally_of(item, at=timezone.now())
-        offered = tally.approvals[-1].terms if tally.approvals else None
-        terms = Terms.from_json(offered) if offered else terms_asked(item)
-        form = AnswerForm(posted, item=item, terms=terms, steps_missing=tally.steps_missing)
+        form = AnswerForm(posted, item=item, terms=terms_offered(item, tally), steps_missing=tally.steps_missing)
         counts = not tally.roles or not roles.isdisjoint(tally.roles)
         rows.append(Row(item, form, tally, _told(request, tally, counts)))
     return rows

@@ -1,0 +1,96 @@
+"""A page and the API ask for the same: the limits and the defaults of what both take."""
+
+import pytest
+from django import forms
+
+from release_portal.access import actions as access
+from release_portal.access import decision_forms
+from release_portal.access import forms as access_forms
+from release_portal.access.api.organisation import FindingIn
+from release_portal.access.api.requests import RemarkIn, RequestIn
+from release_portal.access.models import Grant
+from release_portal.access.terms import terms_asked
+from release_portal.jobs import forms as job_forms
+from release_portal.jobs.api import Sampling
+from release_portal.jobs.limits import LIMITS, read_settings
+from release_portal.lib.shapes import LONGEST_WORD
+from release_portal.partners import api as partner_api
+from release_portal.partners import forms as partner_forms
+from release_portal.review.api import fleet, grants, people, requests, rules, suspensions
+
+from . import factories
+
+
+def test_a_job_has_the_same_settings_where_they_are_left_out_at_every_door(api_of, ben, grant):
+    defaults = read_settings({})
+    form = job_forms.JobForm(grants=Grant.objects.none())
+    assert {field: form.fields[field].initial for field in LIMITS} == defaults
+    assert {field: Sampling.model_fields[field].default for field in LIMITS} == defaults
+    told = {"size": "gpt2/124M", "prompts": ["Once"]}
+    by_api = api_of(ben).post("/api/v1/jobs", told, content_type="application/json").json()
+    for field in LIMITS.keys() - {"seed"}:
+        assert by_api[field] == defaults[field]
+
+
+FORMS = {
+    job_forms.JobForm: [Sampling],
+    job_forms.WorkerForm: [fleet.WorkerIn],
+    job_forms.RevokeForm: [fleet.RevokeIn],
+    decision_forms.AnswerForm: [requests.AnswerIn, requests.TermsIn],
+    decision_forms.ReturnForm: [requests.ReturnIn],
+    decision_forms.RecuseForm: [requests.RecuseIn],
+    decision_forms.RevokeForm: [grants.RevokeIn],
+    decision_forms.RuleForm: [rules.RuleIn],
+    access_forms.AccessRequestForm: [RequestIn],
+    access_forms.FindingForm: [FindingIn],
+    access_forms.RemarkForm: [RemarkIn],
+    access_forms.SuspendForm: [suspensions.SuspensionIn],
+    partner_forms.ApplicationForm: [partner_api.Application],
+    partner_forms.ReasonForm: [partner_api.Reason],
+    partner_forms.AccountForm: [people.AccountReason],
+    partner_forms.ServiceAccountForm: [partner_api.NewServiceAccount],
+}
+
+
+def _longest(schema, name):
+    field = schema.model_fields.get(name)
+    return next((each.max_length for each in field.metadata if hasattr(each, "max_length")), None) if field else None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_page_and_api_take_texts_of_the_same_length(form):
+    """Where the API takes a short word, as of every code and name, the verb has the limit."""
+    compared = 0
+    for name, field in form.base_fields.items():
+        if not isinstance(field, forms.CharField) or field.max_length is None:
+            continue
+        for schema in FORMS[form]:
+            longest = _longest(schema, name)
+            if longest is not None:
+                compared += 1
+                assert longest in (field.max_length, LONGEST_WORD), f"{form.__name__}.{name}"
+    assert compared or form in (job_forms.JobForm,), "nothing was compared"
+
+
+def test_answer_by_api_with_terms_left_out_grants_what_was_asked(access_request, rita, api_of):
+    item = access_request.items.get()
+    asked = terms_asked(item)
+    told = {"answers": [{"item": item.pk, "terms": {}}]}
+    path = f"/api/v1/review/requests/{access_request.pk}/decisions"
+    assert api_of(rita).post(path, told, content_type="application/json").status_code == 200
+    grant = Grant.objects.get(item=item)
+    assert (grant.token_quota, grant.last_day, tuple(grant.purposes)) == (
+        asked.token_quota,
+        asked.ends_on,
+        asked.purposes,
+    )
+
+
+def test_answer_by_api_with_terms_left_out_approves_what_another_offers(access_request, rita, tom, mara, api_of):
+    item = access_request.items.get()
+    access.set_rule(by=mara, size=item.size, approvals=2, reason="For the test.")
+    factories.approved(item, by=rita, token_quota=5_000)
+    told = {"answers": [{"item": item.pk, "terms": {}}]}
+    path = f"/api/v1/review/requests/{access_request.pk}/decisions"
+    assert api_of(tom).post(path, told, content_type="application/json").status_code == 200
+    assert Grant.objects.get(item=item).token_quota == 5_000

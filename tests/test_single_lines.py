@@ -1,0 +1,198 @@
+"""What is one line is one line whoever writes it: every column of short text is in one of two tables."""
+
+from dataclasses import replace
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.test import Client
+
+from agreements import actions as agreements
+from release_portal.access import actions as access
+from release_portal.access.models import Recusal
+from release_portal.access.terms import terms_asked
+from release_portal.jobs.actions import enroll_worker
+from release_portal.jobs.models import Worker
+from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
+from release_portal.partners import actions
+from release_portal.partners.actions import write_letter
+from release_portal.partners.models import Letter, Role, User
+from release_portal.releases.actions import open_component
+from release_portal.releases.models import Audience, Component
+
+BROKEN = "a\nb\r\n\tc\x07\u2028d"
+FOLDED = "a b c d"
+ROOMS = ("access", "agreements", "audit", "jobs", "partners", "releases")
+
+
+def _application(request):
+    about = request.getfixturevalue("application")(legal_name=BROKEN, contact_name=BROKEN)
+    partner = actions.apply(by=request.getfixturevalue("ada"), **about)
+    return [partner.legal_name, partner.contact_name]
+
+
+def _correction(request):
+    ada, rita = request.getfixturevalue("ada"), request.getfixturevalue("rita")
+    partner = actions.apply(by=ada, **request.getfixturevalue("application")())
+    actions.return_application(by=rita, partner=partner, reason="Say more.")
+    about = request.getfixturevalue("application")(legal_name=BROKEN, contact_name=BROKEN)
+    del about["will_sign"]
+    actions.correct_application(by=ada, partner=partner, **about)
+    partner.refresh_from_db()
+    return [partner.legal_name, partner.contact_name]
+
+
+def _job(request):
+    return [request.getfixturevalue("submit")(name=BROKEN).name]
+
+
+def _service_account(request):
+    ada, northlake = request.getfixturevalue("ada"), request.getfixturevalue("northlake")
+    roles = list(Role.objects.filter(code="viewer"))
+    return [actions.create_service_account(by=ada, partner=northlake, name=BROKEN, roles=roles).name]
+
+
+def _sign_up(request):
+    password = "a long way through the snow"
+    told = {"name": BROKEN, "email": "zed@elsewhere.example", "password1": password, "password2": password}
+    Client().post("/accounts/signup/", told)
+    return [User.objects.get(email="zed@elsewhere.example").name]
+
+
+def _appointment(request):
+    return [actions.appoint(by=None, email="zed@elsewhere.example", name=BROKEN, roles=["reviewer"]).name]
+
+
+def _token(request):
+    return [actions.create_token(by=request.getfixturevalue("ada"), name=BROKEN)[0].name]
+
+
+def _finding(request):
+    grant, ben = request.getfixturevalue("grant"), request.getfixturevalue("ben")
+    return [access.report_finding(by=ben, partner=grant.partner, size=grant.size, title=BROKEN, text="It is so.").title]
+
+
+def _search(request):
+    return [access.save_search(by=request.getfixturevalue("rita"), name=BROKEN, query="").name]
+
+
+def _subject(request):
+    write_letter(to=["ada@northlake.example"], subject=BROKEN, text="", path="/", action="", by=None)
+    return [Letter.objects.latest("id").subject]
+
+
+def _draft(request):
+    ada, northlake = request.getfixturevalue("ada"), request.getfixturevalue("northlake")
+    return [access.start_request(by=ada, partner=northlake, ethics_reference=BROKEN).ethics_reference]
+
+
+def _recusal(request):
+    access_request = request.getfixturevalue("access_request")
+    access.recuse(by=request.getfixturevalue("rita"), request=access_request, reason=BROKEN)
+    return [Recusal.objects.get(request=access_request).reason]
+
+
+def _rule(request):
+    size, mara = request.getfixturevalue("size_124m"), request.getfixturevalue("mara")
+    return [access.set_rule(by=mara, size=size, reason=BROKEN).reason]
+
+
+def _opening(request):
+    size = request.getfixturevalue("size_124m")
+    told = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": BROKEN}
+    return [open_component(by=request.getfixturevalue("mara"), size=size, **told).reason]
+
+
+def _signature(request):
+    about = request.getfixturevalue("signing")(request.getfixturevalue("agreement_version"))
+    about |= {"legal_name": BROKEN, "title": BROKEN}
+    partner, ada = request.getfixturevalue("admitted"), request.getfixturevalue("ada")
+    signature = agreements.sign(by=ada, partner=partner, **about)
+    return [signature.legal_name, signature.title]
+
+
+def _waiver(request):
+    item = request.getfixturevalue("access_request").items.get()
+    answer = access.Answer(item, replace(terms_asked(item), waiver=BROKEN))
+    access.decide_request(by=request.getfixturevalue("rita"), request=item.request, answers=[answer])
+    item.refresh_from_db()
+    return [item.grant.waiver]
+
+
+WRITTEN = {
+    _application: ["partners.Partner.legal_name", "partners.Partner.contact_name"],
+    _correction: [],
+    _sign_up: ["partners.User.name"],
+    _appointment: [],
+    _service_account: [],
+    _token: ["partners.ApiToken.name"],
+    _subject: [],
+    _signature: ["agreements.Signature.legal_name", "agreements.Signature.title"],
+    _draft: ["access.AccessRequest.ethics_reference"],
+    _recusal: ["access.Recusal.reason"],
+    _rule: ["access.SizeRule.reason"],
+    _waiver: [],
+    _finding: ["access.Finding.title"],
+    _search: ["access.SavedSearch.name"],
+    _job: ["jobs.Job.name"],
+    _opening: ["releases.Opening.reason"],
+}
+"""What people write in one line, by the verb that writes it."""
+
+ELSEWHERE = {
+    "partners.Pause.message": "several lines, as in a letter",
+    "access.SavedSearch.query": "the part of an address",
+    "jobs.Job.idempotency_key": "an opaque key",
+    "jobs.Worker.name": "refused unless it has letters, digits and dashes alone",
+    "partners.User.password": "a hash",
+    "agreements.Signature.user_agent": "a header, which has no breaks",
+}
+MADE = {
+    "agreements": ["AgreementVersion.text_sha256", "Signature.text_sha256", "Signature.organisation"],
+    "audit": ["Event.kind", "Failure.task", "Failure.thing", "Failure.name", "Failure.error"],
+    "jobs": [
+        *("Job.content_sha256", "WorkOrder.checkpoint", "FileIndex.etag", "SeenMessage.digest", "Drop.reason"),
+        *("Worker.host", "Worker.device", "Worker.dtype", "Worker.last_flaw"),
+    ],
+    "partners": [
+        *("ApiToken.key_id", "ApiToken.secret_hash", "ApiToken.key_mark", "Cached.key", "Invitation.key_hash"),
+        *("Role.title", "Role.explanation"),
+    ],
+    "releases": [
+        *("Artefact.manifest_sha256", "Artefact.first_seen_on", "ModelSize.hub_id", "ModelSize.name"),
+        *("Family.name", "Family.summary", "Family.licence"),
+    ],
+}
+"""What no person writes on a page or by the API: hashes, codes, the portal's own names, what workers say."""
+
+
+def test_every_column_of_short_text_is_written_as_one_line_or_by_no_person():
+    short = {
+        f"{model._meta.label}.{field.name}"
+        for room in ROOMS
+        for model in apps.get_app_config(room).get_models()
+        for field in model._meta.get_fields()
+        if type(field) is models.CharField and not field.choices
+    }
+    written = {column for columns in WRITTEN.values() for column in columns}
+    made = {f"{room}.{column}" for room, columns in MADE.items() for column in columns}
+    assert short - written - made - ELSEWHERE.keys() == set()
+    assert made | written | ELSEWHERE.keys() <= short, "a column that is no longer there"
+
+
+@pytest.mark.parametrize("write", WRITTEN)
+def test_what_is_one_line_is_kept_as_one(write, request):
+    request.getfixturevalue("db")
+    assert set(write(request)) == {FOLDED}
+
+
+def test_worker_has_no_name_of_two_lines(db):
+    with pytest.raises(Refused):
+        enroll_worker(by=None, name="a\nb")
+    assert not Worker.objects.exists()
+
+
+def test_one_line_has_no_breaks_and_single_spaces():
+    assert one_line(f"  {BROKEN}  ") == FOLDED
+    assert one_line("Zoë  Ó Ñandú") == "Zoë Ó Ñandú"
