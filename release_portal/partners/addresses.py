@@ -21,14 +21,14 @@ def canonical(email: str) -> str:
     one mailbox, so it must not be two accounts.
     """
     local, at, domain = visible(unicodedata.normalize("NFKC", email)).strip().lower().rpartition("@")
-    with suppress(UnicodeError):  # `deliverable` says what is wrong with it
+    with suppress(UnicodeError):  # `check_deliverable` says what is wrong with it
         domain = domain.encode("idna").decode("idna")
     return f"{local}{at}{domain}"
 
 
-def deliverable(email: str) -> str:
-    """The address as it is; raises ValidationError for one whose domain has no form on the wire (IDNA), or that
-    has other letters before the @ than mail servers take."""
+def check_deliverable(email: str) -> None:
+    """Raise ValidationError for an address whose domain has no form on the wire (IDNA), or that has other letters
+    before the @ than mail servers take."""
     local, _, domain = email.rpartition("@")
     if not local.isascii():  # Django's check lets “İ” pass, for one, which is two characters in lower case
         raise ValidationError("Before the @ a mail server takes only the letters a to z, digits and signs.")
@@ -39,7 +39,6 @@ def deliverable(email: str) -> str:
     if length > LONGEST_ADDRESS:
         sentence = f"An address has at most {LONGEST_ADDRESS} characters; this has {length} as mail servers write it."
         raise ValidationError(sentence)
-    return email
 
 
 def checked_address(email: str, field: str = "email") -> str:
@@ -47,7 +46,7 @@ def checked_address(email: str, field: str = "email") -> str:
     email = canonical(email)
     try:
         validate_email(email)
-        deliverable(email)
+        check_deliverable(email)
     except ValidationError as error:
         raise Refused(" ".join(error.messages), field=field, given=email) from None
     return email
@@ -58,9 +57,9 @@ def check_addresses(form: BaseForm) -> None:
     for field in form.fields.values():
         if isinstance(field, EmailField):
             field.to_python = _canonical_of(field)  # type: ignore[method-assign]
-            field.validators = [*field.validators, deliverable]
+            field.validators = [*field.validators, check_deliverable]
 
 
 def _canonical_of(field: EmailField) -> Any:
     as_typed = field.to_python
-    return lambda value: canonical(as_typed(value))
+    return lambda value: canonical(as_typed(value) or "")

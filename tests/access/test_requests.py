@@ -8,6 +8,7 @@ from release_portal.access.changes import changes_of
 from release_portal.access.forms import AccessRequestForm
 from release_portal.access.models import AccessRequest, Grant, RequestItem, Right, vocabulary
 from release_portal.audit.models import Event
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.partners.models import Letter
 
@@ -80,6 +81,7 @@ def test_right_that_nothing_serves_can_be_neither_asked_for_nor_granted(
 ):
     asked = asking(wanted=[actions.Wanted(size_124m, right)])
     earlier = actions.request_access(by=ada, partner=northlake, **asked)
+    draft = actions.start_request(by=ada, partner=northlake, **asked)
     monkeypatch.setattr(vocabulary, "SERVED", frozenset({Right.GENERATION}))
 
     with pytest.raises(Refused, match="cannot be had yet: nothing here serves it") as refused:
@@ -87,6 +89,10 @@ def test_right_that_nothing_serves_can_be_neither_asked_for_nor_granted(
     assert (refused.value.field, refused.value.given) == ("wanted", right)
     with pytest.raises(Refused, match="cannot be had yet"):
         factories.granted(earlier, by=rita)
+    with pytest.raises(Refused, match="cannot be had yet"):
+        actions.start_request(by=ada, partner=northlake, **asked)
+    with pytest.raises(Refused, match="cannot be had yet"):
+        actions.submit_request(by=ada, request=draft)
     assert right not in str(AccessRequestForm()[f"rights_{size_124m.pk}"])
 
 
@@ -161,7 +167,7 @@ def test_returned_request_is_corrected_and_shows_what_changed(access_request, ad
     assert list(kinds) == ["access.requested", "access.returned", "access.corrected"]
 
 
-@pytest.mark.parametrize("wrong", [{"reason_code": "whim"}, {"reason": " "}, {"reason": "x" * 2_001}])
+@pytest.mark.parametrize("wrong", [{"reason_code": "whim"}, {"reason": " "}, {"reason": "x" * (LONGEST_REASON + 1)}])
 def test_return_without_what_to_change_is_refused(access_request, rita, wrong):
     with pytest.raises(Refused):
         actions.return_request(by=rita, request=access_request, **RETURN | wrong)

@@ -268,6 +268,7 @@ def test_tell_the_log_probabilities_of_the_model(root, engine):
     first = text.logprobs[0]
     assert first.top[0] == (tokenizer.decode(expected.argmax()), pytest.approx(float(expected.max()), abs=1e-4))
     assert len(first.top) == 3
+    assert any(each.token.startswith(" ") for each in text.logprobs), "tokens are written with the space before them"
     assert float((expected - first.logprob).abs().min()) < 1e-4
 
 

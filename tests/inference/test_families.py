@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from inference import attention, backends, loading, selfcheck
+from inference import attention, backends, loading, runners, selfcheck
 from inference.checkpoints import CheckpointError
 from inference.config import Config
 from inference.contract import Sampling, Sequence
@@ -167,6 +167,36 @@ def test_what_a_layer_asks_of_its_attention_is_done_or_refused(llama, given, why
     with pytest.raises(NotImplementedError) as refusal:
         attention._attend(layer, query, key, key, None, **given)
     assert str(refusal.value) == why
+
+
+def test_keys_of_another_size_than_the_configuration_names_are_refused(llama):
+    key = torch.zeros(1, 2, 2, 8)  # two heads of eight numbers; the configuration says sixteen
+    sight = attention.Pass(attention.Slots(llama, 1, 8), (), ())
+    with pytest.raises(NotImplementedError, match="not of the size that its configuration names"):
+        attention._attend(llama.model.layers[0].self_attn, torch.zeros(1, 4, 2, 8), key, key, None, pass_=sight)
+
+
+class WrongFrom:
+    """Runs rows right, but for those of a prompt of one length."""
+
+    def __init__(self, runner, prompt_tokens):
+        self._runner, self._prompt_tokens = runner, prompt_tokens
+
+    def run(self, plan):
+        logits = self._runner.run(plan).clone()
+        for place, row in enumerate(plan.rows):
+            if len(row.prompt) == self._prompt_tokens:
+                logits[place] = -logits[place]
+        return logits
+
+
+@pytest.mark.parametrize("prompt_tokens", [1, 10, 39])
+def test_row_that_is_wrong_by_its_length_alone_is_seen(llama, prompt_tokens):
+    """A prompt of one token needs no prefill: some code is wrong for it alone."""
+    expected = selfcheck.reference(llama)
+    selfcheck.compare(llama, runners.PlainRunner(llama), expected)
+    with pytest.raises(selfcheck.Difference, match=f"Logits after {prompt_tokens + 4} tokens differ"):
+        selfcheck.compare(llama, WrongFrom(runners.PlainRunner(llama), prompt_tokens), expected)
 
 
 def test_load_says_in_the_log_why_a_family_is_slow(tmp_path, caplog):

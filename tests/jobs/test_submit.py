@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from agreements.models import Agreement
 from release_portal.access.actions import revoke_grant
+from release_portal.jobs.limits import GivenPrompt
 from release_portal.jobs.models import Completion, Job, Prompt
 from release_portal.lib.states import Forbidden, Refused
 
@@ -138,7 +139,16 @@ def test_submit_twice_with_one_key_returns_the_first_job(submit, grant):
     assert grant.tokens_reserved == 20
 
 
-@pytest.mark.parametrize("told", [{"prompts": ["one"]}, {"max_new_tokens": 9}, {"seed": 8}, {"purpose": "detection"}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompts": ["one"]},
+        {"prompts": [GivenPrompt("one", {"custom_id": "1"}), "two"]},
+        {"max_new_tokens": 9},
+        {"seed": 8},
+        {"purpose": "detection"},
+    ],
+)
 def test_submit_other_things_with_one_key_is_refused(submit, grant, told):
     first = submit(["one", "two"], idempotency_key="once")
     with pytest.raises(Refused, match="This was sent before with other prompts or settings") as refused:

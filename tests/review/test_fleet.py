@@ -51,6 +51,14 @@ def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia
     assert "Not there now" not in page
 
 
+def test_see_fleet_with_a_size_on_the_plain_path_says_that_it_is_slow(client_of, api_of, nadia, gpt2):
+    factories.say_hello("worker-9", loaded=("gpt2/124M",), plain=("gpt2/124M",))
+    page = body(client_of(nadia).get(PAGE))
+    assert "in memory; slow, for the engine’s own attention does not serve this family" in page
+    factories.say_hello("worker-9", loaded=("gpt2/124M",))
+    assert "slow, for" not in body(client_of(nadia).get(PAGE))
+
+
 def test_see_fleet_after_a_worker_left_tells_so(client_of, nadia):
     factories.say_hello("worker-9", leaving=True)
     page = body(client_of(nadia).get(PAGE))
