@@ -1,7 +1,6 @@
 """A page and the API ask for the same: the limits and the defaults of what both take."""
 
 import pytest
-from django import forms
 
 from release_portal.access import actions as access
 from release_portal.access import decision_forms
@@ -60,16 +59,14 @@ def _longest(schema, name):
 @pytest.mark.parametrize("form", FORMS)
 def test_page_and_api_take_texts_of_the_same_length(form):
     """Where the API takes a short word, as of every code and name, the verb has the limit."""
-    compared = 0
-    for name, field in form.base_fields.items():
-        if not isinstance(field, forms.CharField) or field.max_length is None:
-            continue
-        for schema in FORMS[form]:
-            longest = _longest(schema, name)
-            if longest is not None:
-                compared += 1
-                assert longest in (field.max_length, LONGEST_WORD), f"{form.__name__}.{name}"
-    assert compared or form in (job_forms.JobForm,), "nothing was compared"
+    fields = {name: field for name, field in form.base_fields.items() if getattr(field, "max_length", None)}
+    fields |= {name: field for name, field in form.base_fields.items() if name in ("name", "title", "reason")}
+    compared = {}
+    for name, field in fields.items():
+        found = [longest for schema in FORMS[form] if (longest := _longest(schema, name)) is not None]
+        compared |= {name: (field.max_length, *found)} if found else {}
+    assert compared.keys() >= fields.keys() - {"typed", "idempotency_key"}, "the API has no limit, or no such field"
+    assert {name: longest for name, longest in compared.items() if longest[1] not in (longest[0], LONGEST_WORD)} == {}
 
 
 def test_answer_by_api_with_terms_left_out_grants_what_was_asked(access_request, rita, api_of):
@@ -84,6 +81,32 @@ def test_answer_by_api_with_terms_left_out_grants_what_was_asked(access_request,
         asked.ends_on,
         asked.purposes,
     )
+
+
+DECISIONS = "/api/v1/review/requests/{0.pk}/decisions"
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "quota"),
+    [
+        ({}, 200, 5_000),
+        ({"token_quota": None, "purposes": None, "ends_on": None}, 200, 5_000),
+        ({"reduction_reason": "In other words."}, 200, 5_000),
+        ({"token_quota": 4_000}, 422, None),
+        ({"token_quota": 100_000}, 200, None),
+    ],
+)
+def test_reasons_of_another_go_with_the_whole_offer_alone(access_request, rita, tom, mara, api_of, told, status, quota):
+    item = access_request.items.get()
+    access.set_rule(by=mara, size=item.size, approvals=2, reason="For the test.")
+    factories.approved(item, by=rita, token_quota=5_000, reduction_reason="Of Rita alone.")
+    body = {"answers": [{"item": item.pk, "terms": told}]}
+    answer = api_of(tom).post(DECISIONS.format(access_request), body, content_type="application/json")
+    assert (answer.status_code, answer.json().get("field", "")) == (status, "" if status == 200 else "reduction_reason")
+    granted = Grant.objects.filter(item=item).first()
+    assert (granted.token_quota if granted else None) == quota
+    if granted:
+        assert granted.reduction_reason == told.get("reduction_reason", "Of Rita alone.")
 
 
 def test_answer_by_api_with_terms_left_out_approves_what_another_offers(access_request, rita, tom, mara, api_of):

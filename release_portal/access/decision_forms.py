@@ -15,7 +15,7 @@ from .actions.reviews import LONGEST_RECUSAL, Answer
 from .actions.rules import LONGEST_RULE_REASON
 from .forms import DayField, TokensField, unmark
 from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
-from .terms import Terms, check_terms
+from .terms import LONGEST_WAIVER, Terms, check_terms
 
 LATER, APPROVE, DECLINE = "", "approve", "decline"
 LIMITS = ("sample_quota", "concurrent_jobs", "longest_text", "samples_per_prompt")
@@ -53,7 +53,7 @@ class AnswerForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Needed for fewer tokens, an earlier end or fewer purposes. The applicant reads it.",
     )
-    waiver = forms.CharField(label="Why the steps before it are waived", required=False, max_length=500)
+    waiver = forms.CharField(label="Why the steps before it are waived", required=False, max_length=LONGEST_WAIVER)
     reason_code = forms.ChoiceField(
         label="Reason", choices=[("", "Choose one"), *DeclineReason.choices], required=False
     )
@@ -88,7 +88,9 @@ class AnswerForm(forms.Form):
 
     @property
     def terms_fields(self) -> list[forms.BoundField]:
-        return [field for field in self if field.name not in ("verdict", "reason_code", "reason", "note")]
+        """In columns; the reason for less stands below them."""
+        others = ("verdict", "reduction_reason", "reason_code", "reason", "note")
+        return [field for field in self if field.name not in others]
 
     @property
     def reason_fields(self) -> list[forms.BoundField]:

@@ -1,17 +1,20 @@
 """What is offered when an item is granted, checked in one place and kept with each review as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from release_portal.lib.reasons import check_length
 from release_portal.lib.states import Refused
+from release_portal.lib.text import one_line
 
 from .models import Purpose, RequestItem, Right, vocabulary
 
 LONGEST_DAYS = 2 * 365
+LONGEST_WAIVER = 500  # characters
 MOST_TOKENS = 10**12
 MOST_SAMPLES = 10**10
 
@@ -43,6 +46,15 @@ class Terms:
         days = {"ends_on": date.fromisoformat(told["ends_on"]), "purposes": tuple(told["purposes"])}
         return cls(**known | days | {"starts_on": date.fromisoformat(starts_on) if starts_on else None})
 
+    def tidy(self) -> "Terms":
+        """As they are kept: no space around what is written, the waiver in one line."""
+        conditions, reduction_reason = self.conditions.strip(), self.reduction_reason.strip()
+        return replace(self, conditions=conditions, reduction_reason=reduction_reason, waiver=one_line(self.waiver))
+
+    def is_same_offer(self, other: "Terms") -> bool:
+        """Whether both offer the same; why it is less may be said in other words."""
+        return replace(self, reduction_reason="") == replace(other, reduction_reason="")
+
     def starts_at(self, now: datetime) -> datetime:
         return max(now, datetime.combine(self.starts_on, time.min, tzinfo=UTC)) if self.starts_on else now
 
@@ -54,13 +66,17 @@ class Terms:
     def sentence(self) -> str:
         """ "until 3 May 2027, 100,000 tokens, 2 jobs at a time"."""
         limits = {
-            "token_quota": "{:,} tokens",
-            "sample_quota": "{:,} texts",
-            "concurrent_jobs": "{:,} jobs at a time",
-            "longest_text": "at most {:,} tokens a text",
-            "samples_per_prompt": "at most {:,} texts a prompt",
+            "token_quota": "{:,} token{s}",
+            "sample_quota": "{:,} text{s}",
+            "concurrent_jobs": "{:,} job{s} at a time",
+            "longest_text": "at most {:,} token{s} a text",
+            "samples_per_prompt": "at most {:,} text{s} a prompt",
         }
-        parts = [form.format(getattr(self, name)) for name, form in limits.items() if getattr(self, name)]
+        parts = [
+            form.format(value, s="" if value == 1 else "s")
+            for name, form in limits.items()
+            if (value := getattr(self, name))
+        ]
         start = f"from {self.starts_on:%-d %B %Y} " if self.starts_on else ""
         return ", ".join([f"{start}until {self.ends_on:%-d %B %Y}", *parts])
 
@@ -73,7 +89,9 @@ def terms_asked(item: RequestItem) -> Terms:
 
 
 def check_terms(item: RequestItem, terms: Terms) -> None:
-    """Raise Refused where terms are outside the limits, or wider than the request in purpose."""
+    """Raise Refused where terms are outside the limits, wider than the request in purpose, or less without a reason."""
+    check_length("What is written as conditions", terms.conditions, field="conditions")
+    check_length("Why the steps are waived", terms.waiver, field="waiver", longest=LONGEST_WAIVER)
     check_end("ends_on", terms.ends_on)
     if terms.starts_on and terms.starts_on >= terms.ends_on:
         raise Refused(
@@ -105,7 +123,7 @@ def reductions(item: RequestItem, terms: Terms) -> list[str]:
     request = item.request
     told = []
     if terms.token_quota < item.tokens_wanted:
-        told.append(f"{terms.token_quota:,} tokens, not {item.tokens_wanted:,}")
+        told.append(f"{terms.token_quota:,} token{'' if terms.token_quota == 1 else 's'}, not {item.tokens_wanted:,}")
     if request.until_wanted and terms.ends_on < request.until_wanted:
         told.append(f"until {terms.ends_on:%-d %B %Y}, not {request.until_wanted:%-d %B %Y}")
     dropped = [Purpose(purpose).label for purpose in request.purposes if purpose not in terms.purposes]
@@ -122,6 +140,7 @@ def check_served(field: str, right: str) -> None:
 def _check_reduction(item: RequestItem, terms: Terms) -> None:
     """Less than was asked for has a reason, as a decline has; and only that has one."""
     less, reason = reductions(item, terms), terms.reduction_reason.strip()
+    check_length("A reason", reason, field="reduction_reason")
     if less and not reason:
         sentence = f"This is less than was asked for: {'; '.join(less)}. Say why, for the applicant to read."
         raise Refused(sentence, field="reduction_reason", given=less)

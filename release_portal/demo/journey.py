@@ -15,7 +15,8 @@ from .browser import Browser, StepFailed, mailed_link
 from .cast import ADA, BEN, CAST, CLEO, RITA, TOM, Person
 from .factors import Factors
 
-GRANT = {"verdict": "approve", "purposes": "belief"}
+LESS = "We begin with this; the rest once a first finding is in."
+GRANT = {"verdict": "approve", "purposes": "belief", "reduction_reason": LESS}
 MODEL = "smollm2/135M"
 PROMPT = "The most important lesson of releasing a language model in stages is"
 MEMBERS_PAGE = re.compile(r"/organisations/([\w-]+)/members/")

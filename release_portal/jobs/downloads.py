@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ from django.db import connection
 from .models import Completion, Job
 
 COLUMNS = ["prompt_number", "sample", "prompt", "text", "tokens", "prompt_tokens", "finish_reason", "error", "fields"]
-RUN = tuple("=+-@\t\r\n＝＋－＠")
+RUN = re.compile(r"\A(?=[=+\-@＝＋－＠\t\r\n])|(?<=[;\t\r\n])(?=[=+\-@＝＋－＠])")
+"""The places where a spreadsheet would begin a formula (OWASP, CSV injection): also within a text, since one that
+separates cells by semicolons or tabs begins a cell there."""
 BOM = "\ufeff"
 ROWS_PER_PAGE = 500
 LAYOUT = 2  # raised whenever a line is written otherwise: parts of two layouts make no file
@@ -35,19 +38,20 @@ class _Line:
         return line
 
 
-def _csv_line(row: Mapping[str, Any]) -> str:
-    fields = json.dumps(row["fields"], ensure_ascii=False) if isinstance(row["fields"], dict) else row["fields"]
-    line: str = csv.DictWriter(_Line(), COLUMNS).writerow({**row, "fields": fields})
+def _csv_line(row: Mapping[str, Any], quoting: int = csv.QUOTE_MINIMAL) -> str:
+    line: str = csv.DictWriter(_Line(), COLUMNS, quoting=quoting).writerow(_cells(row))  # type: ignore[arg-type]
     return line
 
 
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its fields as JSON."""
+    fields = row["fields"]
+    return {**row, "fields": json.dumps(fields, ensure_ascii=False) if isinstance(fields, dict) else fields}
+
+
 def _spreadsheet_line(row: Mapping[str, Any]) -> str:
-    return _csv_line({name: _defused(cell) if isinstance(cell, str) else cell for name, cell in row.items()})
-
-
-def _defused(cell: str) -> str:
-    """What a spreadsheet shows and does not run: OWASP's "CSV injection", and the wide signs that some also run."""
-    return f"'{cell}" if cell.startswith(RUN) else cell
+    told = {name: RUN.sub("'", cell) if isinstance(cell, str) else cell for name, cell in _cells(row).items()}
+    return _csv_line(told, csv.QUOTE_ALL)
 
 
 def _json_line(row: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Refused
 from release_portal.partners.doors import PlainWords
 
-from .limits import LIMITS, WEIGHT, GivenPrompt, Limit
+from .limits import LIMITS, LONGEST_NAME, WEIGHT, GivenPrompt, Limit
 from .prompts import lines_of, read_prompts
 
 
@@ -87,7 +87,7 @@ class JobForm(PlainWords, forms.Form):
     top_p = LimitField(LIMITS["top_p"])
     seed = LimitField(LIMITS["seed"], required=False)
     name = forms.CharField(
-        label="Name of the job", required=False, max_length=120, help_text="To find it again; yours to choose."
+        label="Name of the job", required=False, max_length=LONGEST_NAME, help_text="To find it again; yours to choose."
     )
     idempotency_key = forms.CharField(widget=forms.HiddenInput, initial=lambda: secrets.token_urlsafe(16))
 

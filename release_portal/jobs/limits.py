@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from release_portal.lib.states import Refused
 from release_portal.lib.text import flaw_of
@@ -86,6 +86,17 @@ LIMITS = {
         Limit("seed", "Seed", int, 0, LONGEST_SEED, "The same seed and settings give the same texts again."),
     ]
 }
+
+
+class Settings(TypedDict, total=False):
+    """What may be told of LIMITS; None is the default."""
+
+    samples: int | None
+    max_new_tokens: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
 
 
 def read_settings(given: Mapping[str, object]) -> dict[str, int | float | None]:

@@ -4,19 +4,26 @@ import unicodedata
 
 from confusable_homoglyphs.confusables import confusables_data
 
-from .text import folded
+from .text import spaced
 
 
 def skeleton(text: str) -> str:
-    """What is the same for texts that a reader takes for one another (UTS 39, section 4), whatever their case."""
-    plain = "".join(map(_prototype, unicodedata.normalize("NFD", folded(text))))
-    return plain.casefold().replace("i", "l")  # a capital I looks like an l, and case is gone by now
+    """What is the same for texts that a reader takes for one another (UTS 39, section 4), whatever their case.
+
+    Capitals look alike that small letters do not, and the other way round: prototypes are taken before and after
+    the case is gone.
+    """
+    plain = "".join(map(_prototype, unicodedata.normalize("NFD", spaced(text))))
+    plain = "".join(map(_prototype, unicodedata.normalize("NFD", plain.casefold())))
+    return plain.casefold().replace("i", "l")  # a capital I looks like an l
 
 
-def odd_characters(text: str) -> list[str]:
-    """Those beyond ASCII that stand for another, each with its name in Unicode."""
-    odd = {each: None for each in text if not each.isascii() and _prototype(each.casefold()) != each.casefold()}
-    return [f"“{each}” is {unicodedata.name(each, f'U+{ord(each):04X}')}" for each in odd]
+def odd_characters(text: str, other: str) -> list[str]:
+    """The characters by which a text differs from another that looks like it, with their names and what they look
+    like; those of ASCII, which a reader finds, are left out."""
+    strange = [each for each in dict.fromkeys(text) if not each.isascii() and each.casefold() not in other.casefold()]
+    named = [(each, unicodedata.name(each, f"U+{ord(each):04X}"), _prototype(each)) for each in strange]
+    return [f"“{each}” ({name}) looks like “{alike}”" for each, name, alike in named if alike != each]
 
 
 def _prototype(character: str) -> str:

@@ -1,4 +1,4 @@
-"""The reason of a decision: it is there, not too long, and kept whole."""
+"""What people write of a decision: there, not too long, and kept whole."""
 
 from .states import Refused
 
@@ -10,7 +10,12 @@ def checked_reason(reason: str, sentence: str, *, field: str = "reason", longest
     reason = reason.strip()
     if not reason:
         raise Refused(sentence, field=field)
-    if len(reason) > longest:
-        too_long = f"A reason takes at most {longest:,} characters; this has {len(reason):,}."
-        raise Refused(too_long, field=field, limit=longest, given=len(reason))
+    check_length("A reason", reason, field=field, longest=longest)
     return reason
+
+
+def check_length(what: str, text: str, *, field: str, longest: int = LONGEST_REASON) -> None:
+    """Raise Refused for a text of more characters than that; `what` begins the sentence."""
+    if len(text) > longest:
+        sentence = f"{what} takes at most {longest:,} characters; this has {len(text):,}."
+        raise Refused(sentence, field=field, limit=longest, given=len(text))

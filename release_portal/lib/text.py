@@ -7,6 +7,14 @@ BREAKS = ("Cc", "Zl", "Zp")
 """Unicode's categories of control characters and of separators of lines and paragraphs."""
 JOINED = re.compile(r"([.:/@\\])(?=\S)")
 """What makes a link or an address of words, where no space follows it."""
+BLANK = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+"""Fillers of Hangul, and the Braille pattern without dots."""
+IGNORED = re.compile(
+    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Format characters (Cf) and default ignorables (DerivedCoreProperties of Unicode 15)."""
 LONGEST_QUOTED_NAME = 60  # characters
 LONGEST_NUMBER = 18  # digits; what has more fits no column
 
@@ -23,9 +31,10 @@ def flaw_of(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as a name or a subject has it: one line, single spaces, no control characters."""
+    """The text as a name or a subject has it: one line, single spaces, no control characters. Spaces of other kinds
+    stay: the one of 山田　花子 is part of the name."""
     spaced = "".join(" " if unicodedata.category(character) in BREAKS else character for character in text)
-    return re.sub(r"\s+", " ", spaced).strip()
+    return re.sub(" +", " ", spaced).strip()
 
 
 def number_in(text: str) -> int | None:
@@ -46,11 +55,16 @@ def plain_name(name: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text without format characters, which show nothing: zero-width spaces and joiners, marks of direction."""
-    return "".join(each for each in text if unicodedata.category(each) != "Cf")
+    """The text without what shows nothing: format characters such as zero-width spaces, and all that Unicode lets a
+    program leave out (Default_Ignorable_Code_Point). Fillers, which show a space, are one."""
+    return IGNORED.sub("", BLANK.sub(" ", text))
+
+
+def spaced(name: str) -> str:
+    """A name without differences of width and space: NFKC, nothing invisible, single spaces."""
+    return " ".join(visible(unicodedata.normalize("NFKC", visible(name))).split())
 
 
 def folded(name: str) -> str:
-    """A name in the form in which names are compared: no case, no width, no invisible characters, single spaces."""
-    cased = visible(unicodedata.normalize("NFKC", name)).casefold()
-    return " ".join(unicodedata.normalize("NFKC", cased).split())
+    """A name in the form in which names are compared: `spaced`, and without case."""
+    return " ".join(unicodedata.normalize("NFKC", spaced(name).casefold()).split())

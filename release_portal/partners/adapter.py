@@ -47,7 +47,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.name = form.cleaned_data["name"]
-        user.email = form.cleaned_data["email"].lower()
+        user.email = form.cleaned_data["email"]
         user.set_password(form.cleaned_data["password1"])
         if commit:
             user.save()

@@ -12,24 +12,39 @@ from release_portal.lib.states import Refused
 from release_portal.lib.text import visible
 
 LONGEST_ADDRESS = 254  # characters on the wire (RFC 5321)
+LONGEST_TYPED = 320  # characters, with what is invisible
 
 
 def canonical(email: str) -> str:
     """The one form of an address: lower case, full width made plain, no invisible characters, the domain as it reads.
 
     Invisible characters in a domain are dropped on the way to the mail server (RFC 3490): with and without them is
-    one mailbox, so it must not be two accounts.
+    one mailbox, so it must not be two accounts. What is too long for an address stays as it is, to be refused: the
+    time that IDNA takes grows with the square of the length.
     """
-    local, at, domain = visible(unicodedata.normalize("NFKC", email)).strip().lower().rpartition("@")
+    if len(email) > LONGEST_TYPED:
+        return email
+    local, at, domain = visible(unicodedata.normalize("NFKC", email)).strip().rpartition("@")
     with suppress(UnicodeError):  # `check_deliverable` says what is wrong with it
-        domain = domain.encode("idna").decode("idna")
-    return f"{local}{at}{domain}"
+        domain = ".".join(map(_as_read, domain.lower().encode("idna").decode("ascii").split(".")))
+    return f"{local.lower() if local.isascii() else local}{at}{domain}"  # others grow by it, and are refused
+
+
+def _as_read(label: str) -> str:
+    """A label of a domain with its letters; as the wire has it where it is no name of IDNA 2003."""
+    with suppress(UnicodeError):
+        return label.encode("ascii").decode("idna")
+    return label
 
 
 def check_deliverable(email: str) -> None:
     """Raise ValidationError for an address whose domain has no form on the wire (IDNA), or that has other letters
     before the @ than mail servers take."""
+    if len(email) > LONGEST_TYPED:
+        raise ValidationError(f"An address has at most {LONGEST_ADDRESS} characters; this has {len(email):,}.")
     local, _, domain = email.rpartition("@")
+    if local.startswith('"'):  # the same mailbox as without them (RFC 5321)
+        raise ValidationError("Write what stands before the @ without quotation marks.")
     if not local.isascii():  # Django's check lets “İ” pass, for one, which is two characters in lower case
         raise ValidationError("Before the @ a mail server takes only the letters a to z, digits and signs.")
     try:

@@ -1,9 +1,13 @@
 """Whose domain an address is of. Host names are compared as the wire has them: ASCII, in lower case."""
 
-from functools import cache
+from urllib.parse import urlsplit
 
 from allauth.account.models import EmailAddress
-from publicsuffixlist import PublicSuffixList
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+from release_portal.lib.hosts import is_numbers, is_public_suffix
+from release_portal.lib.states import Refused
 
 from .models import Partner
 
@@ -19,6 +23,20 @@ OF_ANYBODY = frozenset(PROVIDERS.split())
 """Domains at which anybody gets an address: to read mail there shows nothing about an organisation."""
 
 
+def checked_website(website: str) -> str:
+    """The address of a web site for a verb; raises Refused for one that a browser opens elsewhere than it reads."""
+    website = website.strip()
+    try:
+        URLValidator(schemes=["http", "https"])(website)
+    except ValidationError:
+        sentence = "Give the address of the web site, such as https://northlake.example."
+        raise Refused(sentence, field="website", given=website) from None
+    if "\\" in website or "@" in urlsplit(website).netloc:
+        sentence = "The address of a web site has no “@” before its path, and no “\\”: give it without them."
+        raise Refused(sentence, field="website", given=website)
+    return website
+
+
 def mail_domain(email: str) -> str:
     """The host of an address, as Django's mail writes it (IDNA 2003: “ß” is “ss”)."""
     host = email.rpartition("@")[2]
@@ -30,7 +48,7 @@ def mail_domain(email: str) -> str:
 
 def is_of_anybody(host: str) -> bool:
     """Whether it is nobody's own: a public suffix (co.uk, github.io), a mail provider, an address of numbers."""
-    return host in OF_ANYBODY or host.rpartition(".")[2].isdigit() or _public_suffixes().is_public(host)
+    return host in OF_ANYBODY or is_numbers(host) or is_public_suffix(host)
 
 
 def is_same_owner(one: str, other: str) -> bool:
@@ -46,8 +64,3 @@ def proven_domain(partner: Partner) -> str:
         return ""
     addresses = EmailAddress.objects.filter(user=partner.applied_by, verified=True)
     return site if any(mail_domain(address.email) == site for address in addresses) else ""
-
-
-@cache
-def _public_suffixes() -> PublicSuffixList:
-    return PublicSuffixList()

@@ -1,10 +1,12 @@
 """What speaks for an organisation being what it says it is, and what against: each on its own, never one score."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from allauth.account.models import EmailAddress
 from django.db.models import QuerySet
 
+from release_portal.lib.hosts import registered
 from release_portal.lib.lookalikes import odd_characters
 
 from .domains import is_of_anybody, is_same_owner, mail_domain
@@ -16,7 +18,7 @@ MOST_DEALINGS = 10  # told of earlier applications, newest first
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing that the lab can see. `tone` is good, wait or off; `word` says the same."""
+    """One thing that the lab can see. `tone` is good, wait, bad or off; `word` says the same."""
 
     label: str
     word: str
@@ -31,14 +33,14 @@ def signals_of(partner: Partner) -> list[Signal]:
     site = partner.domain
     alike_sites = Partner.objects.filter(domain_skeleton=forms["domain_skeleton"]) if site else Partner.objects.none()
     same_site = [other.pk for other in alike_sites if other.domain == site]
+    same_owner = [other.pk for other in alike_sites if registered(other.domain) == registered(site)]
+    other_sites = alike_sites.exclude(pk__in=same_owner)
     alike_names = Partner.objects.filter(name_skeleton=forms["name_skeleton"]).exclude(pk__in=same_name.values("pk"))
     country = str(partner.country.name)
     return [
         _namesakes(partner),
-        _lookalikes("Names that look like it", partner, partner.legal_name, alike_names),
-        _lookalikes(
-            "Web sites that look like its own", partner, partner.domain_as_read, alike_sites.exclude(pk__in=same_site)
-        ),
+        _lookalikes("Names that look like it", partner, alike_names, lambda each: each.legal_name),
+        _lookalikes("Web sites that look like its own", partner, other_sites, lambda each: each.domain_as_read),
         _applicant(partner),
         _match("Applicant's e-mail and web site", partner.applied_by.email, site),
         _match("Contact e-mail and web site", partner.contact_email, site),
@@ -57,17 +59,17 @@ def _namesakes(partner: Partner) -> Signal:
     return Signal("Name", "Taken", "bad", f"Another organisation of this name is here: {'; '.join(told)}.")
 
 
-def _lookalikes(label: str, partner: Partner, text: str, others: PartnerQuerySet) -> Signal:
-    """Others that a reader takes for this one. Two may look alike by chance, so it is for the reviewer to weigh."""
-    found = (
-        others.going().exclude(pk=partner.pk).select_related("decided_by", "closed_by").order_by("-admitted_at", "pk")
-    )
-    told = [f"{other} ({other.domain}), {other.standing}" for other in found[:MOST_DEALINGS]]
+def _lookalikes(label: str, partner: Partner, others: PartnerQuerySet, text_of: Callable[[Partner], str]) -> Signal:
+    """Others that a reader takes for this one, with the characters that make it so. Two may look alike by chance, so it
+    is for the reviewer to weigh."""
+    found = others.exclude(pk=partner.pk).select_related("decided_by", "closed_by").order_by("-admitted_at", "pk")
+    text, told = text_of(partner), []
+    for other in found[:MOST_DEALINGS]:
+        odd = odd_characters(text, text_of(other))
+        told.append(f"{other} ({other.domain}), {other.standing}{': ' if odd else ''}{', '.join(odd)}")
     if not told:
-        return Signal(label, "None", "good", "No other organisation here or applying looks like this one.")
-    odd = odd_characters(text)
-    because = f" Here {', '.join(odd)}." if odd else ""
-    return Signal(label, "Found", "bad", f"“{text}” looks like {'; '.join(told)}.{because}")
+        return Signal(label, "None", "good", "Nothing else that an organisation has here only looks like it.")
+    return Signal(label, "Found", "bad", f"“{text}” looks like {'; '.join(told)}.")
 
 
 def _applicant(partner: Partner) -> Signal:
@@ -82,7 +84,9 @@ def _match(label: str, email: str, site: str) -> Signal:
     if site and is_same_owner(domain, site):
         return Signal(label, "Matches", "good", f"{domain} is the domain of the web site, {site}.")
     if is_of_anybody(domain):
-        return Signal(label, "Differs", "wait", f"Anybody gets an address at {domain}, or a name under it.")
+        return Signal(
+            label, "Differs", "wait", f"{domain} is nobody's own: others get addresses at it, or names under it."
+        )
     return Signal(label, "Differs", "wait", f"{domain} is not the domain of the web site, {site}.")
 
 

@@ -9,6 +9,8 @@ from django.db.models import Q
 
 from release_portal.access.models import AccessRequest, RequestItem, Right
 from release_portal.lib.states import Refused
+from release_portal.lib.text import folded
+from release_portal.partners.addresses import canonical
 from release_portal.partners.models import Partner, User
 
 STATES = {
@@ -97,7 +99,7 @@ def _size(value: str, asker: Asker) -> Q:
 def _org(value: str, asker: Asker) -> Q:
     if value.startswith("~"):
         return Q(partner__legal_name__icontains=value[1:]) | Q(partner__slug__icontains=value[1:])
-    return Q(partner__slug__iexact=value) | Q(partner__legal_name__iexact=value)
+    return Q(partner__slug__iexact=value) | Q(partner__folded_name=folded(value))
 
 
 def _state(value: str, asker: Asker) -> Q:
@@ -123,7 +125,7 @@ def _kind(value: str, asker: Asker) -> Q:
 
 
 def _by(value: str, asker: Asker) -> Q:
-    return Q(submitted_by__name__icontains=value.removeprefix("~")) | Q(submitted_by__email__iexact=value)
+    return Q(submitted_by__name__icontains=value.removeprefix("~")) | Q(submitted_by__email=canonical(value))
 
 
 KEYS: dict[str, Callable[[str, Asker], Q]] = {

@@ -10,6 +10,7 @@ from release_portal.access import actions
 from release_portal.access.models import AccessRequest, Grant, RequestItem
 from release_portal.access.tally import tally_of
 from release_portal.access.terms import terms_asked
+from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.partners.models import Letter
 
@@ -114,7 +115,7 @@ def test_decide_size_by_size_each_with_its_own_answer(northlake, ada, rita, size
     assert "Third such request." not in letter.body
 
 
-@pytest.mark.parametrize("wrong", [{"reason_code": "mood"}, {"reason": " "}, {"reason": "x" * 2_001}])
+@pytest.mark.parametrize("wrong", [{"reason_code": "mood"}, {"reason": " "}, {"reason": "x" * (LONGEST_REASON + 1)}])
 def test_decline_without_a_reason_for_the_applicant_is_refused(access_request, rita, wrong):
     told = {"reason_code": "purpose", "reason": "Too vague."} | wrong
     with pytest.raises(Refused):

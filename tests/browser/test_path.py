@@ -58,6 +58,7 @@ def decide(page: Page) -> None:
 def grant(page: Page, size: str, tokens: str) -> None:
     item(page, size).get_by_label("Grant", exact=True).check()
     item(page, size).get_by_label("Token quota").fill(tokens)
+    item(page, size).get_by_label("Why less than was asked for").fill("The rest once these were read.")
 
 
 def test_play_the_whole_path(people, portal):

@@ -219,6 +219,56 @@ def test_look_at_corrected_application(page, newcomer, returned, application):
     assert faults(page, f"{path} refused", "light") == []
 
 
+def test_look_at_an_organisation_that_looks_like_another(page, newcomer, application):
+    partners.apply(by=newcomer, **application, will_sign=True)
+    name = application["legal_name"].replace("e", "\u0435")
+    alike = partners.apply(by=newcomer, **application | {"legal_name": name}, will_sign=True)
+    sign_in(page, "rita@lab.example")
+    path = f"/review/organisations/{alike.slug}/"
+    assert look(page, path, "reviewer-lookalike") == []
+    row = page.get_by_role("row").filter(has_text="Names that look like it")
+    expect(row).to_contain_text("“\u0435” is CYRILLIC SMALL LETTER IE")
+
+
+def test_look_at_a_grant_of_less_than_was_asked_for(page, newcomer, organisation):
+    size = ModelSize.objects.get(name="774M")
+    told = {"wanted": [access.Wanted(size, tokens=5_000_000)], "purposes": ["bias", "detection"], "purpose": LONG}
+    until_wanted = timezone.now().date() + timedelta(days=90)
+    asked = access.request_access(by=newcomer, partner=organisation, **told, until_wanted=until_wanted)
+    sign_in(page, "rita@lab.example")
+    page.goto(f"/review/requests/{asked.pk}/")
+    page.get_by_label("Grant", exact=True).check()
+    page.get_by_label("Token quota").fill("1,000,000")
+    page.get_by_label("Bias and fairness").uncheck()
+    page.get_by_role("button", name="Preview the mail").click()
+    expect(page.locator(".error-summary")).to_contain_text("1,000,000 tokens, not 5,000,000; not for Bias and fairness")
+    wrong = seen(page, "reviewer-less-without-reason")
+    page.get_by_label("Why less than was asked for").fill("The rest once the first texts were read.")
+    page.get_by_role("button", name="Preview the mail").click()
+    expect(page.locator(".document[role=status]")).to_contain_text(
+        "The reason: The rest once the first texts were read."
+    )
+    wrong += seen(page, "reviewer-less-previewed")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text("was granted").wait_for()
+    page.context.clear_cookies()
+    sign_in(page, newcomer.email)
+    home, grant = f"/organisations/{organisation.slug}", Grant.objects.get(request=asked)
+    paths = (f"{home}/requests/{asked.pk}/", grant.get_absolute_url())
+    assert wrong + [each for path in paths for each in look(page, path, "member-less")] == []
+
+
+def seen(page: Page, name: str) -> list[str]:
+    """What is wrong with the page as it stands, in every way."""
+    wrong = []
+    for width, theme in WAYS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        wrong += faults(page, f"{name} at {width}", theme)
+        keep(page, f"{name}-{width}-{theme}")
+    return wrong
+
+
 def test_look_at_intake(page, mara):
     sign_in(page, mara.email)
     assert look(page, "/review/intake/", "manager") == []

@@ -106,6 +106,7 @@ def test_play_main_journey(person, rita, portal, tmp_path):
     rita.get_by_role("link", name="GPT-2 124M for University of Northlake").click()
     rita.get_by_label("Grant", exact=True).check()
     rita.get_by_label("Token quota").fill("100,000")
+    rita.get_by_label("Why less than was asked for").fill("The rest once these were read.")
     rita.get_by_role("button", name="Preview the mail").click()
     rita.get_by_role("button", name="Apply").click()
     expect(rita.get_by_text("GPT-2 124M was granted")).to_be_visible()

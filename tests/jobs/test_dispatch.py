@@ -68,7 +68,7 @@ def test_dispatch_sends_a_sealed_order_to_the_queue_of_a_worker(job, worker, wir
     (sent,) = wire.orders
     assert (sent.id, sent.token, sent.size) == (str(order.pk), 1, "gpt2/124M")
     assert [(text.prompt, text.seed, text.index) for text in sent.sequences] == [("Prompt 0", 7, 0), ("Prompt 1", 7, 1)]
-    assert sent.sequences[0].sampling == contract.Sampling(10, 1.0, 0, 1.0)
+    assert sent.sequences[0].sampling == contract.Sampling(10, 1.0, 40, 1.0)
 
 
 def test_dispatch_starts_the_job(job, worker):

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -90,6 +91,7 @@ def test_csv_has_the_same_rows(finished, download):
 
 
 RUN = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠x"]
+RUN += ["x;=1+1", "a\n- b", "x\t@SUM(A1)"]
 
 
 def test_csv_for_a_spreadsheet_marks_its_encoding_and_runs_nothing(submit, worker, download):
@@ -102,8 +104,11 @@ def test_csv_for_a_spreadsheet_marks_its_encoding_and_runs_nothing(submit, worke
     _, marked = download(job, "spreadsheet.csv")
     assert marked.startswith("\ufeff" + ",".join(COLUMNS))
     rows = list(csv.DictReader(io.StringIO(marked.removeprefix("\ufeff"), newline="")))
-    assert [(row["prompt"], row["text"]) for row in rows] == [(f"'{text}", f"'{text}") for text in RUN]
-    assert all(cell[0] in "'{" or cell[0].isalnum() for row in rows for cell in row.values() if cell)
+    for row, text in zip(rows, RUN, strict=True):
+        assert row["prompt"].replace("'", "") == row["text"].replace("'", "") == text
+    cells = [cell for row in rows for written in row.values() for cell in re.split("[;\t\r\n]", written) if cell]
+    assert [cell for cell in cells if cell[0] in "=+-@＝＋－＠"] == [], "also where semicolons or tabs part the cells"
+    assert marked.count('"') >= 2 * len(COLUMNS) * (len(RUN) + 1) - 2 * len(COLUMNS), "every cell is in quotes"
     _, exact = download(job, "csv")
     assert [row["text"] for row in csv.DictReader(io.StringIO(exact, newline=""))] == RUN
 

@@ -1,15 +1,19 @@
 """An address that no mail server could take is refused where it is typed; one mailbox has one address at every door."""
 
+from importlib import import_module
+
 import pytest
 from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client
 
 from release_portal.jobs import actions as jobs
 from release_portal.lib.states import Refused
-from release_portal.partners import actions
+from release_portal.partners import actions, addresses
 from release_portal.partners.addresses import canonical, check_deliverable
-from release_portal.partners.models import Invitation, Letter, Role, User
+from release_portal.partners.models import Invitation, Letter, Partner, Role, User
 
 from .. import factories
 
@@ -97,6 +101,38 @@ def test_domain_reads_the_same_from_either_form():
     assert canonical("ada@xn--mnchen-3ya.example") == canonical("ada@MÜNCHEN.example") == "ada@münchen.example"
 
 
+def test_domain_that_reads_in_no_way_has_one_form_too():
+    """“xn--fa-hia” is a name of IDNA 2008; Python's codec, of 2003, writes it and does not read it."""
+    as_typed = ("a@münchen.xn--fa-hia.de", "a@xn--mnchen-3ya.xn--fa-hia.de", "a@mün\u200bchen.XN--FA-HIA.de")
+    assert {canonical(address) for address in as_typed} == {"a@münchen.xn--fa-hia.de"}
+
+
+def test_address_that_is_far_too_long_is_refused_before_its_letters_are_looked_at(monkeypatch):
+    """Python's IDNA takes half a minute for 8,000 letters."""
+    long = "a@" + "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(8_000))
+    monkeypatch.setattr(addresses, "visible", lambda text: pytest.fail("it was looked at"))
+    assert canonical(long) == long
+    with pytest.raises(ValidationError, match="at most 254 characters; this has 8,002"):
+        check_deliverable(long)
+
+
+def test_address_in_quotes_is_no_second_one(db):
+    assert _signs_up(None, '"zed"@elsewhere.example') == []
+
+
+def test_addresses_of_before_get_their_one_form_and_collisions_stay(db, capsys):
+    typed = factories.UserFactory(email="zed@xn--mnchen-3ya.example")
+    first, second = (factories.UserFactory(email=f"ida@{name}.example") for name in ("straße", "strasse"))
+    migration = import_module("release_portal.partners.migrations.0020_addresses")
+    migration.make_canonical(apps, connection.SchemaEditorClass(connection))
+    for user in (typed, first, second):
+        user.refresh_from_db()
+    assert typed.email == "zed@münchen.example"
+    assert list(EmailAddress.objects.filter(user=typed).values_list("email", flat=True)) == ["zed@münchen.example"]
+    assert (first.email, second.email) == ("ida@straße.example", "ida@strasse.example")
+    assert f"User {first.pk} keeps its address" in capsys.readouterr().out
+
+
 def _signs_up(request, address: str) -> list[str]:
     told = {"name": "Zed", "email": address, "password1": PASSWORD, "password2": PASSWORD}
     Client().post("/accounts/signup/", told)
@@ -150,9 +186,30 @@ def _invites(door: str):
     return invites
 
 
-def _applies(request, address: str) -> list[str]:
-    about = request.getfixturevalue("application")("Southlake", contact_email=address)
-    return [actions.apply(by=request.getfixturevalue("ada"), **about).contact_email]
+def _applies(door: str):
+    def applies(request, address: str) -> list[str]:
+        about = request.getfixturevalue("application")("Southlake", contact_email=address)
+        ada = request.getfixturevalue("ada")
+        if door == "page":
+            request.getfixturevalue("client_of")(ada).post("/organisations/apply/", about)
+        elif door == "API":
+            path = "/api/v1/organisations"
+            request.getfixturevalue("api_of")(ada).post(path, about, content_type="application/json")
+        else:
+            actions.apply(by=ada, **about)
+        return list(Partner.objects.filter(legal_name="Southlake").values_list("contact_email", flat=True))
+
+    return applies
+
+
+def _corrects(request, address: str) -> list[str]:
+    ada, application = request.getfixturevalue("ada"), request.getfixturevalue("application")
+    partner = actions.apply(by=ada, **application("Southlake"))
+    actions.return_application(by=request.getfixturevalue("rita"), partner=partner, reason="Say more.")
+    about = application("Southlake", contact_email=address)
+    del about["will_sign"]
+    actions.correct_application(by=ada, partner=partner, **about)
+    return [Partner.objects.get(pk=partner.pk).contact_email]
 
 
 def _is_appointed(request, address: str) -> list[str]:
@@ -171,7 +228,10 @@ def _is_appointed(request, address: str) -> list[str]:
         _invites("page"),
         _invites("API"),
         _invites("verb"),
-        _applies,
+        _applies("page"),
+        _applies("API"),
+        _applies("verb"),
+        _corrects,
         _is_appointed,
     ],
 )

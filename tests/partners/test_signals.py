@@ -5,6 +5,7 @@ from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.db import connection
 
+from release_portal.lib.states import Refused
 from release_portal.partners import actions
 from release_portal.partners.domains import proven_domain
 from release_portal.partners.models import Partner
@@ -88,10 +89,15 @@ def test_signal_warns_of_another_organisation_of_the_name(northlake, cleo, appli
 
 
 LOOKALIKES = {
-    "Universit\u0443 of Northl\u0430ke": ["CYRILLIC SMALL LETTER U", "CYRILLIC SMALL LETTER A"],
+    "Universit\u0443 of Northl\u0430ke": [
+        "“\u0443” (CYRILLIC SMALL LETTER U) looks like “y”",
+        "“\u0430” (CYRILLIC SMALL LETTER A) looks like “a”",
+    ],
     "University of N0rthlake": [],
     "UNlVERSITY OF NORTHLAKE": [],
-    "University \u03bff Northlake": ["GREEK SMALL LETTER OMICRON"],
+    "University \u03bff Northlake": ["“\u03bf” (GREEK SMALL LETTER OMICRON) looks like “o”"],
+    "UNIVERSITY OF NORT\u041dL\u0410\u041aE": ["“\u041d” (CYRILLIC CAPITAL LETTER EN) looks like “H”"],
+    "University of \u039dORTHLAKE": ["“\u039d” (GREEK CAPITAL LETTER NU) looks like “N”"],
 }
 
 
@@ -112,20 +118,46 @@ def test_names_that_do_not_look_alike_are_no_warning(northlake, cleo, applicatio
 
 
 @pytest.mark.parametrize(
-    "website",
+    ("website", "looks", "earlier"),
     [
-        "https://northl\u0430ke.example",
-        "https://xn--northlke-66g.example",
-        "https://n0rthlake.example/about",
-        "https://www.NORTHLAKE.EXAMPLE",
+        ("https://northl\u0430ke.example", "Found", "None"),
+        ("https://xn--northlke-66g.example", "Found", "None"),
+        ("https://n0rthlake.example/about", "Found", "None"),
+        ("https://about.n0rthlake.example", "Found", "None"),
+        ("https://www.NORTHLAKE.EXAMPLE", "None", "Found"),
+        ("https://physics.northlake.example", "None", "None"),
+        ("https://southlake.example", "None", "None"),
     ],
 )
-def test_signal_warns_of_a_web_site_that_looks_like_another(northlake, cleo, application, website):
+def test_signal_warns_of_a_web_site_that_looks_like_another(northlake, cleo, application, website, looks, earlier):
     again = actions.apply(by=cleo, **application("Southlake", website=website))
-    word, tone = told(again)["Web sites that look like its own"]
-    same = again.domain == northlake.domain
-    assert (word, tone) == (("None", "good") if same else ("Found", "bad"))
-    assert told(again)["Earlier under this web site"][0] == ("Found" if same else "None")
+    assert told(again)["Web sites that look like its own"][0] == looks
+    assert told(again)["Earlier under this web site"][0] == earlier
+
+
+UNSEEN = ["\u034f", "\ufe0f", "\U000e0101", "\u180b", "\u17b4", "\u200b", "\u2060", "\u00ad", "\ufeff"]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=lambda each: f"U+{ord(each):04X}")
+def test_name_with_what_shows_nothing_is_the_same_name(northlake, cleo, application, unseen):
+    again = actions.apply(by=cleo, **application(f"University of North{unseen}lake"))
+    assert told(again)["Name"] == ("Taken", "bad")
+
+
+@pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\uffa0", "\u2800", "\u00a0", "\u3000"])
+def test_name_with_another_space_is_the_same_name(northlake, cleo, application, blank):
+    again = actions.apply(by=cleo, **application(f"University{blank}of Northlake"))
+    assert told(again)["Name"] == ("Taken", "bad")
+
+
+def test_letters_that_the_other_name_has_too_are_no_cause(northlake, cleo, ada, application):
+    one = actions.apply(by=cleo, **application("Universität Köln", website="https://koeln.example"))
+    again = actions.apply(
+        by=ada, **application("Universität K\u03bfln".replace("\u03bf", "\u04e7"), website="https://other.example")
+    )
+    signal = next(each for each in signals_of(again) if each.label == "Names that look like it")
+    assert "“ä”" not in signal.sentence
+    assert str(one) in signal.sentence
 
 
 def test_a_corrected_application_is_compared_as_it_is_now(northlake, cleo, rita, application):
@@ -140,13 +172,13 @@ def test_a_corrected_application_is_compared_as_it_is_now(northlake, cleo, rita,
 
 def test_lookalikes_of_rows_of_before_are_found_by_the_migration(northlake):
     before = (northlake.name_skeleton, northlake.domain_skeleton)
-    Partner.objects.filter(pk=northlake.pk).update(name_skeleton="", domain_skeleton="")
+    Partner.objects.filter(pk=northlake.pk).update(name_skeleton="", domain_skeleton="", folded_name="of before")
     import_module("release_portal.partners.migrations.0019_lookalikes").compare(
         apps, connection.SchemaEditorClass(connection)
     )
     northlake.refresh_from_db()
     assert (northlake.name_skeleton, northlake.domain_skeleton) == before
-    assert before[0]
+    assert (northlake.folded_name, all(before)) == ("university of northlake", True)
 
 
 def test_applicant_proves_no_domain_under_which_anybody_gets_a_name(applied, ada):
@@ -160,3 +192,23 @@ def test_applicant_proves_no_domain_under_which_anybody_gets_a_name(applied, ada
         EmailAddress.objects.filter(user=ada).update(email=email)
         applied.website = website
         assert proven_domain(applied) == proven, website
+
+
+@pytest.mark.parametrize(
+    "website",
+    [
+        "https://northlake.example\\@evil.example/",
+        "https://northlake.example@evil.example/",
+        "https://ada:key@northlake.example",
+        "ftp://northlake.example",
+        "javascript:alert(1)",
+        "https://[::1",
+        "northlake",
+    ],
+)
+def test_web_site_that_a_browser_opens_elsewhere_is_refused(ada, client_of, application, website):
+    with pytest.raises(Refused) as refused:
+        actions.apply(by=ada, **application("Southlake", website=website))
+    assert refused.value.field == "website"
+    page = client_of(ada).post("/organisations/apply/", application("Southlake", website=website))
+    assert page.context["form"].errors["website"]

@@ -12,7 +12,6 @@ from release_portal.audit.loops import each
 from release_portal.lib.days import whole_days
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, move
-from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
 from release_portal.partners import actions as partners
 from release_portal.partners.actions import write_letter
@@ -58,9 +57,9 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: It
         purposes=list(terms.purposes),
         longest_text=terms.longest_text,
         samples_per_prompt=terms.samples_per_prompt,
-        conditions=terms.conditions.strip(),
-        reduction_reason=terms.reduction_reason.strip(),
-        waiver=one_line(terms.waiver),
+        conditions=terms.conditions,
+        reduction_reason=terms.reduction_reason,
+        waiver=terms.waiver,
         granted_by=by,
     )
     _put_in_place(grant, old, at)

@@ -1,7 +1,7 @@
 """Answering: claims, reviews item by item, returns, recusals; and what happens when nobody answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
-from release_portal.lib.reasons import checked_reason
+from release_portal.lib.reasons import check_length, checked_reason
 from release_portal.lib.states import Refused, move
 from release_portal.lib.text import one_line
 from release_portal.lib.wake import wake
@@ -234,18 +234,8 @@ def _review(row: AccessRequest, answer: Answer, *, by: User) -> Tally:
     item = RequestItem.objects.select_related("size__family", "request__partner", "replaces").get(pk=answer.item.pk)
     now = timezone.now()
     item.request = row
-    set_aside: list[Review] = []
-    if answer.terms:
-        check_terms(item, answer.terms)
-        missing = tally_of(item, at=now).steps_missing
-        if missing and not answer.terms.waiver.strip():
-            raise Refused(f"{item} comes after {missing}. Waive that with a reason, or decline.", field="waiver")
-        other = item.reviews.filter(verdict=Verdict.APPROVE).exclude(terms=answer.terms.to_json())
-        set_aside += _set_aside(other)
-    elif answer.reason_code not in DeclineReason.values:
-        raise Refused("Choose a reason from the list.", field="reason_code", given=answer.reason_code)
-    else:
-        checked_reason(answer.reason, "Say why, for the applicant to read: a reason is needed to decline.")
+    answer = _checked(item, answer, now)
+    set_aside = _set_aside(_other_offers(item, answer.terms)) if answer.terms else []
     set_aside += _set_aside(item.reviews.filter(reviewer=by))
     review = Review.objects.create(
         item=item,
@@ -253,8 +243,8 @@ def _review(row: AccessRequest, answer: Answer, *, by: User) -> Tally:
         verdict=answer.verdict,
         terms=answer.terms.to_json() if answer.terms else None,
         reason_code=answer.reason_code,
-        reason=answer.reason.strip(),
-        note=answer.note.strip(),
+        reason=answer.reason,
+        note=answer.note,
         at=now,
     )
     tally = tally_of(item, at=now)
@@ -268,6 +258,30 @@ def _review(row: AccessRequest, answer: Answer, *, by: User) -> Tally:
     return tally
 
 
+def _checked(item: RequestItem, answer: Answer, now: datetime) -> Answer:
+    """The answer as it is kept; raises Refused."""
+    check_length("A note", answer.note.strip(), field="note")
+    answer = replace(answer, note=answer.note.strip())
+    if answer.terms:
+        terms = answer.terms.tidy()
+        check_terms(item, terms)
+        missing = tally_of(item, at=now).steps_missing
+        if missing and not terms.waiver:
+            raise Refused(f"{item} comes after {missing}. Waive that with a reason, or decline.", field="waiver")
+        return replace(answer, terms=terms)
+    if answer.reason_code not in DeclineReason.values:
+        raise Refused("Choose a reason from the list.", field="reason_code", given=answer.reason_code)
+    sentence = "Say why, for the applicant to read: a reason is needed to decline."
+    return replace(answer, reason=checked_reason(answer.reason, sentence))
+
+
+def _other_offers(item: RequestItem, terms: Terms) -> QuerySet[Review]:
+    """Approvals of other terms than these."""
+    approvals = item.reviews.standing().filter(verdict=Verdict.APPROVE)
+    others = [review.pk for review in approvals if not Terms.from_json(review.terms or {}).is_same_offer(terms)]
+    return item.reviews.filter(pk__in=others)
+
+
 def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
     """Let those of these reviews that stand count no more; the event of the act names them."""
     standing = list(reviews.filter(is_standing=True))
@@ -276,7 +290,7 @@ def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
 
 
 def _decline(item: RequestItem, answer: Answer, now: datetime, reviews: Sequence[Review], *, by: User) -> None:
-    reason = {"reason_code": answer.reason_code, "reason": answer.reason.strip(), "note": answer.note.strip()}
+    reason = {"reason_code": answer.reason_code, "reason": answer.reason, "note": answer.note}
     move(item, RequestItem.Status.DECLINED, decided_by=by, decided_at=now, **reason)
     detail = {"item": item.pk, "size": item.size.path, "right": item.right, "reason": answer.reason_code}
     partner = item.request.partner

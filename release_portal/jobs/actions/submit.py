@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Unpack
 from uuid import uuid4
 
 from django.db import IntegrityError, connection, transaction
@@ -32,6 +32,7 @@ from ..limits import (
     LONGEST_NAME,
     LONGEST_SEED,
     GivenPrompt,
+    Settings,
     check_sequences,
     check_text,
     checked_prompts,
@@ -80,7 +81,7 @@ def submit(
     name: str = "",
     purpose: str = "",
     idempotency_key: str | None = None,
-    **settings: int | float | None,
+    **settings: Unpack[Settings],
 ) -> Job:
     """Submit a generation job. `settings` are those of LIMITS; one that is left out or None has its default, and a seed
     is drawn, and kept with the job. Without a purpose it is the first of the grant's.

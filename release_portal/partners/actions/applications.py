@@ -14,6 +14,7 @@ from release_portal.lib.states import Refused, move
 from release_portal.lib.text import folded, one_line
 
 from ..addresses import checked_address
+from ..domains import checked_website
 from ..guards import people_who, require, require_person
 from ..models import ApplicationDraft, Letter, Membership, Partner, Pause, Role, User
 from ..models.partner import LONGEST_FOLDED, compared_forms
@@ -46,13 +47,7 @@ def apply(
     pause = Pause.objects.now()
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
-    legal_name, contact_name = one_line(legal_name), one_line(contact_name)
-    contact_email = checked_address(contact_email, "contact_email")
-    _refuse_own(by, legal_name)
-    _refuse_many_open(by)
-    count("apply", by=by)
-    partner = Partner.objects.create(
-        slug=_slug_of(legal_name),
+    told = _checked(
         legal_name=legal_name,
         website=website,
         country=country,
@@ -60,6 +55,13 @@ def apply(
         contact_email=contact_email,
         purpose=purpose,
         intended_use=intended_use,
+    )
+    _refuse_own(by, told["legal_name"])
+    _refuse_many_open(by)
+    count("apply", by=by)
+    partner = Partner.objects.create(
+        slug=_slug_of(told["legal_name"]),
+        **told,
         applied_by=by,
         applied_at=timezone.now(),
     )
@@ -86,25 +88,23 @@ def correct_application(
 ) -> None:
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
-    legal_name, contact_name = one_line(legal_name), one_line(contact_name)
-    contact_email = checked_address(contact_email, "contact_email")
-    _refuse_own(partner.applied_by, legal_name, but=partner)
+    told: dict[str, Any] = _checked(
+        legal_name=legal_name,
+        website=website,
+        country=country,
+        contact_name=contact_name,
+        contact_email=contact_email,
+        purpose=purpose,
+        intended_use=intended_use,
+    )
+    _refuse_own(partner.applied_by, told["legal_name"], but=partner)
     count("correct", by=by)
-    told: dict[str, Any] = {
-        "legal_name": legal_name,
-        "website": website,
-        "country": country,
-        "contact_name": contact_name,
-        "contact_email": contact_email,
-        "purpose": purpose,
-        "intended_use": intended_use,
-    }
     before = Partner.objects.select_for_update(no_key=True).values(*TOLD, "sent_count").get(pk=partner.pk)
     sent_count = before.pop("sent_count") + 1
     changed = [name for name in TOLD if told[name] != before[name]]
     told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
     told |= {"corrected_by": by, "corrected_at": timezone.now()}
-    told |= compared_forms(legal_name, website)
+    told |= compared_forms(told["legal_name"], told["website"])
     move(partner, Partner.Status.APPLIED, **told)
     sentence = f"{partner} corrected its application"
     record("partner.corrected", sentence, partner, by=by, detail={"changed": changed, "sent_count": sent_count})
@@ -131,6 +131,13 @@ def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
 def discard_draft(*, by: User) -> None:
     """Forget what was typed into the application."""
     ApplicationDraft.objects.filter(user=by).delete()
+
+
+def _checked(**told: str) -> dict[str, str]:
+    """What is told of an organisation as it is kept; raises Refused for an address that leads nowhere."""
+    names = {name: one_line(told[name]) for name in ("legal_name", "contact_name")}
+    email = checked_address(told["contact_email"], "contact_email")
+    return told | names | {"website": checked_website(told["website"]), "contact_email": email}
 
 
 def _tell_of_application(partner: Partner, *, by: User) -> None:

@@ -161,7 +161,9 @@ def _refuse_strangers(partner: Partner, email: str) -> None:
     proven = proven_domain(partner)
     if mail_domain(email) == proven:
         return
-    reach = f"only addresses at {proven}" if proven else "nobody, as its applicant has no address at its own web site"
+    reach = (
+        f"only addresses at {proven}" if proven else "nobody, as its applicant has shown no address at its own web site"
+    )
     raise Refused(
         f"Until the lab has admitted {partner}, it can invite {reach}; you gave {email}. "
         "Others can be invited once it is admitted.",

@@ -1,15 +1,15 @@
 """Partner: an organisation, from its application to its closing."""
 
+from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import urlparse
 
-import idna
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django_countries.fields import CountryField
 
+from release_portal.lib.hosts import as_read, host_of, registered
 from release_portal.lib.lookalikes import skeleton
 from release_portal.lib.states import Stateful, together
 from release_portal.lib.text import folded
@@ -25,36 +25,22 @@ class ComparedField(models.CharField[str, str]):
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         partner = cast(Partner, model_instance)
-        form = compared_forms(partner.legal_name, partner.website)[self.attname]
+        form = FORMS[self.attname](partner.legal_name, partner.website)[:LONGEST_FOLDED]
         setattr(model_instance, self.attname, form)
         return form
 
 
+FORMS: dict[str, Callable[[str, str], str]] = {
+    "folded_name": lambda legal_name, website: folded(legal_name),
+    "name_skeleton": lambda legal_name, website: skeleton(legal_name),
+    "domain_skeleton": lambda legal_name, website: skeleton(as_read(registered(host_of(website)))),
+}
+"""The columns by which an organisation is compared with others, out of its legal name and its web site."""
+
+
 def compared_forms(legal_name: str, website: str) -> dict[str, str]:
-    """The columns by which an organisation is compared with others."""
-    forms = {
-        "folded_name": folded(legal_name),
-        "name_skeleton": skeleton(legal_name),
-        "domain_skeleton": skeleton(_as_read(domain_of(website))),
-    }
-    return {column: form[:LONGEST_FOLDED] for column, form in forms.items()}
-
-
-def domain_of(website: str) -> str:
-    """The host name of a web site as the wire has it (IDNA, UTS 46), without www."""
-    host = (urlparse(website).hostname or "").rstrip(".")
-    try:
-        host = idna.encode(host, uts46=True).decode() if host else ""
-    except idna.IDNAError:
-        host = host.lower()  # an address of numbers, or a name that IDNA does not know
-    return host.removeprefix("www.")
-
-
-def _as_read(host: str) -> str:
-    try:
-        return idna.decode(host) if host else ""
-    except idna.IDNAError:
-        return host
+    """All of them."""
+    return {column: form(legal_name, website)[:LONGEST_FOLDED] for column, form in FORMS.items()}
 
 
 class PartnerQuerySet(models.QuerySet["Partner"]):
@@ -182,9 +168,9 @@ class Partner(Stateful):
     @property
     def domain(self) -> str:
         """The host name of the web site, without www."""
-        return domain_of(self.website)
+        return host_of(self.website)
 
     @property
     def domain_as_read(self) -> str:
         """The same with the letters that a reader sees."""
-        return _as_read(self.domain)
+        return as_read(self.domain)

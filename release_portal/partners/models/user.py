@@ -10,6 +10,7 @@ from django.db.models import Q
 from release_portal.lib.states import together
 from release_portal.lib.text import plain_name
 
+from ..addresses import canonical
 from ..permissions import Permission
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Role(models.Model):
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user = self.model(email=canonical(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user

@@ -16,7 +16,7 @@ from release_portal.access.actions.reviews import LONGEST_RECUSAL
 from release_portal.access.api.requests import ItemOut, RemarkIn, RemarkOut, RequestOut, RequestSummary
 from release_portal.access.models import AccessRequest, Purpose, RequestItem
 from release_portal.access.tally import tally_of, terms_offered
-from release_portal.access.terms import Terms
+from release_portal.access.terms import LONGEST_WAIVER, Terms
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.shapes import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
@@ -30,14 +30,18 @@ from ..search import search
 
 router = Router(tags=["review"])
 
+NEEDED = ("ends_on", "token_quota", "purposes")
+"""Of terms, what cannot be none: null is the same as left out."""
+
 
 class TermsIn(Body):
-    """What is offered. As on the page, what is left out is as another reviewer offers it, else as it was asked for."""
+    """What is offered. As on the page, what is left out is as another reviewer offers it, else as it was asked for; a
+    limit that is null is none."""
 
     ends_on: date | None = Field(None, description="the last day, in UTC")
     starts_on: date | None = Field(None, description="null: at once")
-    token_quota: int = Field(0, description="for generation alone")
-    purposes: list[Purpose] = Field([], max_length=LONGEST_LIST, description="among those that were asked for")
+    token_quota: int | None = Field(None, description="for generation alone")
+    purposes: list[Purpose] | None = Field(None, max_length=LONGEST_LIST, description="among those that were asked for")
     sample_quota: int | None = None
     concurrent_jobs: int | None = None
     longest_text: int | None = None
@@ -46,7 +50,7 @@ class TermsIn(Body):
     reduction_reason: str = Field(
         "", max_length=LONGEST_REASON, description="why this is less than was asked for; for the applicant to read"
     )
-    waiver: str = Field("", max_length=500, description="why the steps before the size are waived")
+    waiver: str = Field("", max_length=LONGEST_WAIVER, description="why the steps before the size are waived")
 
 
 class AnswerIn(Body):
@@ -231,9 +235,13 @@ def _answer(field: str, items: dict[int, RequestItem], one: AnswerIn) -> Answer:
 
 
 def _terms(item: RequestItem, given: TermsIn) -> Terms:
+    """The reasons of another reviewer go with the whole of the offer alone: of other terms they would be untrue."""
     told = given.model_dump(exclude_unset=True)
+    told = {name: value for name, value in told.items() if value is not None or name not in NEEDED}
     if "purposes" in told:
-        told["purposes"] = tuple(str(purpose) for purpose in told["purposes"])
-    if "ends_on" in told and told["ends_on"] is None:
-        del told["ends_on"]
-    return replace(terms_offered(item, tally_of(item, at=timezone.now())), **told)
+        told["purposes"] = tuple(map(str, told["purposes"]))
+    offered = terms_offered(item, tally_of(item, at=timezone.now()))
+    terms = replace(offered, **told)
+    if terms.is_same_offer(offered):
+        return terms
+    return replace(terms, reduction_reason=given.reduction_reason, waiver=given.waiver)
