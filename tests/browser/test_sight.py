@@ -227,7 +227,7 @@ def test_look_at_an_organisation_that_looks_like_another(page, newcomer, applica
     path = f"/review/organisations/{alike.slug}/"
     assert look(page, path, "reviewer-lookalike") == []
     row = page.get_by_role("row").filter(has_text="Names that look like it")
-    expect(row).to_contain_text("“\u0435” is CYRILLIC SMALL LETTER IE")
+    expect(row).to_contain_text("“\u0435” (CYRILLIC SMALL LETTER IE) looks like “e”")
 
 
 def test_look_at_a_grant_of_less_than_was_asked_for(page, newcomer, organisation):

@@ -45,7 +45,9 @@ def test_invite_an_address_like_the_own_domain_before_admission_is_refused(appli
 
 def test_domain_that_the_applicant_has_no_address_at_is_not_their_own(ada, application, viewer):
     partner = actions.apply(by=ada, **application("Victim", "victim.example"))
-    with pytest.raises(Refused, match="it can invite nobody, as its applicant has no address at its own web site"):
+    with pytest.raises(
+        Refused, match="it can invite nobody, as its applicant has shown no address at its own web site"
+    ):
         actions.invite(by=ada, partner=partner, email="chief@victim.example", roles=viewer)
 
 
