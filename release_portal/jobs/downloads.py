@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from asgiref.sync import sync_to_async
 from django.db import connection
@@ -38,8 +38,8 @@ class _Line:
         return line
 
 
-def _csv_line(row: Mapping[str, Any], quoting: int = csv.QUOTE_MINIMAL) -> str:
-    line: str = csv.DictWriter(_Line(), COLUMNS, quoting=quoting).writerow(_cells(row))  # type: ignore[arg-type]
+def _csv_line(row: Mapping[str, Any], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> str:
+    line: str = csv.DictWriter(_Line(), COLUMNS, quoting=quoting).writerow(_cells(row))
     return line
 
 

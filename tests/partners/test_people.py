@@ -152,6 +152,12 @@ def test_search_finds_people_by_name_and_by_any_address(manager, nils, ada, nort
     assert "Nobody has this" in manager.get("/review/people/", {"q": "xyzzy"}).content.decode()
 
 
+@pytest.mark.parametrize("words", ["m\u00fcnchen.example", "xn--mnchen-3ya.example", "ZED@M\u00dcN\u200bCHEN.example"])
+def test_search_finds_an_address_however_it_is_typed(words, db):
+    zed = factories.UserFactory(email="zed@m\u00fcnchen.example")
+    assert list(User.objects.people(words)) == [zed]
+
+
 def test_service_accounts_are_not_among_the_people(manager, northlake, ada):
     actions.create_service_account(by=ada, partner=northlake, name="Nightly run", roles=[role_called("viewer")])
     assert "Nightly run" not in manager.get("/review/people/").content.decode()

@@ -278,8 +278,8 @@ def _checked(item: RequestItem, answer: Answer, now: datetime) -> Answer:
 def _other_offers(item: RequestItem, terms: Terms) -> QuerySet[Review]:
     """Approvals of other terms than these."""
     approvals = item.reviews.standing().filter(verdict=Verdict.APPROVE)
-    others = [review.pk for review in approvals if not Terms.from_json(review.terms or {}).is_same_offer(terms)]
-    return item.reviews.filter(pk__in=others)
+    same = [one.pk for one in approvals if one.terms and Terms.from_json(one.terms).is_same_offer(terms)]
+    return approvals.exclude(pk__in=same)
 
 
 def _set_aside(reviews: QuerySet[Review]) -> list[Review]:

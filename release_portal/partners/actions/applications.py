@@ -1,7 +1,7 @@
 """Applying for an organisation: the draft, the application, and its correction."""
 
 import secrets
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.conf import settings
 from django.db import transaction
@@ -23,23 +23,31 @@ from ..rates import count
 from .letters import write_letter
 
 APPLICANT_ROLES = ("owner", "investigator")
-TOLD = ("legal_name", "website", "country", "contact_name", "contact_email", "purpose", "intended_use")
 LONGEST_DRAFT = 20_000  # characters
 UNDECIDED = (Partner.Status.APPLIED, Partner.Status.RETURNED)
+
+
+class About(TypedDict):
+    """What an organisation tells about itself."""
+
+    legal_name: str
+    website: str
+    country: str
+    contact_name: str
+    contact_email: str
+    purpose: str
+    intended_use: str
+
+
+TOLD = tuple(About.__annotations__)
 
 
 @transaction.atomic
 def apply(
     *,
     by: User,
-    legal_name: str,
-    website: str,
-    country: str,
-    contact_name: str,
-    contact_email: str,
-    purpose: str,
-    intended_use: str,
     will_sign: bool,
+    **about: Unpack[About],
 ) -> Partner:
     """Apply for an organisation. The applicant becomes its owner and principal investigator, and, if they say that they
     can bind it, its signatory."""
@@ -47,15 +55,7 @@ def apply(
     pause = Pause.objects.now()
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
-    told = _checked(
-        legal_name=legal_name,
-        website=website,
-        country=country,
-        contact_name=contact_name,
-        contact_email=contact_email,
-        purpose=purpose,
-        intended_use=intended_use,
-    )
+    told = _checked(about)
     _refuse_own(by, told["legal_name"])
     _refuse_many_open(by)
     count("apply", by=by)
@@ -78,25 +78,11 @@ def correct_application(
     *,
     by: User,
     partner: Partner,
-    legal_name: str,
-    website: str,
-    country: str,
-    contact_name: str,
-    contact_email: str,
-    purpose: str,
-    intended_use: str,
+    **about: Unpack[About],
 ) -> None:
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
-    told: dict[str, Any] = _checked(
-        legal_name=legal_name,
-        website=website,
-        country=country,
-        contact_name=contact_name,
-        contact_email=contact_email,
-        purpose=purpose,
-        intended_use=intended_use,
-    )
+    told: dict[str, Any] = {**_checked(about)}
     _refuse_own(partner.applied_by, told["legal_name"], but=partner)
     count("correct", by=by)
     before = Partner.objects.select_for_update(no_key=True).values(*TOLD, "sent_count").get(pk=partner.pk)
@@ -133,11 +119,15 @@ def discard_draft(*, by: User) -> None:
     ApplicationDraft.objects.filter(user=by).delete()
 
 
-def _checked(**told: str) -> dict[str, str]:
+def _checked(about: About) -> About:
     """What is told of an organisation as it is kept; raises Refused for an address that leads nowhere."""
-    names = {name: one_line(told[name]) for name in ("legal_name", "contact_name")}
-    email = checked_address(told["contact_email"], "contact_email")
-    return told | names | {"website": checked_website(told["website"]), "contact_email": email}
+    return {
+        **about,
+        "legal_name": one_line(about["legal_name"]),
+        "contact_name": one_line(about["contact_name"]),
+        "website": checked_website(about["website"]),
+        "contact_email": checked_address(about["contact_email"], "contact_email"),
+    }
 
 
 def _tell_of_application(partner: Partner, *, by: User) -> None:

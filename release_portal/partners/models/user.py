@@ -47,8 +47,9 @@ class UserManager(BaseUserManager["User"]):
         """By name, those who are no service accounts and have these words in their name or an address."""
         found = self.filter(service_of__isnull=True)
         if words:
-            addressed = found.filter(emailaddress__email__icontains=words)
-            named = Q(name__icontains=words) | Q(email__icontains=words)
+            address = canonical(words)
+            addressed = found.filter(emailaddress__email__icontains=address)
+            named = Q(name__icontains=words) | Q(email__icontains=address)
             found = found.filter(named | Q(pk__in=addressed.values("pk")))
         return found.order_by("name", "pk")
 
