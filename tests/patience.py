@@ -23,7 +23,7 @@ def until(holds: Callable[[], Found], *, what: str = "it came true", seconds: fl
     while not (found := holds()):
         if time.monotonic() > deadline:
             pytest.fail(f"Waited {seconds:.0f} s for this, in vain: {what}")
-        time.sleep(0.05)
+        time.sleep(0.1)
     return found
 
 

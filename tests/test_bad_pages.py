@@ -17,7 +17,8 @@ from .test_routes import ROWS, Row
 
 pytestmark = pytest.mark.slow
 clients, world, undone = test_routes.clients, test_routes.world, test_bad_input.undone
-PAGES = [row for row in ROWS if not row.route.startswith("api-1:")]
+PAGES = [row for row in ROWS if not row.route.startswith("api-1:") and "405" not in row.expected.values()]
+"""Where a method is not answered, nothing is read."""
 VALUES = {name: IN_ADDRESSES[name] for name in ("a null character", "10^30", "-1", "a digit that is no number", "1 MB")}
 
 

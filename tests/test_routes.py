@@ -1,4 +1,7 @@
-"""One table of every route and role. Outsiders get 404, insiders without the right 403, strangers the sign-in page."""
+"""One table of every route and role. Outsiders get 404, insiders without the right 403, strangers the sign-in page.
+
+And no browser and no proxy keeps what is for one person.
+"""
 
 import json
 from collections import Counter
@@ -284,6 +287,10 @@ api-1:set_weight                    POST    401  404  404  404  403  200  403
 api-1:try_now                       POST    401  404  404  404  403  200  403
 """
 
+KEPT_BY_NOBODY = "private, no-store"
+PUBLIC = {"home", "health", "releases:family", "releases:size", "agreements:version", "agreements:text"}
+FOR_ONE = ("api-1:", "account_", "partners:accept", "partners:tokens")
+"""How the routes begin whose answers nobody keeps, whoever asks."""
 TEXTS = ("texts_jsonl", "texts_csv", "texts_spreadsheet")
 REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
 REQUEST_API = ("get_request", "save_request", "submit_request", "withdraw_request", "copy_request", "appeal", "say")
@@ -511,8 +518,7 @@ def send(
     return client.post(path, sent)
 
 
-def answer(client: Client, row: Row, world: dict[str, Any]) -> str:
-    response = send(client, row, world)
+def answer_of(response: Any) -> str:
     if response.status_code == 302 and response["location"].startswith(reverse("account_login")):
         return "in"
     return str(response.status_code)
@@ -524,21 +530,30 @@ def refusals() -> Counter[str]:
     return Counter(name or "" for name in names)
 
 
+def is_kept_as_it_should(row: Row, role: str, response: Any) -> bool:
+    """What is for one person is kept by no browser and no proxy on the way; what is public may be."""
+    if role != "zoe" or row.route.startswith(FOR_ONE):
+        return response.get("Cache-Control") == KEPT_BY_NOBODY
+    return row.route not in PUBLIC or response.get("Cache-Control") != KEPT_BY_NOBODY
+
+
 @pytest.mark.slow
 def test_every_route_answers_every_role_as_the_table_says(subtests, clients, world):
+    before = refusals()
     for row in ROWS:
         with subtests.test(msg=str(row)):
-            answers, noted = {}, {}
+            responses, noted = {}, {}
             for role, client in clients.items():
                 cookies = deepcopy(client.cookies)
                 with undone():  # nobody sees what another did
-                    before = refusals()
-                    answers[role] = answer(client, row, world)
+                    responses[role] = send(client, row, world)
                     noted[role] = dict(refusals() - before)
                 client.cookies = cookies
+            answers = {role: answer_of(response) for role, response in responses.items()}
             assert answers == row.expected
-            refused = [role for role, told in answers.items() if role != "zoe" and told in {"403", "404"}]
+            refused = [role for role, status in answers.items() if role != "zoe" and status in {"403", "404"}]
             assert noted == {role: {PEOPLE[role]: 1} if role in refused else {} for role in ROLES}
+            assert [role for role, each in responses.items() if not is_kept_as_it_should(row, role, each)] == []
 
 
 def routes(patterns, namespace: str = "") -> set[str]:
@@ -581,4 +596,4 @@ def test_table_has_every_way_to_write(clients, world, subtests):
         if row.route in told | only_read or row.route.startswith(("account_", "mfa_", "usersessions_", "review:")):
             continue
         with subtests.test(msg=row.route), undone():
-            assert answer(clients["ada"], Row(row.route, "POST", {}), world) in {"404", "405"}
+            assert answer_of(send(clients["ada"], Row(row.route, "POST", {}), world)) in {"404", "405"}

@@ -35,6 +35,9 @@ class _Unreadable:
     sentence: str
 
 
+LOOKED_AT = (str, dict, list, _Unreadable)
+
+
 class StrictParser(Parser):
     """ninja's parser, which takes only what JSON, texts and numbers can be."""
 
@@ -105,11 +108,15 @@ def _check(body: Any) -> None:
 
 
 def _inside(value: dict[str, Any] | list[Any], place: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-        name = shortened(str(key), 40)
+    """What is looked at of a list or an object, and where it stands."""
+    if isinstance(value, list):
+        yield from (((*place, str(number)), one) for number, one in enumerate(value) if isinstance(one, LOOKED_AT))
+        return
+    for key, one in value.items():
+        name = shortened(key, 40)
         _check_text(name, ".".join(place) or "body")
-        if isinstance(inner, str | dict | list | _Unreadable):
-            yield (*place, name), inner
+        if isinstance(one, LOOKED_AT):
+            yield (*place, name), one
 
 
 def _check_text(text: object, field: str) -> None:
