@@ -77,13 +77,15 @@ def _migrate(home: Path) -> Path:
     migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"]
     with services(home, given={}) as told:
         subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **told})
-        _never_vacuum(told["DATABASE_URL"])
+        _set_for_tests(told["DATABASE_URL"])
     return home
 
 
-def _never_vacuum(url: str) -> None:
+def _set_for_tests(url: str) -> None:
     """Tests take back what they wrote, so a vacuum would find every table empty, and PostgreSQL would plan for empty
-    tables what a later test asks of ten thousand rows: minutes in the place of a second."""
+    tables what a later test asks of ten thousand rows: minutes in the place of a second. And processes are killed here,
+    never the machine: what a process wrote is safe without a flush to disk."""
     folder = parse_qs(urlsplit(url).query)["host"][0]
     with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET autovacuum = off")  # which runs in no transaction
+        for setting in ("autovacuum", "fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")  # which runs in no transaction
