@@ -1,5 +1,7 @@
-"""What is refused before anybody is known is kept by nobody, and what is public may be; of every route, `test_routes.py`
-asks it as each person."""
+"""What is refused before anybody is known is kept by nobody, and what is public may be kept.
+
+`test_routes.py` asks each route of every person.
+"""
 
 import pytest
 from django.test import Client
