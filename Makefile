@@ -62,6 +62,7 @@ check: environment ## format, lint, types, import contracts, deployment checks, 
 	ruff check .
 	lint-imports
 	python -m tests.asvs
+	python -m tests.words
 	$(SERVICES) $(HOME_DIR)/check sh -ec '\
 		mypy; \
 		python manage.py makemigrations --check --dry-run; \

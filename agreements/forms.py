@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
+from release_portal.partners.shortcuts import PlainWords
 
 from .models import AgreementVersion
 from .wording import statements

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
-from release_portal.lib.states import together
+from release_portal.lib.states import all_or_none
 from release_portal.partners.models import Partner, User
 
 
@@ -56,7 +56,7 @@ class Agreement(models.Model):
     objects = AgreementQuerySet.as_manager()
 
     class Meta:
-        constraints = [together("ended_at", "ended_by")]
+        constraints = [all_or_none("ended_at", "ended_by")]
 
     def __str__(self) -> str:
         return f"{self.version} with {self.partner}"

@@ -7,9 +7,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.lib.network import address_of
-from release_portal.partners.doors import SignedIn, fresh, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, fresh, refusals_on
 
 from . import actions
 from .forms import SignatureForm

@@ -1,7 +1,8 @@
-"""Where keys and values live, and attention over them, behind transformers' own attention registry.
+"""The KV cache and attention over it, behind transformers' own attention registry.
 
-A pass lays the tokens of all its rows end to end, without padding. The model's code is transformers' own: it hands
-each layer's queries, keys and values to the function registered here, which writes them in place and attends.
+A forward pass lays the tokens of all its sequences end to end, without padding. The model's code is transformers'
+own: it hands each layer's queries, keys and values to the function registered here, which writes them in place and
+attends.
 """
 
 import mmap
@@ -15,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from inference import kernel
-from inference.scheduler import Copy, Row, Span
+from inference.scheduler import CacheCopy, PrefillChunk, SequenceState
 
 NAME = "release_portal"
 KERNEL_DTYPES = (torch.float32, torch.bfloat16)
@@ -23,7 +24,7 @@ LENGTH_STEP = 64
 """torch's kernel is given a whole number of these positions: a longer neighbour then does not change the rounding."""
 
 
-class Slots:
+class KVCache:
     """Keys and values of every layer, `[slots, key-value heads, context, head size]`, written in place."""
 
     def __init__(self, model: Any, slots: int, context: int) -> None:
@@ -35,7 +36,7 @@ class Slots:
         self.context, self.dtype = context, dtype
         self.windows = windows_of(model.config)
 
-    def copy(self, copies: Sequence[Copy]) -> None:
+    def copy(self, copies: Sequence[CacheCopy]) -> None:
         """Carry out copies, in their order."""
         for copy in copies:
             for held in (*self.keys, *self.values):
@@ -45,7 +46,7 @@ class Slots:
 def _zeros(shape: Sequence[int], dtype: Any, device: Any) -> Any:
     """Zeros that take memory, on a CPU, only page by page where they are written: most slots are never full.
 
-    They have to be zeros: what a mask hides is multiplied by nought, and nought times garbage may not be a number.
+    They have to be zeros: what a mask hides is multiplied by zero, and zero times garbage may not be a number.
     """
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
@@ -88,27 +89,27 @@ class Shape:
         return 2 * self.layers * self.heads * self.head_size * item
 
 
-class Pass:
-    """One pass of the model: the tokens of the spans, then the newest token of each row, then what fills it up."""
+class ForwardPass:
+    """One forward pass: the tokens of the chunks, then the newest token of each decoding sequence, then padding."""
 
-    def __init__(self, slots: Slots, spans: Sequence[Span], rows: Sequence[Row]) -> None:
-        filled = sum(span.length for span in spans)
-        self._slots = slots
-        self._parts: list[Filling | Stepping] = []
-        if spans:
-            self._parts.append(Filling(slots, spans))
-        if rows:
-            self._parts.append(Stepping(slots, rows, filled))
+    def __init__(self, cache: KVCache, chunks: Sequence[PrefillChunk], states: Sequence[SequenceState]) -> None:
+        prefilled = sum(chunk.length for chunk in chunks)
+        self._cache = cache
+        self._parts: list[Prefill | Decode] = []
+        if chunks:
+            self._parts.append(Prefill(cache, chunks))
+        if states:
+            self._parts.append(Decode(cache, states, prefilled))
 
     def attend(self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None) -> Any:
-        """Queries `[heads, tokens, size]` to outputs `[tokens, heads, size]`; what only fills up gets zeros.
+        """Queries `[heads, tokens, size]` to outputs `[tokens, heads, size]`; padding gets zeros.
 
         Raises NotImplementedError where the model says its window by a mask alone, which is not read here, or has keys
         or values of another size than the slots.
         """
-        if window != self._slots.windows[layer]:
+        if window != self._cache.windows[layer]:
             raise NotImplementedError("It does not say to its attention how far back a layer sees.")
-        if not self._slots.shape.heads_and_size == key.shape[::2] == value.shape[::2]:
+        if not self._cache.shape.heads_and_size == key.shape[::2] == value.shape[::2]:
             raise NotImplementedError("Its keys and values are not of the size that its configuration names.")
         heads, tokens, size = query.shape
         out = query.new_zeros(tokens, heads, size)
@@ -117,61 +118,61 @@ class Pass:
         return out
 
 
-class Filling:
-    """Pieces of prompts: each piece attends to its own slot, up to itself."""
+class Prefill:
+    """Chunks of prompts: each attends to its own slot, up to itself."""
 
-    def __init__(self, slots: Slots, spans: Sequence[Span]) -> None:
-        self._slots = slots
-        self._spans = spans
+    def __init__(self, cache: KVCache, chunks: Sequence[PrefillChunk]) -> None:
+        self._cache = cache
+        self._chunks = chunks
 
     def attend(
         self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None, out: Any
     ) -> None:
-        """Write to `out` what the pass's first tokens, those of the spans, see."""
+        """Write to `out` what the pass's first tokens, those of the chunks, see."""
         at = 0
-        for span in self._spans:
-            piece = slice(at, at + span.length)
-            end = span.start + span.length
-            keys = self._slots.keys[layer][span.row.slot : span.row.slot + 1]
-            values = self._slots.values[layer][span.row.slot : span.row.slot + 1]
-            keys[0, :, span.start : end] = key[:, piece]
-            values[0, :, span.start : end] = value[:, piece]
-            mask = self._mask(span, window, query.device)
+        for chunk in self._chunks:
+            piece = slice(at, at + chunk.length)
+            end = chunk.start + chunk.length
+            keys = self._cache.keys[layer][chunk.state.slot : chunk.state.slot + 1]
+            values = self._cache.values[layer][chunk.state.slot : chunk.state.slot + 1]
+            keys[0, :, chunk.start : end] = key[:, piece]
+            values[0, :, chunk.start : end] = value[:, piece]
+            mask = self._mask(chunk, window, query.device)
             seen = _attention(query[None, :, piece], keys[:, :, :end], values[:, :, :end], scaling, mask)
             out[piece] = seen[0].transpose(0, 1)
-            at += span.length
+            at += chunk.length
 
-    def _mask(self, span: Span, window: int | None, device: Any) -> Any:
-        """Which positions each of the span's tokens sees; None stands for all up to itself, from position 0."""
-        end = span.start + span.length
-        if not span.start and not (window and end > window):
+    def _mask(self, chunk: PrefillChunk, window: int | None, device: Any) -> Any:
+        """Which positions each of the chunk's tokens sees; None stands for all up to itself, from position 0."""
+        end = chunk.start + chunk.length
+        if not chunk.start and not (window and end > window):
             return None
-        own = torch.arange(span.start, end, device=device)[:, None]
+        own = torch.arange(chunk.start, end, device=device)[:, None]
         others = torch.arange(end, device=device)[None]
         seen = others <= own
         return seen & (others > own - window) if window else seen
 
 
-class Stepping:
-    """One new token of each row, at its own position; in the pass they begin at token `start`."""
+class Decode:
+    """One new token of each sequence, at its own position; in the pass they begin at token `start`."""
 
-    def __init__(self, slots: Slots, rows: Sequence[Row], start: int) -> None:
-        self._slots = slots
-        self._own = slice(start, start + len(rows))
-        device = slots.keys[0].device
-        self._places = torch.tensor([row.slot for row in rows], device=device)
-        self._positions = torch.tensor([row.cached - 1 for row in rows], device=device)
-        self._longest = max(row.cached for row in rows)
-        side_by_side = [row.slot for row in rows] == list(range(len(rows)))
-        self._held = slice(len(rows)) if side_by_side else self._places
+    def __init__(self, cache: KVCache, states: Sequence[SequenceState], start: int) -> None:
+        self._cache = cache
+        self._own = slice(start, start + len(states))
+        device = cache.keys[0].device
+        self._places = torch.tensor([state.slot for state in states], device=device)
+        self._positions = torch.tensor([state.cached - 1 for state in states], device=device)
+        self._longest = max(state.cached for state in states)
+        side_by_side = [state.slot for state in states] == list(range(len(states)))
+        self._held = slice(len(states)) if side_by_side else self._places
         self._masks: dict[int | None, Any] = {}
-        self._kernel: Any = kernel.attend() if device.type == "cpu" and slots.dtype in KERNEL_DTYPES else None
+        self._kernel: Any = kernel.attend() if device.type == "cpu" and cache.dtype in KERNEL_DTYPES else None
 
     def attend(
         self, layer: int, query: Any, key: Any, value: Any, scaling: float | None, window: int | None, out: Any
     ) -> None:
-        """Write to `out` what the rows' tokens see."""
-        keys, values = self._slots.keys[layer], self._slots.values[layer]
+        """Write to `out` what the new tokens see."""
+        keys, values = self._cache.keys[layer], self._cache.values[layer]
         query, key, value = (given[:, self._own].transpose(0, 1).contiguous() for given in (query, key, value))
         if self._kernel:
             self._by_kernel(query, key, value, keys, values, scaling, window or 0, out[self._own])
@@ -183,10 +184,10 @@ class Stepping:
     def _by_kernel(
         self, query: Any, key: Any, value: Any, keys: Any, values: Any, scaling: float | None, window: int, out: Any
     ) -> None:
-        rows, heads, size = query.shape
+        states, heads, size = query.shape
         scale = size**-0.5 if scaling is None else scaling
         tensors = (query, key, value, keys, values, out, self._places, self._positions)
-        shape = (rows, heads, keys.shape[1], keys.shape[2], size, window)
+        shape = (states, heads, keys.shape[1], keys.shape[2], size, window)
         self._kernel(*(held.data_ptr() for held in tensors), *shape, scale, query.dtype == torch.bfloat16)
 
     def _by_torch(self, query: Any, keys: Any, values: Any, scaling: float | None, window: int | None) -> Any:
@@ -198,7 +199,7 @@ class Stepping:
     def _mask(self, window: int | None, dtype: Any) -> Any:
         if window not in self._masks:
             own = self._positions[:, None]
-            length = min(-(-self._longest // LENGTH_STEP) * LENGTH_STEP, self._slots.context)
+            length = min(-(-self._longest // LENGTH_STEP) * LENGTH_STEP, self._cache.context)
             others = torch.arange(length, device=self._positions.device)[None]
             seen = others <= own
             if window:
@@ -217,7 +218,7 @@ def _attention(query: Any, keys: Any, values: Any, scaling: float | None, mask: 
 
 HARMLESS = {
     "dropout", "output_attentions", "output_hidden_states", "output_router_logits", "position_ids", "use_cache",
-    "pass_",
+    "forward_pass",
 }  # fmt: skip
 """What models hand to any attention function, and which changes nothing here."""
 
@@ -233,7 +234,7 @@ def _attend(
     is_causal: bool | None = None,
     **given: Any,
 ) -> tuple[Any, None]:
-    """What a transformers model calls; `given["pass_"]` is the pass that the runner handed to the model.
+    """What a transformers model calls; `given["forward_pass"]` is the pass that the runner handed to the model.
 
     Raises NotImplementedError where it asks for more than is done here.
     """
@@ -241,10 +242,10 @@ def _attend(
         raise NotImplementedError("Its tokens see those that follow them.")
     if strange := sorted(name for name, held in given.items() if name not in HARMLESS and held is not None):
         raise NotImplementedError(f"Its attention takes {strange[0]}, which the engine's does not.")
-    if "pass_" not in given:
+    if "forward_pass" not in given:
         raise NotImplementedError("Its layers do not hand on to their attention what the model was given.")
     layer = module.layer_idx
-    return given["pass_"].attend(layer, query[0], key[0], value[0], scaling, sliding_window)[None], None
+    return given["forward_pass"].attend(layer, query[0], key[0], value[0], scaling, sliding_window)[None], None
 
 
 AttentionInterface.register(NAME, _attend)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference import attention, packing, selfcheck
-from inference.attention import Slots
-from inference.runners import PlainRunner, Runner, SlotRunner
+from inference.attention import KVCache
+from inference.runners import BatchRunner, Runner, TransformersRunner
 from inference.selfcheck import Difference
 
 LONGEST_REASON = 300
@@ -17,17 +17,21 @@ class Backend:
 
     Passes of fewer rows than `fewest_rows` are padded: else a row's rounding would depend on the rows beside it.
     `plain` says why transformers' own cache is used, "" where the engine's attention is. Such a cache then takes
-    `bytes_per_token` and `bytes_per_row`.
+    `bytes_per_token` and `bytes_per_slot`.
     """
 
     fewest_rows: int = 1
     plain: str = ""
     bytes_per_token: int = 0
-    bytes_per_row: int = 0
+    bytes_per_slot: int = 0
 
     def runner(self, model: Any, slots: int, context: int) -> Runner:
-        """What carries out passes of so many rows of so many tokens."""
-        return PlainRunner(model) if self.plain else SlotRunner(model, Slots(model, slots, context), self.fewest_rows)
+        """What runs forward passes over that number of slots, each of `context` tokens."""
+        return (
+            TransformersRunner(model)
+            if self.plain
+            else BatchRunner(model, KVCache(model, slots, context), self.fewest_rows)
+        )
 
 
 def choose(model: Any) -> Backend:
@@ -39,15 +43,15 @@ def choose(model: Any) -> Backend:
     except Exception as error:  # whatever it is, this model is not for the engine's attention
         why = reason(error)
     model.set_attn_implementation("eager")
-    runner = PlainRunner(model)
+    runner = TransformersRunner(model)
     try:
         long, *_, short = selfcheck.compare(model, runner, expected)
     except Exception as error:
         raise Difference(f"Its attention: {why} With transformers' own cache: {reason(error)}") from error
     tokens, more = short.cached, long.cached - short.cached
     per_token = (runner.bytes_of(long) - runner.bytes_of(short)) // more
-    per_row = runner.bytes_of(short) - per_token * tokens
-    return Backend(plain=why, bytes_per_token=per_token, bytes_per_row=per_row)
+    per_slot = runner.bytes_of(short) - per_token * tokens
+    return Backend(plain=why, bytes_per_token=per_token, bytes_per_slot=per_slot)
 
 
 def reason(error: Exception) -> str:
@@ -61,8 +65,8 @@ def _in_slots(model: Any, expected: Any) -> Backend:
     model.set_attn_implementation(attention.NAME)
     if model.config.get_text_config(decoder=True)._attn_implementation != attention.NAME:
         raise Difference("Its code has an attention of its own.")
-    slots = Slots(model, len(selfcheck.LENGTHS), max(selfcheck.LENGTHS))
-    selfcheck.compare(model, SlotRunner(model, slots, 1), expected)
+    cache = KVCache(model, len(selfcheck.LENGTHS), max(selfcheck.LENGTHS))
+    selfcheck.compare(model, BatchRunner(model, cache, 1), expected)
     fewest_rows = packing.pack(model)
-    selfcheck.compare(model, SlotRunner(model, slots, fewest_rows), expected)
+    selfcheck.compare(model, BatchRunner(model, cache, fewest_rows), expected)
     return Backend(fewest_rows)

@@ -1,4 +1,4 @@
-"""The running batch of one checkpoint: rows come and go between steps, and one step gives each seated row a token."""
+"""Continuous batching on one checkpoint: sequences come and go between steps, and a step gives each a token."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import torch
 from inference import sampling as choosing
 from inference.loading import Checkpoint
 from inference.sampling import Chosen, Draw, Watermark
-from inference.scheduler import Row, Scheduler
+from inference.scheduler import Scheduler, SequenceState
 
 
 @dataclass(frozen=True)
 class Token:
-    """What one step gave one row; with an `error` the row has left the batch, and the others go on."""
+    """What one step gave one sequence; with an `error` it has left the batch, and the others go on."""
 
-    row: Row
+    state: SequenceState
     chosen: Chosen | None
     error: Exception | None = None
 
 
 class Batch:
-    """Rows under one model, each in its slot. For one thread."""
+    """Sequences under one model, each in its slot of the KV cache. For one thread."""
 
     def __init__(self, checkpoint: Checkpoint, slots: int, context: int) -> None:
         self.checkpoint = checkpoint
@@ -33,7 +33,7 @@ class Batch:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no row is left."""
+        """Whether no sequence is left."""
         return self._scheduler.is_idle
 
     @property
@@ -41,52 +41,56 @@ class Batch:
         """How many tokens the model knows; its tokenizer may know more, that were added to it."""
         return vocabulary(self.checkpoint)
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Let rows join as soon as there is a slot."""
-        self._scheduler.add(rows)
+    def add(self, states: Iterable[SequenceState]) -> None:
+        """Admit sequences as soon as there is a slot."""
+        self._scheduler.add(states)
 
-    def drop(self, gone: Callable[[Row], bool]) -> list[Row]:
-        """Let go of every row that is `gone`; returns them."""
+    def drop(self, gone: Callable[[SequenceState], bool]) -> list[SequenceState]:
+        """Let go of every sequence that is `gone`; returns them."""
         return self._scheduler.drop(gone)
 
     @torch.inference_mode()
     def step(self, watermark: Watermark | None = None) -> list[Token]:
         """Carry out the next pass; returns the tokens that it gave."""
-        plan = self._scheduler.next()
-        if plan is None:
+        scheduled = self._scheduler.schedule()
+        if scheduled is None:
             return []
-        logits = self._runner.run(plan)
-        return self._extended(plan.rows, logits[: len(plan.rows)], watermark) if plan.rows else []
+        logits = self._runner.run(scheduled)
+        return self._extended(scheduled.decode, logits[: len(scheduled.decode)], watermark) if scheduled.decode else []
 
-    def _extended(self, rows: Sequence[Row], logits: torch.Tensor, watermark: Watermark | None) -> list[Token]:
-        chosen = choosing.choose(logits, [_draw(row) for row in rows], self._ends, watermark)
-        tokens = [self._token(row, choice) for row, choice in zip(rows, chosen, strict=True)]
-        broken = {token.row for token in tokens if token.error}
-        self._scheduler.drop(lambda row: bool(row.finish_reason) or row in broken)
+    def _extended(
+        self, states: Sequence[SequenceState], logits: torch.Tensor, watermark: Watermark | None
+    ) -> list[Token]:
+        chosen = choosing.choose(logits, [_draw(state) for state in states], self._ends, watermark)
+        tokens = [self._token(state, choice) for state, choice in zip(states, chosen, strict=True)]
+        broken = {token.state for token in tokens if token.error}
+        self._scheduler.drop(lambda state: bool(state.finish_reason) or state in broken)
         return tokens
 
-    def _token(self, row: Row, choice: Chosen | None) -> Token:
-        """Extend a row. What goes wrong there is the row's own affair."""
+    def _token(self, state: SequenceState, choice: Chosen | None) -> Token:
+        """Extend a sequence. What goes wrong there fails that sequence alone."""
         if choice is None:
-            return Token(row, None, FloatingPointError("The model's output holds a value that is not a number."))
+            return Token(state, None, FloatingPointError("The model's output holds a value that is not a number."))
         try:
-            self._extend(row, choice.token)
+            self._extend(state, choice.token)
         except Exception as error:
-            return Token(row, choice, error)
-        return Token(row, choice)
+            return Token(state, choice, error)
+        return Token(state, choice)
 
-    def _extend(self, row: Row, token: int) -> None:
-        sampling = row.sequence.sampling
-        row.tokens.append(token)
-        may_stop = len(row.tokens) >= sampling.min_new_tokens
-        if token in self._ends or (may_stop and self.checkpoint.detokenizer.ends_with_stop(row.tokens, sampling.stop)):
-            row.finish_reason = "stop"
-        elif len(row.tokens) == sampling.max_new_tokens:
-            row.finish_reason = "length"
+    def _extend(self, state: SequenceState, token: int) -> None:
+        sampling = state.sequence.sampling
+        state.tokens.append(token)
+        may_stop = len(state.tokens) >= sampling.min_new_tokens
+        if token in self._ends or (
+            may_stop and self.checkpoint.detokenizer.ends_with_stop(state.tokens, sampling.stop)
+        ):
+            state.finish_reason = "stop"
+        elif len(state.tokens) == sampling.max_new_tokens:
+            state.finish_reason = "length"
 
 
-def _draw(row: Row) -> Draw:
-    return Draw(row.sequence.sampling, row.sequence.seed, row.sequence.index, row.prompt, row.tokens)
+def _draw(state: SequenceState) -> Draw:
+    return Draw(state.sequence.sampling, state.sequence.seed, state.sequence.index, state.prompt, state.tokens)
 
 
 def vocabulary(checkpoint: Checkpoint) -> int:

@@ -109,8 +109,8 @@ def _free_on_machine() -> int:
 
 def _free_in(limit: Path, used: str) -> int:
     """What is left of a container's limit, which may be "max"."""
-    told = limit.read_text().strip()
-    return int(told) - int(_table(limit.with_name("memory.stat"))[used]) if told.isdigit() else sys.maxsize
+    written = limit.read_text().strip()
+    return int(written) - int(_table(limit.with_name("memory.stat"))[used]) if written.isdigit() else sys.maxsize
 
 
 def _table(file: Path) -> dict[str, str]:

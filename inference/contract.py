@@ -22,12 +22,12 @@ MESSAGE_SECONDS = 600
 """A message that is older is refused; one that is not is read once."""
 
 REPORT_SECONDS = 1.0
-"""How often a worker reports on each order of which there is news: the pace of progress."""
+"""How often a worker reports on an order that made progress."""
 QUIET_SECONDS = 2.0
-"""How often on an order of which there is nothing new: it waits for the engine, and its lease is to be renewed."""
+"""How often on an order without progress: it waits for the engine, and its lease is to be renewed."""
 REPORTS_IN_A_LEASE = 5
 """At least: where leases are short, both paces are quicker, so that a report or two may be late on a busy machine."""
-HELLO_SECONDS = 3.0
+HEARTBEAT_SECONDS = 3.0
 
 # A consumer that only waits does not notice that its connection is dead: a cut cable, a firewall that forgot it. Celery
 # looks every `health_check_interval` seconds, and in twice that it listens again; by default after most of a minute.
@@ -169,10 +169,10 @@ class Report:
     """How an order stands.
 
     `texts` holds what finished since the last report; the last report (`ended`) holds every text of the order, so that
-    a lost report loses nothing. `tokens` counts all tokens generated for the order, unfinished rows included. An order
-    that ended early says so by `stopped` (told to, or the worker is shutting down) or by `error` (a sentence for the
-    operator); `retry` tells whether another worker might succeed. An order in hand that is not begun, because it
-    or another is to be alone, is `waiting`. `groups` are those of which it has sequences in hand.
+    a lost report loses nothing. `tokens` counts all tokens generated for the order, unfinished texts included. An order
+    that ended early says so by `stopped` (it was asked to, or the worker is leaving) or by `error` (a sentence for the
+    operator); `retry` says whether another worker might succeed. An order in hand that is not begun, because it
+    or another is to be alone, is `waiting`. `groups` are those whose sequences it has in hand.
     """
 
     order: str
@@ -190,7 +190,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Hello:
+class Heartbeat:
     """A worker is alive: which sizes it serves, and what it holds of each (manifest SHA-256, or "" where none).
 
     `loaded` are the sizes in memory, `plain` those of them that run on transformers' own cache, which is slower;
@@ -210,16 +210,16 @@ class Hello:
     plain: tuple[str, ...] = ()
 
 
-Sealed = WorkOrder | Stop | Revoked | Report | Hello
+Sealed = WorkOrder | Stop | Revoked | Report | Heartbeat
 """What crosses the wall."""
-Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Stop, Revoked, TokenLogprob, Text, Report, Hello)
+Message = TypeVar("Message", Sampling, Sequence, WorkOrder, Stop, Revoked, TokenLogprob, Text, Report, Heartbeat)
 
 
 def to_wire(message: Sealed) -> dict[str, Any]:
     """The message as plain JSON values. What leaves a worker is such that it can be stored and shown, whatever a model
     or a server wrote; an order leaves as it is, for a prompt must not change on its way."""
     wire = dataclasses.asdict(message)
-    return wire if not isinstance(message, Report | Hello) else cast(dict[str, Any], _storable(wire))
+    return wire if not isinstance(message, Report | Heartbeat) else cast(dict[str, Any], _storable(wire))
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 """How SentencePiece writes a token that is one byte of a character that its vocabulary lacks (byte fallback)."""
 CUT = "\N{REPLACEMENT CHARACTER}"
-"""What stands for a character of which not all bytes are there."""
+"""What stands for a character whose bytes are not all there."""
 CONTEXT = "a"
 """What new tokens are decoded behind: at the beginning of a text, SentencePiece drops the space before a word."""
 

@@ -1,6 +1,6 @@
 """What turns sequences into texts: one engine per process, with one running batch for each checkpoint in memory.
 
-torch and transformers are imported at the first order, so that a worker is up, and says hello, before they are.
+torch and transformers are imported at the first order, so that a worker runs and sends heartbeats before they are.
 """
 
 import logging
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from inference.batching import Batch, Token
     from inference.loading import Checkpoint
     from inference.sampling import Chosen, Watermark
-    from inference.scheduler import Row
+    from inference.scheduler import SequenceState
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class EngineAway(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a step of the model brought to one order: how many new tokens, the texts that finished by it, and the
+class RequestOutput:
+    """What a step of the model brought to one request: the number of new tokens, the texts that finished by it, and the
     identity of the checkpoint that wrote them."""
 
     tokens: int
@@ -44,8 +44,8 @@ class Step:
 
 
 @dataclass(eq=False)
-class Run:
-    """An order's sequences in the engine. What they become arrives in `steps`; None is the last thing to arrive."""
+class GenerationRequest:
+    """An order's sequences in the engine. What they become arrives in `outputs`; None is the last thing to arrive."""
 
     size: str
     sequences: Sequence[contract.Sequence]
@@ -53,10 +53,10 @@ class Run:
     urgent: bool
     groups: set[str] = field(init=False)
     """The groups of its sequences that were not stopped."""
-    steps: "queue.SimpleQueue[Step | Exception | None]" = field(default_factory=queue.SimpleQueue)
+    outputs: "queue.SimpleQueue[RequestOutput | Exception | None]" = field(default_factory=queue.SimpleQueue)
     left: int = 0
     batch: "Batch | None" = None
-    logprobs: "dict[Row, list[Chosen]]" = field(default_factory=dict)
+    logprobs: "dict[SequenceState, list[Chosen]]" = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
@@ -69,20 +69,20 @@ class Run:
         return gone
 
     def end(self, error: Exception | None = None) -> None:
-        """Let the one who waits for this run go on, with the error where there is one."""
-        self.steps.put(error)
+        """Let the caller who waits for this request go on, with the error where there is one."""
+        self.outputs.put(error)
 
 
 class Engine:
-    """Generates for any number of threads at a time: their rows share a batch, whose steps one thread carries out."""
+    """Generates for any number of threads at a time: their sequences share a batch, which one thread runs."""
 
     def __init__(self, config: Config, watermark: "Watermark | None" = None) -> None:
         self._config = config
         self._watermark = watermark
         self._memory = Memory(config)
-        self._inbox: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        self._waiting: list[Run] = []
-        self._running: list[Run] = []
+        self._inbox: queue.SimpleQueue[GenerationRequest] = queue.SimpleQueue()
+        self._waiting: list[GenerationRequest] = []
+        self._running: list[GenerationRequest] = []
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -100,21 +100,21 @@ class Engine:
 
     def generate(
         self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
-    ) -> Iterator[Step]:
+    ) -> Iterator[RequestOutput]:
         """Extend every prompt. A group of sequences that is `stopped` gets no further token.
 
         A sequence that the model cannot take, or that fails on the way, gives a refused `Text`. Raises
         `CheckpointError`.
         """
         given_up = threading.Event()
-        run = Run(size, sequences, lambda group: given_up.is_set() or stopped(group), urgent)
+        request = GenerationRequest(size, sequences, lambda group: given_up.is_set() or stopped(group), urgent)
         self._start()
-        self._inbox.put(run)
+        self._inbox.put(request)
         try:
-            while (step := run.steps.get()) is not None:
-                if isinstance(step, Exception):
-                    raise step
-                yield step
+            while (output := request.outputs.get()) is not None:
+                if isinstance(output, Exception):
+                    raise output
+                yield output
         finally:
             given_up.set()
 
@@ -127,19 +127,19 @@ class Engine:
     def _keep_going(self) -> None:
         while True:
             self._take_in()
-            for run in (*self._waiting, *self._running):
-                self._look_at(run)
+            for request in (*self._waiting, *self._running):
+                self._look_at(request)
             self._admit()
             for batch in self._memory.busy():
                 self._step(batch)
 
-    def _look_at(self, run: Run) -> None:
+    def _look_at(self, request: GenerationRequest) -> None:
         try:
-            if gone := run.newly_stopped():
-                self._drop(run, gone)
+            if gone := request.newly_stopped():
+                self._drop(request, gone)
         except Exception as error:  # the thread that all orders share must not end
-            logger.error("Whether an order of %s was stopped cannot be seen.\n%s", run.size, without_words(error))
-            self._release(run, error)
+            logger.error("Whether an order of %s was stopped cannot be seen.\n%s", request.size, without_words(error))
+            self._release(request, error)
 
     def _take_in(self) -> None:
         """Whatever has arrived; where there is nothing to compute, wait for it."""
@@ -152,46 +152,48 @@ class Engine:
             return
 
     def _admit(self) -> None:
-        """Let waiting runs into batches in their order; one that waits for memory holds back those behind it."""
+        """Admit waiting requests to batches in their order; one that waits for memory holds back those behind it."""
         while self._waiting:
-            run = self._waiting[0]
+            request = self._waiting[0]
             try:
-                batch = self._memory.batch_of(run.size)
+                batch = self._memory.batch_of(request.size)
                 if batch is None:
                     return
-                self._join(run, batch)
+                self._join(request, batch)
             except Exception as error:
-                run.end(error)
+                request.end(error)
             self._waiting.pop(0)
 
-    def _join(self, run: Run, batch: "Batch") -> None:
-        rows, refused = [], []
-        for sequence in (one for one in run.sequences if one.group in run.groups):
-            row, error = self._row(run, batch, sequence)
-            refused.append(_refused(row, error)) if error else rows.append(row)
+    def _join(self, request: GenerationRequest, batch: "Batch") -> None:
+        states, refused = [], []
+        for sequence in (one for one in request.sequences if one.group in request.groups):
+            state, error = self._state_of(request, batch, sequence)
+            refused.append(_refused(state, error)) if error else states.append(state)
         if refused:
-            run.steps.put(Step(0, tuple(refused), batch.checkpoint.identity))
-        if not rows:
-            return run.end()
-        run.left, run.batch = len(rows), batch
-        self._running.append(run)
-        return batch.add(rows)
+            request.outputs.put(RequestOutput(0, tuple(refused), batch.checkpoint.identity))
+        if not states:
+            return request.end()
+        request.left, request.batch = len(states), batch
+        self._running.append(request)
+        return batch.add(states)
 
-    def _row(self, run: Run, batch: "Batch", sequence: contract.Sequence) -> "tuple[Row, str]":
-        """A sequence as a row, and why the batch does not take it. All that can be asked of one is asked here: in a
-        pass, one bad row would fail those of everybody."""
-        from inference.scheduler import Row
+    def _state_of(
+        self, request: GenerationRequest, batch: "Batch", sequence: contract.Sequence
+    ) -> "tuple[SequenceState, str]":
+        """A sequence at its start, and why the batch does not take it. All that can be wrong with one is looked for
+        here: in a forward pass, one bad sequence would fail those of everybody."""
+        from inference.scheduler import SequenceState
 
-        row, on = Row(sequence, (), owner=run, urgent=run.urgent), f"worker {self._config.worker}"
+        state, on = SequenceState(sequence, (), owner=request, urgent=request.urgent), f"worker {self._config.worker}"
         if flaw := limits.flaw_of(sequence):
-            return row, flaw
+            return state, flaw
         if sequence.sampling.watermark_key and not self._watermark:
-            return row, f"This text was to carry a watermark, and {on} has none."
+            return state, f"This text was to carry a watermark, and {on} has none."
         try:
-            row.prompt = batch.checkpoint.encode(sequence.prompt)
+            state.prompt = batch.checkpoint.encode(sequence.prompt)
         except Exception as error:
-            return row, f"The tokenizer of {batch.checkpoint.size} cannot read this prompt ({type(error).__name__})."
-        return row, limits.refusal_of(row, batch, on)
+            return state, f"The tokenizer of {batch.checkpoint.size} cannot read this prompt ({type(error).__name__})."
+        return state, limits.refusal_of(state, batch, on)
 
     def _step(self, batch: "Batch") -> None:
         try:
@@ -199,74 +201,76 @@ class Engine:
         except Exception as error:
             logger.error("A step of %s failed.\n%s", batch.checkpoint.size, without_words(error))
             self._memory.discard(batch)
-            for run in [run for run in self._running if run.batch is batch]:
-                self._release(run, error)
+            for request in [request for request in self._running if request.batch is batch]:
+                self._release(request, error)
             return
-        given: dict[Run, list[Token]] = {}
+        given: dict[GenerationRequest, list[Token]] = {}
         for token in tokens:
-            given.setdefault(token.row.owner, []).append(token)
-        for run, own in given.items():
+            given.setdefault(token.state.owner, []).append(token)
+        for request, own in given.items():
             try:
-                self._hand_over(run, batch, own)
+                self._hand_over(request, batch, own)
             except Exception as error:
                 logger.error("What %s wrote could not be read.\n%s", batch.checkpoint.size, without_words(error))
-                self._release(run, error)
+                self._release(request, error)
 
-    def _hand_over(self, run: Run, batch: "Batch", tokens: "list[Token]") -> None:
-        texts = [text for token in tokens if (text := self._taken(run, batch.checkpoint, token))]
-        run.failures.one_came_through |= bool(texts)
+    def _hand_over(self, request: GenerationRequest, batch: "Batch", tokens: "list[Token]") -> None:
+        texts = [text for token in tokens if (text := self._taken(request, batch.checkpoint, token))]
+        request.failures.one_came_through |= bool(texts)
         new = sum(token.chosen is not None for token in tokens)
-        run.steps.put(Step(new, tuple(texts), batch.checkpoint.identity))
-        run.left -= sum(token.error is not None or bool(token.row.finish_reason) for token in tokens)
-        if not run.left:
-            self._release(run)
+        request.outputs.put(RequestOutput(new, tuple(texts), batch.checkpoint.identity))
+        request.left -= sum(token.error is not None or bool(token.state.finish_reason) for token in tokens)
+        if not request.left:
+            self._release(request)
 
-    def _taken(self, run: Run, checkpoint: "Checkpoint", token: "Token") -> Text | None:
+    def _taken(self, request: GenerationRequest, checkpoint: "Checkpoint", token: "Token") -> Text | None:
         """The text that a token finished. What goes wrong in reading it is that text's failure alone."""
         try:
             if token.error:
                 raise token.error
             if token.chosen and token.chosen.logprob is not None:
-                run.logprobs.setdefault(token.row, []).append(token.chosen)
-            if not token.row.finish_reason:
+                request.logprobs.setdefault(token.state, []).append(token.chosen)
+            if not token.state.finish_reason:
                 return None
-            return _text(checkpoint, token.row, run.logprobs.pop(token.row, []))
+            return _text(checkpoint, token.state, request.logprobs.pop(token.state, []))
         except Exception as error:
             logger.warning("A text of %s failed with %s.", checkpoint.size, type(error).__name__)
-            run.logprobs.pop(token.row, None)
-            run.failures.hold(_refused(token.row, _failure(checkpoint, error)), error)
+            request.logprobs.pop(token.state, None)
+            request.failures.hold(_refused(token.state, _failure(checkpoint, error)), error)
             return None
 
-    def _drop(self, run: Run, groups: set[str]) -> None:
-        """Let go of the rows of some groups; of the run, where it has no other."""
-        if run.batch:
-            run.left -= len(run.batch.drop(lambda row: row.owner is run and row.sequence.group in groups))
-        if not run.groups or (run.batch and not run.left):
-            self._release(run)
+    def _drop(self, request: GenerationRequest, groups: set[str]) -> None:
+        """Let go of the sequences of some groups; of the request, where it has no other."""
+        if request.batch:
+            request.left -= len(
+                request.batch.drop(lambda state: state.owner is request and state.sequence.group in groups)
+            )
+        if not request.groups or (request.batch and not request.left):
+            self._release(request)
 
-    def _release(self, run: Run, error: Exception | None = None) -> None:
-        """Take a run out of the engine, whatever has become of it."""
-        if run in self._waiting:
-            self._waiting.remove(run)
+    def _release(self, request: GenerationRequest, error: Exception | None = None) -> None:
+        """Take a request out of the engine, whatever has become of it."""
+        if request in self._waiting:
+            self._waiting.remove(request)
         else:
-            self._running.remove(run)
-            if run.batch:
-                run.batch.drop(lambda row: row.owner is run)
-        run.end(error or self._settle(run))
+            self._running.remove(request)
+            if request.batch:
+                request.batch.drop(lambda state: state.owner is request)
+        request.end(error or self._settle(request))
 
-    def _settle(self, run: Run) -> Exception | None:
-        """Refuse the texts that failed, or return the error that their run fails with; nobody asks of a stopped one."""
+    def _settle(self, request: GenerationRequest) -> Exception | None:
+        """Refuse the texts that failed, or return the error that their request fails with; a stopped one has none."""
         try:
-            refused = run.failures.refused() if run.groups else ()
+            refused = request.failures.refused() if request.groups else ()
         except Exception as error:
             return error
-        if refused and run.batch:
-            run.steps.put(Step(0, refused, run.batch.checkpoint.identity))
+        if refused and request.batch:
+            request.outputs.put(RequestOutput(0, refused, request.batch.checkpoint.identity))
         return None
 
 
-def _refused(row: "Row", error: str) -> Text:
-    return Text(row.sequence.key, "", len(row.prompt), 0, "refused", error)
+def _refused(state: "SequenceState", error: str) -> Text:
+    return Text(state.sequence.key, "", len(state.prompt), 0, "refused", error)
 
 
 def _failure(checkpoint: "Checkpoint", error: Exception) -> str:
@@ -275,13 +279,13 @@ def _failure(checkpoint: "Checkpoint", error: Exception) -> str:
     return f"What {checkpoint.size} wrote for this text cannot be read ({type(error).__name__})."
 
 
-def _text(checkpoint: "Checkpoint", row: "Row", chosen: "Sequence[Chosen]") -> Text:
+def _text(checkpoint: "Checkpoint", state: "SequenceState", chosen: "Sequence[Chosen]") -> Text:
     return Text(
-        row.sequence.key,
-        checkpoint.detokenizer.until_stop(row.tokens, row.sequence.sampling.stop),
-        len(row.prompt),
-        len(row.tokens),
-        row.finish_reason,
+        state.sequence.key,
+        checkpoint.detokenizer.until_stop(state.tokens, state.sequence.sampling.stop),
+        len(state.prompt),
+        len(state.tokens),
+        state.finish_reason,
         logprobs=tuple(_logprob(checkpoint, choice) for choice in chosen),
     )
 

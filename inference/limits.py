@@ -11,7 +11,7 @@ from inference.contract import Sequence, clean
 if TYPE_CHECKING:
     from inference.batching import Batch
     from inference.loading import Checkpoint
-    from inference.scheduler import Row
+    from inference.scheduler import SequenceState
 
 LONGEST_PROMPT = 200_000
 """Characters. Tokens are counted later, and that takes the longer the more there are."""
@@ -67,13 +67,13 @@ def flaw_of(sequence: Sequence) -> str:
     return next(filter(None, flaws), "")
 
 
-def refusal_of(row: "Row", batch: "Batch", on: str) -> str:
-    """Why the batch's model cannot take a row whose prompt is encoded, in a sentence; "" where it can."""
-    sampling, size, known = row.sequence.sampling, batch.checkpoint.size, batch.vocabulary
-    given, new = len(row.prompt), sampling.max_new_tokens
+def refusal_of(state: "SequenceState", batch: "Batch", on: str) -> str:
+    """Why the batch's model cannot take a sequence whose prompt is encoded, in a sentence; "" where it can."""
+    sampling, size, known = state.sequence.sampling, batch.checkpoint.size, batch.vocabulary
+    given, new = len(state.prompt), sampling.max_new_tokens
     if not given:
         return f"This prompt is empty; {size} needs at least one token to continue from."
-    if strange := [token for token in row.prompt if not 0 <= token < known]:
+    if strange := [token for token in state.prompt if not 0 <= token < known]:
         return (
             f"This prompt holds {_written(batch.checkpoint, strange[0])}, which the tokenizer of {size} has as token"
             f" {strange[0]:,}; the model takes tokens from 0 to {known - 1:,}."

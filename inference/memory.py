@@ -1,5 +1,5 @@
-"""Which checkpoints are in memory, within the worker's budget: a size is loaded when it is asked for, and makes room
-when another is."""
+"""Which checkpoints are in memory, within the worker's budget: a size is loaded when it is asked for, and
+evicted when another needs its memory."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from inference import checkpoints
 from inference.checkpoints import CheckpointError
 from inference.config import Config
-from inference.scheduler import KEPT_OF
+from inference.scheduler import SLOTS_PER_RESERVED
 
 if TYPE_CHECKING:
     from inference.batching import Batch
@@ -19,38 +19,38 @@ SHORTEST = 256
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a checkpoint takes: bytes of its weights, bytes of keys and values per token, rows and tokens a row; and at
+class MemoryRequirement:
+    """What a checkpoint takes: bytes of its weights, bytes of keys and values per token, slots, tokens a slot; and at
     most `most_cached` bytes of keys and values."""
 
     weights: int
     per_token: int
-    most_rows: int
+    most_slots: int
     longest: int
     most_cached: int
-    per_row: int = 0
-    """Bytes that a row takes however short it is: what a layer without attention keeps."""
+    per_slot: int = 0
+    """Bytes that a slot takes however short its text is: what a layer without attention keeps."""
 
     @property
     def least(self) -> int:
-        """Bytes without which it cannot run: one short row."""
+        """Bytes without which it cannot run: one short slot."""
         return self.taken(1, min(self.longest, SHORTEST))
 
     @property
     def enough(self) -> int:
-        """Bytes with which it takes every prompt that it ever takes: one row of the longest."""
+        """Bytes with which it takes every prompt that it ever takes: one slot of the longest."""
         return self.taken(1, self.longest)
 
     def within(self, memory: int) -> tuple[int, int]:
-        """Rows and tokens a row that fit into so many bytes: long rows come before many rows."""
+        """Slots, and tokens a slot, that fit into `memory` bytes: long slots come before many slots."""
         left = min(memory - self.weights, self.most_cached)
-        context = min(self.longest, (left - self.per_row) // self.per_token) if self.per_token else self.longest
-        rows = left // max(1, self.per_token * context + self.per_row)
-        return max(1, min(self.most_rows, rows)), context
+        context = min(self.longest, (left - self.per_slot) // self.per_token) if self.per_token else self.longest
+        slots = left // max(1, self.per_token * context + self.per_slot)
+        return max(1, min(self.most_slots, slots)), context
 
-    def taken(self, rows: int, context: int) -> int:
-        """Bytes taken by the weights and so many rows."""
-        return self.weights + rows * (context * self.per_token + self.per_row)
+    def taken(self, slots: int, context: int) -> int:
+        """Bytes taken by the weights and `slots` slots."""
+        return self.weights + slots * (context * self.per_token + self.per_slot)
 
 
 class Memory:
@@ -61,7 +61,7 @@ class Memory:
         self._held: dict[str, Batch] = {}
         self._bytes: dict[Batch, int] = {}
         self._old: list[Batch] = []
-        self._rooms: dict[str, Room] = {}
+        self._requirements: dict[str, MemoryRequirement] = {}
 
     def sizes(self) -> tuple[str, ...]:
         """The sizes whose weights are in memory."""
@@ -72,7 +72,7 @@ class Memory:
         return tuple(sorted(size for size, batch in [*self._held.items()] if batch.checkpoint.backend.plain))
 
     def busy(self) -> "list[Batch]":
-        """The batches that have rows."""
+        """The batches that have sequences."""
         return [batch for batch in self._bytes if not batch.is_idle]
 
     def batch_of(self, size: str) -> "Batch | None":
@@ -102,35 +102,35 @@ class Memory:
         checkpoints.check_installed(folder, on)
         from inference import batching, loading
 
-        room = self._room_of(folder, on)
+        requirement = self._requirement_of(folder, on)
         budget = self._config.memory_bytes()
-        _check_fits(room, size, budget, on)
-        if self._make_room(budget, room.enough) < room.least:
+        _check_fits(requirement, size, budget, on)
+        if self._free(budget, requirement.enough) < requirement.least:
             return None
-        rows, context = room.within(budget - sum(self._bytes.values()))
+        slots, context = requirement.within(budget - sum(self._bytes.values()))
         checkpoint = loading.load(folder, self._config.chosen_device(), self._config.chosen_dtype(), on)
         if checkpoint.backend.plain:
-            cached = {"per_token": checkpoint.backend.bytes_per_token, "per_row": checkpoint.backend.bytes_per_row}
-            room = replace(room, **cached)
-            _check_fits(room, size, budget, on)
-            rows, context = room.within(budget - sum(self._bytes.values()))
-        batch = batching.Batch(checkpoint, rows, context)
+            cached = {"per_token": checkpoint.backend.bytes_per_token, "per_slot": checkpoint.backend.bytes_per_slot}
+            requirement = replace(requirement, **cached)
+            _check_fits(requirement, size, budget, on)
+            slots, context = requirement.within(budget - sum(self._bytes.values()))
+        batch = batching.Batch(checkpoint, slots, context)
         self._held[size] = batch
-        self._bytes[batch] = room.taken(rows, context)
+        self._bytes[batch] = requirement.taken(slots, context)
         return batch
 
-    def _room_of(self, folder: Path, on: str) -> Room:
+    def _requirement_of(self, folder: Path, on: str) -> MemoryRequirement:
         identity = checkpoints.identity(folder)
-        if identity not in self._rooms:
+        if identity not in self._requirements:
             try:
-                self._rooms[identity] = self._room(folder)
+                self._requirements[identity] = self._requirement(folder)
             except Exception as error:
                 checkpoints.verify(folder, on)
                 size = f"{folder.parent.name}/{folder.name}"
                 raise CheckpointError(f"The engine cannot read {size} on {on}: {error}") from error
-        return self._rooms[identity]
+        return self._requirements[identity]
 
-    def _room(self, folder: Path) -> Room:
+    def _requirement(self, folder: Path) -> MemoryRequirement:
         from transformers import AutoConfig
 
         from inference import loading, selfcheck
@@ -138,15 +138,15 @@ class Memory:
 
         item = 4 if self._config.chosen_dtype() == "float32" else 2
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return Room(
+        return MemoryRequirement(
             weights=loading.parameters_of(folder) * item,
             per_token=Shape.of(config).bytes_per_token(item),
-            most_rows=self._config.batch_rows * KEPT_OF // (KEPT_OF - 1),
+            most_slots=self._config.batch_rows * SLOTS_PER_RESERVED // (SLOTS_PER_RESERVED - 1),
             longest=min(selfcheck.longest_of(config) or self._config.context, self._config.context),
             most_cached=self._config.cached_bytes(),
         )
 
-    def _make_room(self, budget: int, wanted: int) -> int:
+    def _free(self, budget: int, wanted: int) -> int:
         """Let go of idle batches, the longest unused first, until `wanted` bytes are free; returns how many are."""
         for batch in [*self._old, *self._held.values()]:
             if budget - sum(self._bytes.values()) >= wanted:
@@ -156,9 +156,9 @@ class Memory:
         return budget - sum(self._bytes.values())
 
 
-def _check_fits(room: Room, size: str, budget: int, on: str) -> None:
-    if room.least > budget:
+def _check_fits(requirement: MemoryRequirement, size: str, budget: int, on: str) -> None:
+    if requirement.least > budget:
         raise CheckpointError(
-            f"{size} needs at least {room.least / GIB:,.2f} GiB of memory; {on} may use {budget / GIB:,.2f} GiB."
+            f"{size} needs at least {requirement.least / GIB:,.2f} GiB of memory; {on} may use {budget / GIB:,.2f} GiB."
             " The operator raises MEMORY_GIB or gives this size to a larger machine."
         )

@@ -19,8 +19,8 @@ import openai
 from inference import contract, limits, stream, wire
 from inference.checkpoints import CheckpointError
 from inference.config import Config
-from inference.contract import HELLO_SECONDS, Text
-from inference.engine import LOOK_SECONDS, EngineAway, Step
+from inference.contract import HEARTBEAT_SECONDS, Text
+from inference.engine import LOOK_SECONDS, EngineAway, RequestOutput
 from inference.failures import Failures
 
 logger = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class ServerError(Exception):
 
 
 @dataclass(eq=False)
-class Run:
-    """An order's sequences at the server. What they become arrives in `steps`; None is the last thing to arrive."""
+class GenerationRequest:
+    """An order's sequences at the server. What they become arrives in `outputs`; None is the last thing to arrive."""
 
     size: str
     model: str
@@ -56,10 +56,10 @@ class Run:
     urgent: bool
     groups: set[str] = field(init=False)
     """The groups of its sequences that were not stopped."""
-    steps: "queue.SimpleQueue[Step | None]" = field(default_factory=queue.SimpleQueue)
+    outputs: "queue.SimpleQueue[RequestOutput | None]" = field(default_factory=queue.SimpleQueue)
     tokens: dict[str, int] = field(default_factory=dict)
     """How many tokens each sequence has, by its key."""
-    told: int = 0
+    reported: int = 0
     failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
@@ -77,10 +77,10 @@ class Run:
         A text that is begun again counts only for what it has beyond its first beginning.
         """
         self.tokens |= {text.key: text.tokens for text in texts}
-        new = max(0, sum(self.tokens.values()) - self.told)
-        self.told += new
+        new = max(0, sum(self.tokens.values()) - self.reported)
+        self.reported += new
         if new or texts:
-            self.steps.put(Step(new, texts))
+            self.outputs.put(RequestOutput(new, texts))
 
 
 class ServedEngine:
@@ -126,29 +126,29 @@ class ServedEngine:
 
     def generate(
         self, size: str, sequences: Sequence[contract.Sequence], stopped: Callable[[str], bool], urgent: bool = False
-    ) -> Iterator[Step]:
-        """Extend every prompt. The server is told to let go of a group of sequences that is `stopped`.
+    ) -> Iterator[RequestOutput]:
+        """Extend every prompt. The server is asked to drop a group of sequences that is `stopped`.
 
         A text that the server will not write is refused with its words, one that it fails at where it wrote others
         too. Raises `CheckpointError` where the operator has to act, `EngineAway` where there is no server for now,
         `ServerError` where it wrote none of the texts.
         """
-        run = Run(size, self._config.model_of(size), sequences, stopped, urgent)
-        future = asyncio.run_coroutine_threadsafe(self._carry_out(run), self._loop)
-        future.add_done_callback(lambda _: run.steps.put(None))
+        request = GenerationRequest(size, self._config.model_of(size), sequences, stopped, urgent)
+        future = asyncio.run_coroutine_threadsafe(self._carry_out(request), self._loop)
+        future.add_done_callback(lambda _: request.outputs.put(None))
         try:
-            while (step := run.steps.get()) is not None:
-                yield step
+            while (output := request.outputs.get()) is not None:
+                yield output
             future.result()
         finally:
             future.cancel()
 
-    async def _carry_out(self, run: Run) -> None:
-        groups = {asyncio.create_task(self._write(run, sequence)): sequence.group for sequence in run.sequences}
+    async def _carry_out(self, request: GenerationRequest) -> None:
+        groups = {asyncio.create_task(self._write(request, sequence)): sequence.group for sequence in request.sequences}
         left = set(groups)
         try:
             while left:
-                gone = run.newly_stopped()
+                gone = request.newly_stopped()
                 for task in left:
                     if groups[task] in gone:
                         task.cancel()
@@ -156,35 +156,35 @@ class ServedEngine:
                 for task in done:
                     if not task.cancelled():
                         task.result()
-                run.tell()
-            if run.groups:
-                run.tell(*run.failures.refused())
+                request.tell()
+            if request.groups:
+                request.tell(*request.failures.refused())
         finally:
             for task in groups:
                 task.cancel()
             await asyncio.gather(*groups, return_exceptions=True)
 
-    async def _write(self, run: Run, sequence: contract.Sequence) -> None:
+    async def _write(self, request: GenerationRequest, sequence: contract.Sequence) -> None:
         if sequence.sampling.watermark_key:
             worker = self._config.worker
             error = f"This text was to carry a watermark, and worker {worker} generates on a server that has none."
-            return run.tell(_refused(sequence, error))
+            return request.tell(_refused(sequence, error))
         if flaw := limits.flaw_of(sequence):
-            return run.tell(_refused(sequence, flaw))
-        async with self._place(run.urgent):
+            return request.tell(_refused(sequence, flaw))
+        async with self._place(request.urgent):
             try:
-                text = await self._text(run, sequence)
+                text = await self._text(request, sequence)
             except wire.Refusal as refusal:
-                return run.tell(_refused(sequence, f"The server refused this text: {refusal}"))
+                return request.tell(_refused(sequence, f"The server refused this text: {refusal}"))
             except ServerError as error:
-                return run.failures.hold(_refused(sequence, str(error)), error)
+                return request.failures.hold(_refused(sequence, str(error)), error)
             except openai.APIError as error:
                 if wire.is_refusal(error):
-                    return run.tell(_refused(sequence, f"The server refused this text: {wire.said(error.body)}"))
-                failure = await self._held_back(run, error)
-                return run.failures.hold(_refused(sequence, str(failure)), failure)
-            run.failures.one_came_through = True
-            return run.tell(text)
+                    return request.tell(_refused(sequence, f"The server refused this text: {wire.said(error.body)}"))
+                failure = await self._held_back(request, error)
+                return request.failures.hold(_refused(sequence, str(failure)), failure)
+            request.failures.one_came_through = True
+            return request.tell(text)
 
     @asynccontextmanager
     async def _place(self, urgent: bool) -> AsyncIterator[None]:
@@ -194,12 +194,12 @@ class ServedEngine:
             await held.enter_async_context(self._places)
             yield
 
-    async def _text(self, run: Run, sequence: contract.Sequence) -> Text:
+    async def _text(self, request: GenerationRequest, sequence: contract.Sequence) -> Text:
         """One text, begun again where the server broke it off, and only there."""
         for _ in range(BEGINNINGS):
             reading = wire.Reading(sequence)
             try:
-                await self._read(run, sequence, reading)
+                await self._read(request, sequence, reading)
             except wire.Refusal:
                 if not reading.is_complete:
                     raise
@@ -209,12 +209,12 @@ class ServedEngine:
                     raise ServerError(f"{self._server} {why}.") from None
             if reading.is_complete:
                 return reading.finished()
-            logger.warning("%s broke off a text of %s.", self._server, run.model)
-        raise ServerError(f"{self._server} broke off a text of {run.model} {BEGINNINGS} times.")
+            logger.warning("%s broke off a text of %s.", self._server, request.model)
+        raise ServerError(f"{self._server} broke off a text of {request.model} {BEGINNINGS} times.")
 
-    async def _read(self, run: Run, sequence: contract.Sequence, reading: wire.Reading) -> None:
+    async def _read(self, request: GenerationRequest, sequence: contract.Sequence, reading: wire.Reading) -> None:
         """One request, as far as the server answers it."""
-        asked = wire.request(run.model, sequence)
+        asked = wire.request(request.model, sequence)
         answer = self._client.completions.with_streaming_response.create(stream=True, **asked)
         is_ending = False
         async with asyncio.timeout(LONGEST_SECONDS) as limit, answer as response:
@@ -224,23 +224,25 @@ class ServedEngine:
                         if reading.is_done:
                             continue  # the connection can be used again once it is read to its end
                         reading.take(event)
-                        run.tokens[sequence.key] = reading.tokens
+                        request.tokens[sequence.key] = reading.tokens
                         if reading.is_complete and not is_ending:
                             is_ending = True
                             limit.reschedule(self._loop.time() + AFTERWARDS_SECONDS)
             except (httpx2.HTTPError, ValueError) as error:
                 logger.debug("%s broke off with %s.", self._server, type(error).__name__)
 
-    async def _held_back(self, run: Run, error: openai.APIError) -> Exception:
+    async def _held_back(self, request: GenerationRequest, error: openai.APIError) -> Exception:
         """The failure of one text; raises it at once where it would be that of every text."""
         if isinstance(error, openai.APIConnectionError):
             await self._look()
-        failure = self._failure(run, error)
+        failure = self._failure(request, error)
         if isinstance(failure, EngineAway) or isinstance(error, openai.AuthenticationError | openai.NotFoundError):
             raise failure from None  # its words may quote the prompt
         return failure
 
-    def _failure(self, run: Run, error: openai.APIError) -> CheckpointError | EngineAway | ServerError:
+    def _failure(
+        self, request: GenerationRequest, error: openai.APIError
+    ) -> CheckpointError | EngineAway | ServerError:
         worker = f"worker {self._config.worker}"
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
@@ -250,9 +252,9 @@ class ServedEngine:
                 )
             case openai.NotFoundError():
                 return CheckpointError(
-                    f"{self._server} has no model {run.model!r} (it answered 404), which {worker} asks it for as"
-                    f" {run.size}. The operator corrects SERVER_MODELS or SERVER_URL, or lets the server serve it under"
-                    " this name."
+                    f"{self._server} has no model {request.model!r} (it answered 404), which {worker} asks it for as"
+                    f" {request.size}. The operator corrects SERVER_MODELS or SERVER_URL, or lets the server serve it"
+                    " under this name."
                 )
             case openai.APIStatusError(status_code=code) if code in AWAY:
                 return EngineAway(f"{self._server} answers {code} to {worker}.")
@@ -267,9 +269,9 @@ class ServedEngine:
 
     async def _look(self) -> None:
         """Ask the server what it serves, and log its answer where that is news."""
-        client = self._client.with_options(max_retries=0, timeout=HELLO_SECONDS)
+        client = self._client.with_options(max_retries=0, timeout=HEARTBEAT_SECONDS)
         try:
-            async with asyncio.timeout(2 * HELLO_SECONDS):
+            async with asyncio.timeout(2 * HEARTBEAT_SECONDS):
                 models = wire.models_of(await client.get("/models", cast_to=object))
             self._models = frozenset(models) & {self._config.model_of(size) for size in self._config.sizes}
             self._is_away = False

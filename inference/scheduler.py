@@ -1,9 +1,10 @@
-"""Which rows run next, and where they sit. Plain Python: no torch, no clock, no threads.
+"""Continuous batching: which sequences are computed next, and in which slot of the KV cache each is. Plain Python: no
+torch, no clock, no threads.
 
-A model has `slots` places for rows. A row is seated in a free slot, its prompt is filled in (all but the last token),
-and from then on it is fed one token at a time, each of which gives the next. A pass does both, for as many rows as
-there are. A slot that becomes free is taken again before the next pass. Nothing that a row is computed by depends on
-its neighbours: prompts are cut at fixed places, and the last token of a prompt is fed like those that follow.
+A sequence that waits is admitted to a free slot and its prompt is prefilled (all but the last token). From then on it
+decodes: it is fed one token at a time, and each gives the next. One forward pass does both, for all sequences that
+there are. A slot that becomes free is taken again before the next pass. Nothing that a sequence is computed by depends
+on its neighbours: prompts are cut at fixed places, and the last token of a prompt is fed like those that follow.
 """
 
 from collections import deque
@@ -14,21 +15,21 @@ from typing import Any
 from inference import contract
 
 CHUNK = 256
-"""Tokens of a prompt filled in at once, counted from its start whatever else runs."""
-PATIENCE = 2 * CHUNK
-"""So many tokens of prompts are filled in, at the most, between two tokens of a row that is running. A pass that it
-sits out counts as `URGENT_FILL` of them at the least, for it takes its time however few they are."""
-KEPT_OF = 9
-"""One slot of so many is kept for urgent rows: a person does not wait until a long text ends."""
-URGENT_FILL = 32
-"""After so many tokens, a pass that fills in an urgent prompt takes no other: its first word comes with the pass."""
-IN_A_ROW = 3
-"""So often urgent rows and short prompts are preferred, before those that have waited longest have a turn."""
+"""Tokens of a prompt that are prefilled at once, counted from its start whatever else runs."""
+DECODE_DELAY = 2 * CHUNK
+"""Tokens that are prefilled between two tokens of a decoding sequence, at the most. A pass in which it gets none counts
+as `URGENT_PREFILL` tokens at the least, for a pass takes its time however short it is."""
+SLOTS_PER_RESERVED = 9
+"""One slot of nine is reserved for urgent sequences: a person does not wait until a long text ends."""
+URGENT_PREFILL = 32
+"""Tokens after which a pass that prefills an urgent prompt takes no other: its first word comes with the pass."""
+PREFERRED_IN_A_ROW = 3
+"""Times that urgent sequences and short prompts are preferred, before those that have waited longest have a turn."""
 
 
 @dataclass(eq=False)
-class Row:
-    """A sequence on its way: its prompt and its text so far, in tokens. `owner` names the order that it belongs to."""
+class SequenceState:
+    """A sequence in the engine: its prompt and its text so far, in tokens. `owner` is the request it belongs to."""
 
     sequence: contract.Sequence
     prompt: tuple[int, ...]
@@ -41,7 +42,7 @@ class Row:
     """How many of its tokens, from the first, have their keys and values in the slot."""
 
     @property
-    def is_filled(self) -> bool:
+    def is_prefilled(self) -> bool:
         """Whether all but its newest token are in the slot."""
         return self.cached >= len(self.prompt) - 1
 
@@ -52,7 +53,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Copy:
+class CacheCopy:
     """The first `length` tokens of one slot also go into another."""
 
     source: int
@@ -61,170 +62,172 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Span:
-    """A piece of a row's prompt to fill in."""
+class PrefillChunk:
+    """A piece of a sequence's prompt to prefill."""
 
-    row: Row
+    state: SequenceState
     start: int
     length: int
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The next pass: first the copies, then `spans` are filled in and `rows` are given a token each, in one go.
+class SchedulerOutput:
+    """The next forward pass: first the copies, then `prefill` and one token of each of `decode`, in one go.
 
-    A row whose prompt is filled in by the last of the spans can be among the rows.
+    A sequence whose prompt ends with its last chunk can be among those that decode.
     """
 
-    copies: tuple[Copy, ...]
-    spans: tuple[Span, ...] = ()
-    rows: tuple[Row, ...] = ()
+    copies: tuple[CacheCopy, ...]
+    prefill: tuple[PrefillChunk, ...] = ()
+    decode: tuple[SequenceState, ...] = ()
 
 
 class Scheduler:
-    """Seats rows and plans passes. Owners take turns at free slots; urgent rows go first, three times of four, and some
-    slots are kept for them.
+    """Admits sequences to slots and schedules forward passes. Owners take turns at free slots; urgent sequences go
+    first, three times of four, and some slots are reserved for them.
 
-    A pass fills in at most `fill_tokens` of prompts, beside running rows at most what their patience allows. They sit
-    out while urgent prompts are filled in, so that a person sees the first word sooner.
+    A pass prefills at most `max_prefill_tokens`, beside decoding sequences at most what `DECODE_DELAY` allows. These
+    pause while urgent prompts are prefilled, so that a person sees the first word sooner.
     """
 
-    def __init__(self, slots: int, fill_tokens: int = 2048) -> None:
-        if slots < 1 or fill_tokens < PATIENCE:
-            raise ValueError(f"A batch needs a slot and {PATIENCE} tokens a pass; given {slots} and {fill_tokens}.")
-        self._slots: list[Row | None] = [None] * slots
-        self._ordinary_slots = slots - slots // KEPT_OF
-        self._fill_tokens = fill_tokens
-        self._waiting: dict[Hashable, deque[Row]] = {}
-        self._unfilled: list[Row] = []
+    def __init__(self, slots: int, max_prefill_tokens: int = 2048) -> None:
+        if slots < 1 or max_prefill_tokens < DECODE_DELAY:
+            raise ValueError(
+                f"A batch needs a slot and {DECODE_DELAY} tokens a pass; given {slots} and {max_prefill_tokens}."
+            )
+        self._slots: list[SequenceState | None] = [None] * slots
+        self._ordinary_slots = slots - slots // SLOTS_PER_RESERVED
+        self._max_prefill_tokens = max_prefill_tokens
+        self._waiting: dict[Hashable, deque[SequenceState]] = {}
+        self._prefilling: list[SequenceState] = []
         self._urgent: set[Hashable] = set()
         self._urgent_in_a_row = 0
-        self._sat_out = 0
+        self._delayed = 0
         self._passed_over = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is no row at all."""
+        """Whether there is no sequence at all."""
         return not self._waiting and not any(self._slots)
 
     @property
-    def seated(self) -> list[Row]:
-        """The rows in slots, by slot."""
-        return [row for row in self._slots if row]
+    def running(self) -> list[SequenceState]:
+        """The sequences in slots, by slot."""
+        return [state for state in self._slots if state]
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Let rows wait for a slot, behind those of the same owner."""
-        for row in rows:
-            self._waiting.setdefault(row.owner, deque()).append(row)
-            if row.urgent:
-                self._urgent.add(row.owner)
+    def add(self, states: Iterable[SequenceState]) -> None:
+        """Let sequences wait for a slot, behind those of the same owner."""
+        for state in states:
+            self._waiting.setdefault(state.owner, deque()).append(state)
+            if state.urgent:
+                self._urgent.add(state.owner)
 
-    def drop(self, gone: Callable[[Row], bool]) -> list[Row]:
-        """Let go of every row that is `gone`, waiting or seated; returns them."""
-        dropped = [row for row in self._slots if row and gone(row)]
-        for row in dropped:
-            self._slots[row.slot] = None
-        self._unfilled = [row for row in self._unfilled if not gone(row)]
-        for owner, rows in list(self._waiting.items()):
-            left = deque(row for row in rows if not gone(row))
-            dropped += [row for row in rows if gone(row)]
+    def drop(self, gone: Callable[[SequenceState], bool]) -> list[SequenceState]:
+        """Let go of every sequence that is `gone`, waiting or running; returns them."""
+        dropped = [state for state in self._slots if state and gone(state)]
+        for state in dropped:
+            self._slots[state.slot] = None
+        self._prefilling = [state for state in self._prefilling if not gone(state)]
+        for owner, states in list(self._waiting.items()):
+            left = deque(state for state in states if not gone(state))
+            dropped += [state for state in states if gone(state)]
             self._keep(owner, left)
         return dropped
 
-    def next(self) -> Plan | None:
-        """Plan the next pass; None where there is nothing to do. The plan counts as carried out."""
-        self._seat()
+    def schedule(self) -> SchedulerOutput | None:
+        """Schedule the next pass; None where there is nothing to do. It counts as carried out."""
+        self._admit()
         copies = (*self._compact(), *self._share())
-        running = [row for row in self.seated if row.tokens]
-        spans = self._spans(PATIENCE - self._sat_out if running else self._fill_tokens)
-        if running and any(span.row.urgent for span in spans):
-            self._sat_out += max(URGENT_FILL, sum(span.length for span in spans))
-            running = []
+        decoding = [state for state in self.running if state.tokens]
+        chunks = self._prefill(DECODE_DELAY - self._delayed if decoding else self._max_prefill_tokens)
+        if decoding and any(chunk.state.urgent for chunk in chunks):
+            self._delayed += max(URGENT_PREFILL, sum(chunk.length for chunk in chunks))
+            decoding = []
         else:
-            self._sat_out = 0
-        first = [row for row in self.seated if row.is_filled and not row.tokens]
-        rows = tuple(sorted([*first, *running], key=lambda row: row.slot))
-        for row in rows:
-            row.cached += 1
-        return Plan(copies, spans, rows) if spans or rows else None
+            self._delayed = 0
+        first = [state for state in self.running if state.is_prefilled and not state.tokens]
+        decode = tuple(sorted([*first, *decoding], key=lambda state: state.slot))
+        for state in decode:
+            state.cached += 1
+        return SchedulerOutput(copies, chunks, decode) if chunks or decode else None
 
-    def _seat(self) -> None:
-        ordinary = sum(not row.urgent for row in self.seated)
+    def _admit(self) -> None:
+        ordinary = sum(not state.urgent for state in self.running)
         for slot, held in enumerate(self._slots):
-            if held is None and (row := self._next_waiting(ordinary < self._ordinary_slots)):
-                ordinary += not row.urgent
-                row.slot, row.cached = slot, 0
-                self._slots[slot] = row
-                self._unfilled.append(row)
+            if held is None and (state := self._next_waiting(ordinary < self._ordinary_slots)):
+                ordinary += not state.urgent
+                state.slot, state.cached = slot, 0
+                self._slots[slot] = state
+                self._prefilling.append(state)
 
-    def _next_waiting(self, ordinary_too: bool) -> Row | None:
-        """The first row of the owner whose turn it is; the owner then goes to the end."""
-        wanted = self._urgent_in_a_row < IN_A_ROW or not ordinary_too
+    def _next_waiting(self, ordinary_too: bool) -> SequenceState | None:
+        """The first sequence of the owner whose turn it is; the owner then goes to the end."""
+        wanted = self._urgent_in_a_row < PREFERRED_IN_A_ROW or not ordinary_too
         first = next(iter(self._waiting), None) if ordinary_too else None
         owner = next((owner for owner in self._waiting if (owner in self._urgent) == wanted), first)
         if owner is None:
             return None
         self._urgent_in_a_row = self._urgent_in_a_row + 1 if owner in self._urgent else 0
-        rows = self._waiting.pop(owner)
-        row = rows.popleft()
-        self._keep(owner, rows)
-        return row
+        states = self._waiting.pop(owner)
+        state = states.popleft()
+        self._keep(owner, states)
+        return state
 
-    def _keep(self, owner: Hashable, rows: deque[Row]) -> None:
-        self._waiting.pop(owner, None) if not rows else self._waiting.__setitem__(owner, rows)
-        if not rows:
+    def _keep(self, owner: Hashable, states: deque[SequenceState]) -> None:
+        self._waiting.pop(owner, None) if not states else self._waiting.__setitem__(owner, states)
+        if not states:
             self._urgent.discard(owner)
 
-    def _compact(self) -> list[Copy]:
-        """Move the last rows into the holes that nobody waits for."""
+    def _compact(self) -> list[CacheCopy]:
+        """Move the last sequences into the holes that nobody waits for."""
         copies = []
-        seated = self.seated
-        for hole in range(len(seated)):
+        running = self.running
+        for hole in range(len(running)):
             if self._slots[hole] is None:
-                row = seated.pop()
-                if row.cached:
-                    copies.append(Copy(row.slot, hole, row.cached))
-                self._slots[row.slot], self._slots[hole] = None, row
-                row.slot = hole
+                state = running.pop()
+                if state.cached:
+                    copies.append(CacheCopy(state.slot, hole, state.cached))
+                self._slots[state.slot], self._slots[hole] = None, state
+                state.slot = hole
         return copies
 
-    def _share(self) -> list[Copy]:
-        """Samples of one prompt take what another sample has filled in."""
-        filled: dict[tuple[int, ...], Row] = {}
-        for row in self.seated:
-            if row.is_filled:
-                filled.setdefault(row.prompt, row)
+    def _share(self) -> list[CacheCopy]:
+        """Prefix sharing: samples of one prompt take what another sample has prefilled."""
+        prefilled: dict[tuple[int, ...], SequenceState] = {}
+        for state in self.running:
+            if state.is_prefilled:
+                prefilled.setdefault(state.prompt, state)
         copies = []
-        for row in self.seated:
-            if not row.is_filled and (donor := filled.get(row.prompt)):
-                row.cached = len(row.prompt) - 1
-                copies.append(Copy(donor.slot, row.slot, row.cached))
+        for state in self.running:
+            if not state.is_prefilled and (donor := prefilled.get(state.prompt)):
+                state.cached = len(state.prompt) - 1
+                copies.append(CacheCopy(donor.slot, state.slot, state.cached))
         return copies
 
-    def _spans(self, left: int) -> tuple[Span, ...]:
-        """What to fill in, at most `left` tokens: urgent prompts before others, and the shortest first; now and then
-        the prompt that was seated first, so that none is passed over for ever."""
-        self._unfilled = [row for row in self._unfilled if not row.is_filled]
-        prompts: dict[tuple[int, ...], Row] = {}
-        for row in self._unfilled:
-            prompts.setdefault(row.prompt, row)
-        rows = sorted(prompts.values(), key=lambda row: (not row.urgent, len(row.prompt) - row.cached))
-        if self._unfilled and self._passed_over == IN_A_ROW:
-            rows.insert(0, self._unfilled[0])
-        spans: list[Span] = []
-        filled = 0
-        for row in rows:
-            while not row.is_filled and filled + (length := _piece(row)) <= left:
-                spans.append(Span(row, row.cached, length))
-                row.cached += length
-                filled += length
-            if row.urgent and filled >= URGENT_FILL:
+    def _prefill(self, left: int) -> tuple[PrefillChunk, ...]:
+        """What to prefill, at most `left` tokens: urgent prompts before others, and the shortest first; now and then
+        the prompt that was admitted first, so that none is passed over for ever."""
+        self._prefilling = [state for state in self._prefilling if not state.is_prefilled]
+        prompts: dict[tuple[int, ...], SequenceState] = {}
+        for state in self._prefilling:
+            prompts.setdefault(state.prompt, state)
+        states = sorted(prompts.values(), key=lambda state: (not state.urgent, len(state.prompt) - state.cached))
+        if self._prefilling and self._passed_over == PREFERRED_IN_A_ROW:
+            states.insert(0, self._prefilling[0])
+        chunks: list[PrefillChunk] = []
+        tokens = 0
+        for state in states:
+            while not state.is_prefilled and tokens + (length := _next_length(state)) <= left:
+                chunks.append(PrefillChunk(state, state.cached, length))
+                state.cached += length
+                tokens += length
+            if state.urgent and tokens >= URGENT_PREFILL:
                 break
-        if spans:
-            self._passed_over = 0 if spans[0].row is self._unfilled[0] else self._passed_over + 1
-        return tuple(spans)
+        if chunks:
+            self._passed_over = 0 if chunks[0].state is self._prefilling[0] else self._passed_over + 1
+        return tuple(chunks)
 
 
-def _piece(row: Row) -> int:
-    """Length of the next piece of the row's prompt."""
-    return min(CHUNK, len(row.prompt) - 1 - row.cached)
+def _next_length(state: SequenceState) -> int:
+    """Tokens of the next chunk of the sequence's prompt."""
+    return min(CHUNK, len(state.prompt) - 1 - state.cached)

@@ -1,7 +1,7 @@
 """Whether the engine computes what transformers computes, tried out with a checkpoint's own weights as it is loaded.
 
 What the engine's attention does not know of a model (sinks, biases by distance, caps on scores) would not fail: it
-would write other text. So no family is believed: rows of different lengths are filled in, in pieces and beside each
+would write other text. So no family is believed: sequences of different lengths are prefilled in chunks, beside each
 other, then given tokens, and their logits compared with those of transformers' eager attention.
 """
 
@@ -15,14 +15,14 @@ import torch
 from inference.contract import Sampling
 from inference.contract import Sequence as Asked
 from inference.runners import Runner
-from inference.scheduler import Plan, Row, Span
+from inference.scheduler import PrefillChunk, SchedulerOutput, SequenceState
 
 STEPS = 5
-"""Tokens that each row is given after its prompt."""
+"""Tokens that each sequence is given after its prompt."""
 LENGTHS = (43, 14, STEPS)
-"""Tokens of each row, those included: a long prompt, a short one, and one of a single token, which needs no prefill."""
+"""Tokens of each sequence, those included: a long prompt, a short one, and one of one token, which needs no prefill."""
 PIECE = 16
-"""Tokens of the longest prompt that are filled in at once."""
+"""Tokens of the longest prompt that are prefilled at once."""
 TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 """How far apart logits may be, as a part of their spread around their mean; more is not rounding."""
 LAYER_TYPES = {"full_attention", "sliding_attention"}
@@ -58,26 +58,27 @@ def check_config(config: Any) -> None:
 
 @torch.inference_mode()
 def reference(model: Any) -> list[torch.Tensor]:
-    """What transformers computes without a cache: the last logits of each row, `[STEPS, vocabulary]`."""
+    """What transformers computes without a cache: the last logits of each sequence, `[STEPS, vocabulary]`."""
     texts = [torch.tensor([tokens], device=model.device) for tokens in _texts(model)]
     return [model(input_ids=tokens, use_cache=False).logits[0, -STEPS:].float() for tokens in texts]
 
 
 @torch.inference_mode()
-def compare(model: Any, runner: Runner, expected: Sequence[torch.Tensor]) -> list[Row]:
-    """Run the rows, and return them; raises `Difference` where their logits are not those that are expected.
+def compare(model: Any, runner: Runner, expected: Sequence[torch.Tensor]) -> list[SequenceState]:
+    """Run the sequences, and return their states; raises `Difference` where their logits are not as expected.
 
-    In each row the median step counts: where a layer chooses experts by nearly equal scores, rounding may change one.
+    In each sequence the median step counts: where a layer chooses experts by nearly equal scores, rounding may change
+    one.
     """
     texts = _texts(model)
-    rows = [_row(tokens, slot) for slot, tokens in enumerate(texts)]
+    states = [_state(tokens, slot) for slot, tokens in enumerate(texts)]
     steps = []
-    for plan in _plans(rows):
-        logits = runner.run(plan)
-        if plan.rows:
-            steps.append(logits[: len(rows)].float())
-            for row, tokens in zip(rows, texts, strict=True):
-                row.tokens += tokens[row.cached : row.cached + 1]
+    for scheduled in _schedule(states):
+        logits = runner.run(scheduled)
+        if scheduled.decode:
+            steps.append(logits[: len(states)].float())
+            for state, tokens in zip(states, texts, strict=True):
+                state.tokens += tokens[state.cached : state.cached + 1]
     tolerance = TOLERANCES[model.dtype]
     for length, own, other in zip(LENGTHS, torch.stack(steps, dim=1), expected, strict=True):
         apart = median(map(_distance, own, other))
@@ -86,31 +87,31 @@ def compare(model: Any, runner: Runner, expected: Sequence[torch.Tensor]) -> lis
                 f"Logits after {length} tokens differ from those of transformers by {apart:.1g} of their spread;"
                 f" rounding explains {tolerance:g}."
             )
-    return rows
+    return states
 
 
-def _plans(rows: Sequence[Row]) -> Iterator[Plan]:
+def _schedule(states: Sequence[SequenceState]) -> Iterator[SchedulerOutput]:
     """The longest prompt by pieces, the last of them beside the others; then a token at a time."""
-    longest = rows[0]
+    longest = states[0]
     while len(longest.prompt) - 1 - longest.cached > PIECE:
-        yield Plan((), (_span(longest, PIECE),))
-    spans = tuple(_span(row, left) for row in rows if (left := len(row.prompt) - 1 - row.cached))
+        yield SchedulerOutput((), (_chunk(longest, PIECE),))
+    chunks = tuple(_chunk(state, left) for state in states if (left := len(state.prompt) - 1 - state.cached))
     for _ in range(STEPS):
-        for row in rows:
-            row.cached += 1
-        yield Plan((), spans, tuple(rows))
-        spans = ()
+        for state in states:
+            state.cached += 1
+        yield SchedulerOutput((), chunks, tuple(states))
+        chunks = ()
 
 
-def _span(row: Row, length: int) -> Span:
-    span = Span(row, row.cached, length)
-    row.cached += length
-    return span
+def _chunk(state: SequenceState, length: int) -> PrefillChunk:
+    chunk = PrefillChunk(state, state.cached, length)
+    state.cached += length
+    return chunk
 
 
-def _row(tokens: Sequence[int], slot: int) -> Row:
+def _state(tokens: Sequence[int], slot: int) -> SequenceState:
     asked = Asked(str(slot), "", 0, slot, Sampling(STEPS))
-    return Row(asked, tuple(tokens[: len(tokens) - STEPS + 1]), slot=slot)
+    return SequenceState(asked, tuple(tokens[: len(tokens) - STEPS + 1]), slot=slot)
 
 
 def _texts(model: Any) -> list[list[int]]:

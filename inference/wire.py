@@ -19,7 +19,7 @@ LONGEST_TOKEN = 256
 USUAL_TOKEN = 8
 """Characters: seldom is a text's average token longer. Where nobody counts, a long piece counts for several."""
 TEMPLATE_TOKENS = 1_000
-"""So many tokens a server may put around a prompt."""
+"""Tokens that a server may put around a prompt."""
 LONGEST_WORDS = 300
 """Characters of what a server says that are passed on."""
 REFUSALS = frozenset({"400", "413", "422"})

@@ -18,11 +18,11 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from inference import broker, checkpoints, config, contract
-from inference.contract import Hello, Report, Revoked, Stop, WorkOrder
-from inference.desk import Desk
+from inference.contract import Heartbeat, Report, Revoked, Stop, WorkOrder
 from inference.engine import Engine
 from inference.seal import Once, Seal, SealError, addressed
 from inference.tracebacks import without_words
+from inference.tracker import OrderTracker
 
 if TYPE_CHECKING:
     from inference.remote import ServedEngine
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORDERS_OF_A_SIZE = 4
-"""So many orders of each size are in hand at once: the site hands out three, and one more may be ending."""
+"""Orders of each size in hand at once: the site hands out three, and one more may be ending."""
 NOTICE_SECONDS = 2
 """How long it waits for a notice before it looks whether it is to end; less than the broker's time limit."""
 
@@ -57,7 +57,7 @@ app.conf.update(
 client = redis.Redis.from_url(settings.redis_url, **contract.BROKER_OPTIONS)
 
 
-def send(message: Report | Hello) -> bool:
+def send(message: Report | Heartbeat) -> bool:
     """Give a message to the broker; returns whether the broker took it."""
     try:
         client.lpush(contract.REPORTS, addressed(settings.worker, seal.close(message)))
@@ -82,13 +82,13 @@ dropped = 0
 
 @broker.on_drop
 def count_drop(_reason: str) -> None:
-    """Have the next hello say so."""
+    """Have the next heartbeat say so."""
     global dropped
     dropped += 1
 
 
 engine = chosen_engine()
-desk = Desk(engine, settings.worker, send)
+tracker = OrderTracker(engine, settings.worker, send)
 leaving = threading.Event()
 
 
@@ -102,7 +102,7 @@ def generate(sealed: str) -> None:
     except SealError as error:
         broker.drop(error)
         return
-    desk.carry_out(order)
+    tracker.carry_out(order)
 
 
 def keep_listening() -> None:
@@ -125,7 +125,7 @@ def take_notice(sealed: bytes | str) -> None:
             end_revoked(opened.read(Revoked))
         else:
             stop = opened.read(Stop)
-            desk.stop(stop.order, stop.token, stop.group)
+            tracker.stop(stop.order, stop.token, stop.group)
     except SealError as error:
         broker.drop(error)
 
@@ -133,14 +133,14 @@ def take_notice(sealed: bytes | str) -> None:
 def end_revoked(notice: Revoked) -> None:
     """Stop at the next token, and end as at a signal."""
     logger.error("The key of worker %s was revoked. It ends.", notice.worker)
-    desk.close()
+    tracker.close()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def hello() -> Hello:
+def heartbeat() -> Heartbeat:
     """What this worker is and holds. Of a server's machine and weights it knows nothing, and says so."""
     loaded, sizes = engine.loaded(), engine.sizes()
-    here = Hello(
+    here = Heartbeat(
         worker=settings.worker,
         host=socket.gethostname(),
         device=f"server {urlsplit(settings.server_url).netloc}",
@@ -149,7 +149,7 @@ def hello() -> Hello:
         checkpoints=("",) * len(sizes),
         loaded=loaded,
         plain=engine.plain(),
-        tokens=desk.tokens,
+        tokens=tracker.tokens,
         dropped=dropped,
     )
     if settings.server_url:
@@ -163,17 +163,17 @@ def hello() -> Hello:
 
 
 def keep_telling() -> None:
-    """Report and say hello at the pace the contract sets, whatever happens, until the worker leaves."""
-    next_hello = time.monotonic()
+    """Report and send heartbeats at the pace the contract sets, whatever happens, until the worker leaves."""
+    next_heartbeat = time.monotonic()
     while not leaving.is_set():
         try:
-            desk.report()
-            if time.monotonic() >= next_hello:
-                next_hello = time.monotonic() + contract.HELLO_SECONDS
-                send(hello())
+            tracker.report()
+            if time.monotonic() >= next_heartbeat:
+                next_heartbeat = time.monotonic() + contract.HEARTBEAT_SECONDS
+                send(heartbeat())
         except Exception as error:
-            logger.error("A report or hello failed.\n%s", without_words(error))
-        leaving.wait(desk.pace())
+            logger.error("A report or heartbeat failed.\n%s", without_words(error))
+        leaving.wait(tracker.pace())
 
 
 @signals.celeryd_after_setup.connect
@@ -185,7 +185,7 @@ def choose_dtype(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def start_telling(**_: Any) -> None:
-    """Start the threads that report and say hello, and that take notices."""
+    """Start the threads that report and send heartbeats, and that take notices."""
     threading.Thread(target=keep_telling, name="telling", daemon=True).start()
     threading.Thread(target=keep_listening, name="listening", daemon=True).start()
 
@@ -194,11 +194,11 @@ def start_telling(**_: Any) -> None:
 def stop_all_orders(**_: Any) -> None:
     """Say that this worker takes no more orders, and let every order in hand end at its next token."""
     threading.Thread(target=say_goodbye, name="goodbye").start()  # a signal is no place for the broker's locks
-    desk.close()
+    tracker.close()
 
 
 @signals.worker_shutdown.connect
 def say_goodbye(**_: Any) -> None:
     """Tell the site that this worker takes no more orders; again at the end, since orders may have come meanwhile."""
     leaving.set()
-    send(replace(hello(), leaving=True))
+    send(replace(heartbeat(), leaving=True))

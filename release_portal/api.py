@@ -22,9 +22,9 @@ from release_portal.lib.unknown import known_at, refuse_unknown_parameters, unkn
 from release_portal.middleware import after_a_while, problem_of, problem_response, refused_by_database
 from release_portal.partners.actions import read_token
 from release_portal.partners.api import router as organisations
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner, User
 from release_portal.partners.obligations import require_none_due
+from release_portal.partners.shortcuts import SignedIn
 from release_portal.partners.watch import note_wrong_token
 from release_portal.releases.ladder import ladder_of
 from release_portal.releases.models import Family
@@ -91,7 +91,7 @@ api.add_router("/fleet", fleet)
 refuse_unknown_parameters(api)
 
 
-class Part(Schema):
+class ComponentOut(Schema):
     label: str
     state: str
     word: str
@@ -103,7 +103,7 @@ class SizeOut(Schema):
     parameters: str
     url: str
     weights: str
-    components: list[Part]
+    components: list[ComponentOut]
 
 
 class FamilyOut(Schema):
@@ -198,7 +198,7 @@ def not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """What has the wrong type. A number outside its limits is told in the same words as on the form."""
+    """What has the wrong type. A number outside its limits is refused in the words of the form."""
     problems = [_problem_of(found) for found in error.errors[:MOST_ERRORS]]
     return problem_response({**problems[0], "errors": problems, "error_count": len(error.errors)})
 

@@ -33,7 +33,7 @@ app.conf.update(
     timezone="UTC",
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
-    CELERY_DB_REUSE_MAX=sys.maxsize,  # or Celery would connect anew for every task
+    CELERY_DB_REUSE_MAX=sys.maxsize,  # or Celery would connect again for every task
     worker_enable_remote_control=False,  # its commands are not sealed, and shut workers down
     # The clock: what a lost message would have started is found again here. A tick that waited too long is dropped.
     beat_schedule={

@@ -1,4 +1,4 @@
-"""What is so for every request: its texts are texts, a refusal is told in one form, an error of the API is JSON."""
+"""What is so for every request: its texts are texts, a refusal has one form, an error of the API is JSON."""
 
 import codecs
 import logging
@@ -28,7 +28,7 @@ OF_PROXIES = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARD
 """Headers, as Django names them, that only a proxy of ours may send."""
 
 FOR_ONE = ("/api/", "/accounts/", "/account/", "/invitations/")
-"""Where the addresses begin of what nobody keeps, whoever asks."""
+"""How the addresses begin whose answers nobody keeps, no matter who asks."""
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -148,8 +148,8 @@ def _unforeseen(request: HttpRequest, response: HttpResponse) -> dict[str, objec
 class PlainTextMiddleware:
     """A request has only texts in it before any page reads it.
 
-    Nobody sees a null character, so one that was pasted into a field is left out. A program of the API is told of it by
-    the parser. In an address it names nothing.
+    Nobody sees a null character, so one that was pasted into a field is left out. A program of the API is refused
+    by the parser. In an address it names nothing.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -237,7 +237,7 @@ class FragmentMiddleware:
 
 
 class RefusalMiddleware:
-    """What a verb refuses is told in one form."""
+    """Answers a refusal of a verb in one form."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -93,12 +93,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the site over HTTP.")
     parser.add_argument("--host", default=os.environ.get("UVICORN_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=8000)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ.setdefault("DATABASE_POOL", str(DATABASE_POOL))  # before Django reads its settings
     uvicorn.run(
         "release_portal.asgi:application",
-        host=told.host,
-        port=told.port,
+        host=arguments.host,
+        port=arguments.port,
         http=PatientProtocol,
         limit_concurrency=MOST_CONNECTIONS,
         access_log=False,

@@ -42,7 +42,7 @@ for name, database in DATABASES.items():
     limits = PATIENCE if name == "owner" else PATIENCE | STATEMENTS
     database["OPTIONS"] = limits | database.get("OPTIONS", {})
 
-# A process with many threads shares so many connections among them, and a thread waits so long for one.
+# The connections that the threads of a process share, and how long a thread waits for one.
 if pool := env.int("DATABASE_POOL", default=0):
     seconds = env.float("DATABASE_POOL_SECONDS", default=5)
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool, "timeout": seconds}
@@ -165,7 +165,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "release_portal.partners.doors.banners",
+                "release_portal.partners.shortcuts.banners",
             ],
         },
     },

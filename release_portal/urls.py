@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from release_portal.api import api
 from release_portal.health import health
-from release_portal.partners.doors import fresh
+from release_portal.partners.shortcuts import fresh
 from release_portal.releases.views import home
 
 handler500 = "release_portal.busy.failed"

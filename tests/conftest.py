@@ -29,7 +29,6 @@ from release_portal.access import actions as access
 from release_portal.access.models import AccessRequest, Grant, Purpose, Right
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job, Worker, WorkOrder
-from release_portal.lib import wake
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Partner, User
@@ -394,7 +393,7 @@ def no_other_grants(db) -> None:
 @pytest.fixture
 def worker(quiet) -> Worker:
     """A worker that serves 124M and has just said so."""
-    return factories.say_hello()
+    return factories.beat()
 
 
 @pytest.fixture
@@ -447,8 +446,8 @@ def unsealed(key: str, sealed: str) -> Opened:
 @pytest.fixture
 def wire(monkeypatch, django_capture_on_commit_callbacks) -> Wire:
     wire = Wire(django_capture_on_commit_callbacks)
-    monkeypatch.setattr("release_portal.lib.wake._send", lambda *sent: wire.tasks.append(sent))
-    monkeypatch.setattr("release_portal.lib.wake._push", lambda *sent: wire.pushed.append(sent))
+    monkeypatch.setattr("release_portal.lib.broker._send", lambda *sent: wire.tasks.append(sent))
+    monkeypatch.setattr("release_portal.lib.broker._push", lambda *sent: wire.pushed.append(sent))
     return wire
 
 
@@ -469,8 +468,8 @@ def letters() -> Callable[[User | str], list[str]]:
 @pytest.fixture
 def committed(django_db_setup, django_db_blocker, monkeypatch):
     """Rows that stay, for threads that race. Whoever uses it names everything anew; only the mail is thrown away."""
-    monkeypatch.setattr(wake, "_send", lambda *sent: None)
-    monkeypatch.setattr(wake, "_push", lambda *sent: None)
+    monkeypatch.setattr("release_portal.lib.broker._send", lambda *sent: None)
+    monkeypatch.setattr("release_portal.lib.broker._push", lambda *sent: None)
     with django_db_blocker.unblock():
         began = timezone.now() - timedelta(seconds=1)
         yield

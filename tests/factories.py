@@ -405,9 +405,9 @@ def finished_texts(job: Job, count: int, text: str = " and so on") -> list[Compl
     )
 
 
-def hello(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contract.Hello:
+def heartbeat(worker: str = "worker-1", size: str = "gpt2/124M", **fields) -> contract.Heartbeat:
     about = {"host": "host", "device": "cpu", "dtype": "float32", "sizes": (size,)} | fields
-    return contract.Hello(worker, **about)
+    return contract.Heartbeat(worker, **about)
 
 
 def enrolled(name: str, at: datetime | None = None) -> Worker:
@@ -416,10 +416,10 @@ def enrolled(name: str, at: datetime | None = None) -> Worker:
     return there or jobs.enroll_worker(by=None, name=name, at=at)
 
 
-def say_hello(worker: str = "worker-1", at: datetime | None = None, **fields) -> Worker:
+def beat(worker: str = "worker-1", at: datetime | None = None, **fields) -> Worker:
     """What a worker says of itself arrives; one that is not enrolled is enrolled first."""
     enrolled(worker, at)
-    return jobs.receive_hello(by=None, hello=hello(worker, **fields), at=at)
+    return jobs.receive_heartbeat(by=None, heartbeat=heartbeat(worker, **fields), at=at)
 
 
 def orders_of(job: Job) -> QuerySet[WorkOrder]:

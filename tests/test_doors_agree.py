@@ -12,7 +12,7 @@ from release_portal.access.terms import terms_asked
 from release_portal.jobs import forms as job_forms
 from release_portal.jobs.api import Sampling
 from release_portal.jobs.limits import LIMITS, read_settings
-from release_portal.lib.shapes import LONGEST_WORD
+from release_portal.lib.schemas import LONGEST_WORD
 from release_portal.partners import api as partner_api
 from release_portal.partners import forms as partner_forms
 from release_portal.review.api import fleet, grants, people, requests, rules, suspensions

@@ -85,7 +85,7 @@ def test_page_of_a_job_renders_in_every_state(order, job, grant, client_of, ben,
     elif ending == "cancelled":
         jobs.cancel(by=ben, job=job)
     elif ending == "stopped":
-        jobs.keep_to_the_rule(by=None, at=grant.ends_at)
+        jobs.enforce_rule(by=None, at=grant.ends_at)
     job.refresh_from_db()
     assert job.status == ending
     html = page(client_of(ben), job.get_absolute_url())

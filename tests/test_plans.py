@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from release_portal.access.models import Grant
 from release_portal.jobs import actions as jobs
-from release_portal.jobs.actions.end import at_odds
+from release_portal.jobs.actions.end import violating_rule
 from release_portal.releases.views import family
 from release_portal.review.reports import Period, report_of
 
@@ -168,11 +168,11 @@ def read(full) -> Callable[[Callable[[], Any]], Reading]:
 
 def test_report_of_a_worker_reads_nothing_of_other_organisations(full, read):
     own = full.jobs.get()
-    assert read(lambda: at_odds(at=timezone.now(), among=[own.pk])).pages < 100
+    assert read(lambda: violating_rule(at=timezone.now(), among=[own.pk])).pages < 100
 
 
 def test_round_reads_only_of_the_organisations_that_have_work(read):
-    assert read(lambda: at_odds(at=timezone.now())).pages < 2_000
+    assert read(lambda: violating_rule(at=timezone.now())).pages < 2_000
 
 
 def test_page_of_a_family_does_not_read_the_book_backwards(read, rf):

@@ -312,7 +312,7 @@ def test_revoke_and_submit_at_once_leave_nothing_running(race, signed, size):
             ),
             submission(grant, uuid.uuid4().hex),
         )
-        jobs.keep_to_the_rule(by=None, at=timezone.now())
+        jobs.enforce_rule(by=None, at=timezone.now())
         assert not Job.objects.live().filter(grant=grant).exists()
         assert ledger(grant) == (0, 0)
 
@@ -347,7 +347,7 @@ def test_two_watches_at_once_tell_of_an_outage_once(race, grant, size):
         at = timezone.now() + timedelta(minutes=late)
         race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
         assert Outage.objects.going_on().filter(size=size).count() == 1
-        factories.say_hello("races-worker", size=size.path, at=at)
+        factories.beat("races-worker", size=size.path, at=at)
         race(*[lambda at=at: jobs.watch_fleet(by=None, at=at)] * 2)
         assert not Outage.objects.going_on().filter(size=size).exists()
         Worker.objects.filter(name="races-worker").update(seen_at=at - timedelta(days=2))
@@ -377,7 +377,7 @@ def test_each_row_of_a_loop_is_committed_before_the_next(committed):
 def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant, size, settings):
     settings.ORDER_SEQUENCES = 4
     factories.with_terms(grant, token_quota=1_000)
-    factories.say_hello("races-worker", size=size.path)
+    factories.beat("races-worker", size=size.path)
     told = {"partner": grant.partner, "size": size, "max_new_tokens": 1, "seed": 1}
     for _ in range(TIMES):
         job = jobs.submit(by=grant.partner.applied_by, prompts=[f"Prompt {number}" for number in range(40)], **told)

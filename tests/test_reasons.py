@@ -51,7 +51,7 @@ def told(request):
         known = {
             "by": lambda: by,
             "suspension": lambda: access.suspend(by=by, subject=get("grant"), reason_code="key", reason="So."),
-            "worker": lambda: factories.say_hello("worker-9"),
+            "worker": lambda: factories.beat("worker-9"),
             "partner": lambda: get("applied"),
             "person": lambda: factories.UserFactory(factor=True),
             "request": lambda: get("access_request"),

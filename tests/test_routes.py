@@ -398,7 +398,7 @@ def world(
             "api-1:accept_finding": {"pk": finding.pk},
             "review:finding": {"pk": finding.pk},
             "review:batch": {"pk": batch.pk},
-            "review:revoke_worker": {"pk": factories.say_hello("route-worker").pk},
+            "review:revoke_worker": {"pk": factories.beat("route-worker").pk},
             "api-1:revoke_worker": {"name": "route-worker"},
             "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},

@@ -33,7 +33,9 @@ STEPS = ("after_name", "after_days", "after_findings", "days_held", "findings_se
 NO_TIME = Value(timedelta(0), output_field=DurationField())
 
 
-def situated(rows: Any, *, at: datetime, partner: F, size: F | Value, right: F | Value, grant: str | None) -> Any:
+def with_rule_facts(
+    rows: Any, *, at: datetime, partner: F, size: F | Value, right: F | Value, grant: str | None
+) -> Any:
     """The rows with the columns that `conditions()` reads: who, which size and right, and what is asked before it.
 
     `partner`, `size` and `right` tell where these are in a row; `grant` is the lookup prefix of its grant, or None for
@@ -62,7 +64,7 @@ def situated(rows: Any, *, at: datetime, partner: F, size: F | Value, right: F |
 def conditions(
     *, at: datetime, partner: str, grant: str, tokens: int = 0, samples: int = 0, purpose: str = ""
 ) -> dict[str, Q]:
-    """What must hold, each condition under its name, over rows that are `situated()`.
+    """What must hold, each condition under its name, over rows that are `with_rule_facts()`.
 
     `partner` and `grant` are lookup prefixes, so that the same rule can be asked from an organisation or from a grant.
     """

@@ -6,9 +6,9 @@ from typing import Any
 from django import forms
 
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.partners.doors import PlainWords, refusals_on
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import PlainWords, refusals_on
 from release_portal.releases.models import ModelSize
 
 from .actions.reviews import LONGEST_RECUSAL, Answer
@@ -108,30 +108,30 @@ class AnswerForm(forms.Form):
 
     def answer(self) -> Answer | None:
         """The answer as the verb takes it; None where it is left for later."""
-        told = self.cleaned_data
-        if told["verdict"] == DECLINE:
-            return Answer(self.item, None, told["reason_code"], told["reason"], told["note"])
-        return Answer(self.item, self._terms(told), note=told["note"]) if told["verdict"] == APPROVE else None
+        data = self.cleaned_data
+        if data["verdict"] == DECLINE:
+            return Answer(self.item, None, data["reason_code"], data["reason"], data["note"])
+        return Answer(self.item, self._terms(data), note=data["note"]) if data["verdict"] == APPROVE else None
 
-    def _terms(self, told: Mapping[str, Any]) -> Terms:
+    def _terms(self, data: Mapping[str, Any]) -> Terms:
         names = ("starts_on", "conditions", "reduction_reason", "waiver", *LIMITS)
-        limits = {name: told[name] for name in names if told.get(name) not in (None, "")}
-        return Terms(told["ends_on"], told.get("token_quota") or 0, purposes=tuple(told["purposes"]), **limits)
+        limits = {name: data[name] for name in names if data.get(name) not in (None, "")}
+        return Terms(data["ends_on"], data.get("token_quota") or 0, purposes=tuple(data["purposes"]), **limits)
 
-    def _check_terms(self, told: Mapping[str, Any]) -> None:
-        if not told.get("ends_on") and "ends_on" not in self.errors:
+    def _check_terms(self, data: Mapping[str, Any]) -> None:
+        if not data.get("ends_on") and "ends_on" not in self.errors:
             self.add_error("ends_on", "Say when access ends.")
-        if self.steps_missing and not told.get("waiver"):
+        if self.steps_missing and not data.get("waiver"):
             sentence = f"{self.item} comes after {self.steps_missing}. Waive that with a reason, or decline."
             self.add_error("waiver", sentence)
         if not self.errors:
             with refusals_on(self):
-                check_terms(self.item, self._terms(told))
+                check_terms(self.item, self._terms(data))
 
-    def _check_reason(self, told: Mapping[str, Any]) -> None:
-        if not told.get("reason_code"):
+    def _check_reason(self, data: Mapping[str, Any]) -> None:
+        if not data.get("reason_code"):
             self.add_error("reason_code", "Choose a reason from the list.")
-        if not told.get("reason"):
+        if not data.get("reason"):
             self.add_error("reason", "Say why, for the applicant to read: a reason is needed to decline.")
 
 
@@ -191,7 +191,7 @@ class RuleForm(PlainWords, forms.Form):
         smaller = ModelSize.objects.filter(family=size.family, parameters__lt=size.parameters)
         self.fields["after_size"].queryset = smaller.smallest_first()  # type: ignore[attr-defined]
 
-    def told(self) -> dict[str, Any]:
+    def as_arguments(self) -> dict[str, Any]:
         """As the verb takes it: roles by their codes."""
         codes = {name: [role.code for role in self.cleaned_data[name]] for name in ("roles", "veto_roles")}
         return self.cleaned_data | codes

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.text import number_in
-from release_portal.partners.doors import PlainWords
 from release_portal.partners.models import Partner
+from release_portal.partners.shortcuts import PlainWords
 from release_portal.releases.models import ModelSize
 
 from .actions.requests import LONGEST, LONGEST_REMARK, Wanted
@@ -123,12 +123,12 @@ class AccessRequestForm(forms.Form):
     @classmethod
     def initial_of(cls, request: AccessRequest) -> dict[str, Any]:
         """What a request says, for the fields."""
-        told = {field: getattr(request, field) for field in (*LONGEST, "purposes", "until_wanted")}
+        initial = {field: getattr(request, field) for field in (*LONGEST, "purposes", "until_wanted")}
         for item in request.items.exclude(status=RequestItem.Status.DROPPED):
-            told.setdefault(f"rights_{item.size_id}", []).append(item.right)
+            initial.setdefault(f"rights_{item.size_id}", []).append(item.right)
             if item.right == Right.GENERATION:
-                told[f"tokens_{item.size_id}"] = item.tokens_wanted
-        return told
+                initial[f"tokens_{item.size_id}"] = item.tokens_wanted
+        return initial
 
     @property
     def rows(self) -> list[tuple[ModelSize, forms.BoundField, forms.BoundField]]:
@@ -140,7 +140,7 @@ class AccessRequestForm(forms.Form):
         """The fields about the study."""
         return [field for field in self if not field.name.startswith(("rights_", "tokens_"))]
 
-    def told(self) -> dict[str, Any]:
+    def as_arguments(self) -> dict[str, Any]:
         """What was filled in, as the verbs take it."""
         cleaned = self.cleaned_data
         wanted = [

@@ -13,9 +13,9 @@ from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
 
-from .conditions import STEPS, SUSPENDED, conditions, situated
+from .conditions import STEPS, SUSPENDED, conditions, with_rule_facts
 from .models import Grant, Right
-from .words import Missing, Situation, missing_of
+from .sentences import Missing, Situation, missing_of
 
 COLUMNS = [field.attname for field in Grant._meta.concrete_fields]
 MARKS: Any = {  # what stands in the query for what each question tells
@@ -66,13 +66,20 @@ def decide(
 ) -> Decision:
     """Whether the organisation may use the right on the size at that time; one query.
 
-    With `user`, also whether this person may submit for it; with `tokens` and `samples`, whether so many are left in
+    With `user`, also whether this person may submit for it; with `tokens` and `samples`, whether they are left in
     the quota; with `purpose`, whether the grant allows it.
     """
-    told = {"at": at, "partner": partner.pk, "size": size.pk, "right": str(right), "tokens": tokens, "samples": samples}
-    told |= {"user": user.pk} if user is not None else {}
-    told |= {"purpose": purpose} if purpose else {}
-    row = _query(with_user=user is not None, with_purpose=bool(purpose)).row(told)
+    parameters = {
+        "at": at,
+        "partner": partner.pk,
+        "size": size.pk,
+        "right": str(right),
+        "tokens": tokens,
+        "samples": samples,
+    }
+    parameters |= {"user": user.pk} if user is not None else {}
+    parameters |= {"purpose": purpose} if purpose else {}
+    row = _query(with_user=user is not None, with_purpose=bool(purpose)).row(parameters)
     grant = _grant_of(row, partner, size)
     situation = Situation(
         partner=partner,
@@ -101,7 +108,7 @@ def _query(*, with_user: bool, with_purpose: bool) -> Prepared:
         rule["member"] = Q(pk__in=_partners_of(marks["user"], at))
     held = Q(grants__size=size, grants__right=right)
     rows = Partner.objects.filter(pk=marks["partner"]).annotate(its_grant=FilteredRelation("grants", condition=held))
-    rows = situated(rows, at=at, partner=F("pk"), size=Value(size), right=Value(right), grant="its_grant__")
+    rows = with_rule_facts(rows, at=at, partner=F("pk"), size=Value(size), right=Value(right), grant="its_grant__")
     rows = rows.annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
     rows = rows.order_by(_in_its_time(at), F("its_grant__starts_at").desc()).values(
         *(f"holds_{name}" for name in rule),

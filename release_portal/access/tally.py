@@ -10,10 +10,10 @@ from release_portal.partners.guards import people_who
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
-from .conditions import STEPS, situated
+from .conditions import STEPS, with_rule_facts
 from .models import RequestItem, Review, SizeRule
+from .sentences import steps_in_words
 from .terms import Terms, terms_asked
-from .words import steps_in_words
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def rule_of(item: RequestItem, *, at: datetime) -> SizeRule:
 
 
 def tally_of(item: RequestItem, *, at: datetime) -> Tally:
-    """Count the standing reviews of an item by the rule of its size: those of people who still may decide it.
+    """Count the reviews of an item by the rule of its size: those of people who still may decide it.
 
     The largest size of a family is never granted by one person alone. As many declines as the rule asks approvals
     decline an item, or one of somebody with a veto.
@@ -54,13 +54,13 @@ def tally_of(item: RequestItem, *, at: datetime) -> Tally:
     rule = rule_of(item, at=at)
     needed = max(rule.approvals, 2 if item.size.is_largest() else 1)
     may_decide = impartial(people_who(Permission.REQUEST_DECIDE), item.partner, at=at)
-    standing = list(item.reviews.standing().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
+    counting = list(item.reviews.counting().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
     approvals = tuple(
         review
-        for review in standing
+        for review in counting
         if review.verdict == Review.Verdict.APPROVE and _has(review.reviewer, rule.roles or None)
     )
-    declines = tuple(review for review in standing if review.verdict == Review.Verdict.DECLINE)
+    declines = tuple(review for review in counting if review.verdict == Review.Verdict.DECLINE)
     decided = ""
     if len(declines) >= rule.approvals or any(_has(review.reviewer, rule.veto_roles) for review in declines):
         decided = Review.Verdict.DECLINE
@@ -72,7 +72,7 @@ def tally_of(item: RequestItem, *, at: datetime) -> Tally:
 def steps_missing_of(item: RequestItem, *, at: datetime) -> str:
     """The steps before the item's size that its organisation has not done, in words; nothing where all are."""
     rows = type(item.partner).objects.filter(pk=item.partner_id)
-    rows = situated(rows, at=at, partner=F("pk"), size=Value(item.size_id), right=Value(item.right), grant=None)
+    rows = with_rule_facts(rows, at=at, partner=F("pk"), size=Value(item.size_id), right=Value(item.right), grant=None)
     steps = rows.values(**{f"step_{name}": F(name) for name in STEPS}).get()
     steps = {name: steps[f"step_{name}"] for name in STEPS}
     if steps["after_name"] is None:

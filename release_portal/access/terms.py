@@ -40,10 +40,10 @@ class Terms:
         return asdict(self) | days | {"purposes": list(self.purposes)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "Terms":
-        known = {field.name: told[field.name] for field in fields(cls) if field.name in told}
-        starts_on = told.get("starts_on")
-        days = {"ends_on": date.fromisoformat(told["ends_on"]), "purposes": tuple(told["purposes"])}
+    def from_json(cls, data: Mapping[str, Any]) -> "Terms":
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        starts_on = data.get("starts_on")
+        days = {"ends_on": date.fromisoformat(data["ends_on"]), "purposes": tuple(data["purposes"])}
         return cls(**known | days | {"starts_on": date.fromisoformat(starts_on) if starts_on else None})
 
     def tidy(self) -> "Terms":
@@ -121,13 +121,15 @@ def check_terms(item: RequestItem, terms: Terms) -> None:
 def reductions(item: RequestItem, terms: Terms) -> list[str]:
     """What of the terms is less than was asked for, each as "5,000 tokens, not 10,000"."""
     request = item.request
-    told = []
+    reductions = []
     if terms.token_quota < item.tokens_wanted:
-        told.append(f"{terms.token_quota:,} token{'' if terms.token_quota == 1 else 's'}, not {item.tokens_wanted:,}")
+        reductions.append(
+            f"{terms.token_quota:,} token{'' if terms.token_quota == 1 else 's'}, not {item.tokens_wanted:,}"
+        )
     if request.until_wanted and terms.ends_on < request.until_wanted:
-        told.append(f"until {terms.ends_on:%-d %B %Y}, not {request.until_wanted:%-d %B %Y}")
+        reductions.append(f"until {terms.ends_on:%-d %B %Y}, not {request.until_wanted:%-d %B %Y}")
     dropped = [Purpose(purpose).label for purpose in request.purposes if purpose not in terms.purposes]
-    return [*told, *([f"not for {', '.join(dropped)}"] if dropped else [])]
+    return [*reductions, *([f"not for {', '.join(dropped)}"] if dropped else [])]
 
 
 def check_served(field: str, right: str) -> None:

@@ -63,8 +63,8 @@ def note(
     try:
         with transaction.atomic(durable=True):
             if every is None or not same.filter(at__gt=now - every).exists():
-                told = {"kind": kind, "sentence": sentence, "at": now, "by": by, "whom": whom}
+                columns = {"kind": kind, "sentence": sentence, "at": now, "by": by, "whom": whom}
                 tell_database()
-                SecurityEvent.objects.create(**told, about=keys, detail=detail)
+                SecurityEvent.objects.create(**columns, about=keys, detail=detail)
     except Exception:
         logger.exception("A security event of kind %s was not noted", kind)

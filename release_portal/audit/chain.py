@@ -19,7 +19,7 @@ SELECT id, kind, sentence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:
     array_to_json(about)::text, detail::text, previous, leaf
 FROM audit_event ORDER BY id
 """
-# Of the event that is missing nothing is known but its leaf; so it is told by the one that follows it.
+# Of the event that is missing nothing is known but its leaf; so it is reported by the one that follows it.
 BROKEN = """
 SELECT event.id, coalesce(event.about[1], '') FROM audit_event AS event, unnest(event.previous) AS wanted
 WHERE NOT EXISTS (

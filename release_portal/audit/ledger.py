@@ -5,7 +5,7 @@ without one. See docs/adr/0003-a-book-that-the-database-keeps.md.
 from django.db.migrations import RunSQL
 
 MOST_OPEN = 16
-"""So many of the newest events about a thing are looked at for those that none names yet."""
+"""The newest events about a thing that are looked at for those that none names yet."""
 
 LINES = """
 CREATE FUNCTION is_owner_of(relation oid) RETURNS boolean LANGUAGE sql STABLE AS $$

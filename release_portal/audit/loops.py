@@ -65,7 +65,7 @@ def each(
 
 @contextmanager
 def alone(name: str) -> Iterator[None]:
-    """Inside, an error undoes what was done there and goes no further. For rows of somebody's act, who is told what
+    """Inside, an error undoes what was done there and goes no further. For rows of somebody's act, who reads what
     became of each; a Refused is for them to read."""
     try:
         with transaction.atomic():
@@ -78,8 +78,8 @@ def alone(name: str) -> Iterator[None]:
 
 @transaction.atomic
 def _note(task: str, thing: str, name: str, error: Exception, at: datetime) -> None:
-    told = {"name": name[:200], "first_failed_at": at, "last_failed_at": at, "next_try_at": at}
-    failure, _ = Failure.objects.select_for_update().get_or_create(task=task, thing=thing, defaults=told)
+    columns = {"name": name[:200], "first_failed_at": at, "last_failed_at": at, "next_try_at": at}
+    failure, _ = Failure.objects.select_for_update().get_or_create(task=task, thing=thing, defaults=columns)
     failure.attempts += 1
     failure.last_failed_at, failure.next_try_at = at, at + _wait(failure.attempts)
     failure.error = in_words(error)[:300]

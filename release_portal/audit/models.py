@@ -36,10 +36,10 @@ class Line(models.Model):
         abstract = True
 
     def __str__(self) -> str:
-        return self.told
+        return self.text
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The sentence as people read it."""
         return self.sentence.replace("{whom}", str(self.whom)) if self.whom else self.sentence
 
@@ -94,10 +94,10 @@ class FailureQuerySet(models.QuerySet["Failure"]):
         return self.order_by("-attempts", "id")
 
     def untold(self) -> "FailureQuerySet":
-        """Those that failed often enough for an operator to be told, and of which none was. A letter that tells of
-        failures is none of them: while the mail server is away it fails too, and would be told of for ever."""
-        telling = Event.objects.filter(kind=Failure.TOLD, about__contains=[models.OuterRef("thing")])
-        return self.filter(~models.Exists(telling), attempts__gte=Failure.TOLD_AFTER, told_at__isnull=True)
+        """Those that failed often enough for a letter to an operator, and have had none. A letter about failures
+        is none of them: while the mail server is away it fails too, and would be written about for ever."""
+        telling = Event.objects.filter(kind=Failure.MAILED, about__contains=[models.OuterRef("thing")])
+        return self.filter(~models.Exists(telling), attempts__gte=Failure.MAILED_AFTER, told_at__isnull=True)
 
 
 class Failure(models.Model):
@@ -106,10 +106,10 @@ class Failure(models.Model):
     `error` says what went wrong and where, never a text, a prompt or an address.
     """
 
-    TOLD_AFTER = 5
-    """Attempts, about a minute's worth, after which an operator is told by mail."""
-    TOLD = "failures.told"
-    """The kind of event that tells of such a mail, about the letters."""
+    MAILED_AFTER = 5
+    """Attempts, about a minute's worth, after which an operator gets mail."""
+    MAILED = "failures.told"
+    """The kind of event about such a mail."""
 
     task = models.CharField(max_length=60, help_text="the task that goes over the rows, and after a colon its part")
     thing = models.CharField(max_length=120)

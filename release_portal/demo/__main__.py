@@ -24,7 +24,7 @@ from .journey import MODEL, Journey
 START_SECONDS = 60
 STOP_SECONDS = processes.STOP_SECONDS + 5
 ENDS_AT_START = 3
-"""After so many in a row a process is not waited for any more."""
+"""Failures in a row after which a process is not waited for any more."""
 KEEPS_ENDING = f"One of the processes ended {ENDS_AT_START} times in a row; the log says why."
 
 SET_UP_PEOPLE = """

@@ -203,10 +203,10 @@ class Journey:
         row = re.search(rf'{size}</a>.*?name="rights_(\d+)"', self._signed_in(person).get(path), re.DOTALL)
         if row is None:
             raise StepFailed(f"The request form does not offer {size}.")
-        told = {f"rights_{row[1]}": "generation", f"tokens_{row[1]}": "1000000", "purposes": "belief"}
+        fields = {f"rights_{row[1]}": "generation", f"tokens_{row[1]}": "1000000", "purposes": "belief"}
         self._signed_in(person).submit(
             path,
-            **told,
+            **fields,
             purpose="To measure how often readers take generated text for written text.",
             until_wanted=(today() + timedelta(days=365)).isoformat(),
         )

@@ -13,7 +13,7 @@ import redis
 from django.conf import settings
 
 from inference import contract
-from release_portal.lib.wake import broker
+from release_portal.lib.broker import broker
 
 from .models import Worker
 

@@ -11,10 +11,10 @@ from ninja import Field, File, Form, Router, Schema, Status, UploadedFile
 from ninja.pagination import paginate
 
 from release_portal.access.models import Grant, Right
-from release_portal.lib.shapes import Body, Word
+from release_portal.lib.schemas import Body, Word
 from release_portal.lib.states import Refused
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
+from release_portal.partners.shortcuts import SignedIn
 from release_portal.releases.models import ModelSize
 
 from . import actions
@@ -92,7 +92,7 @@ class JobOut(JobSummary):
 
 
 class TextOut(Schema):
-    number: int = Field(description="the how-manieth text of the job to be finished, from 1")
+    number: int = Field(description="its place in the order in which the texts of the job finished, from 1")
     prompt_number: int
     sample: int
     prompt: str = Field(alias="prompt.text")

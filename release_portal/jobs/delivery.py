@@ -7,7 +7,7 @@ from release_portal.access.rule import decide
 from release_portal.audit.actions import note
 from release_portal.audit.models import SecurityEvent
 from release_portal.lib.states import Forbidden
-from release_portal.partners.doors import SignedIn
+from release_portal.partners.shortcuts import SignedIn
 from release_portal.partners.watch import seen_from
 
 from .models import Job

@@ -50,8 +50,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spreadsheet_line(row: Mapping[str, Any]) -> str:
-    told = {name: RUN.sub("'", cell) if isinstance(cell, str) else cell for name, cell in _cells(row).items()}
-    return _csv_line(told, csv.QUOTE_ALL)
+    cells = {name: RUN.sub("'", cell) if isinstance(cell, str) else cell for name, cell in _cells(row).items()}
+    return _csv_line(cells, csv.QUOTE_ALL)
 
 
 def _json_line(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import re
 
 from django.conf import settings
 
-from inference.contract import Hello, Report, Text
+from inference.contract import Heartbeat, Report, Text
 from release_portal.lib.text import flaw_of
 
 from .limits import LIMITS
@@ -63,17 +63,17 @@ def flaw_of_report(report: Report) -> str:
     return flaw_of(report.error)
 
 
-def flaw_of_hello(hello: Hello) -> str:
+def flaw_of_heartbeat(heartbeat: Heartbeat) -> str:
     """Of a worker's introduction."""
     for name, longest in WORDS.items():
-        word = getattr(hello, name)
+        word = getattr(heartbeat, name)
         if len(word) > longest or flaw_of(word):
             return f"a {name} of more than {longest} characters, or with what no text has"
-    for paths in (hello.sizes, hello.loaded, hello.plain):
+    for paths in (heartbeat.sizes, heartbeat.loaded, heartbeat.plain):
         if len(paths) > MOST_SIZES or any(len(path) > 100 or flaw_of(path) for path in paths):
             return f"more than {MOST_SIZES} sizes, or one with a very long name"
-    if len(hello.checkpoints) > MOST_SIZES or not all(MANIFEST.fullmatch(each) for each in hello.checkpoints):
+    if len(heartbeat.checkpoints) > MOST_SIZES or not all(MANIFEST.fullmatch(each) for each in heartbeat.checkpoints):
         return "a checkpoint that is no SHA-256"
-    if not (0 <= hello.tokens <= MOST_TOKENS and 0 <= hello.dropped <= MOST_TOKENS):
+    if not (0 <= heartbeat.tokens <= MOST_TOKENS and 0 <= heartbeat.dropped <= MOST_TOKENS):
         return "a number of tokens or dropped messages that cannot be"
     return ""

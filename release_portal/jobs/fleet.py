@@ -74,7 +74,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Part:
+class ShareOfSize:
     """An organisation at work with a size, and what it had of the last hour's tokens."""
 
     share: Share
@@ -111,7 +111,7 @@ class Fleet:
     live: list[Hand]
     gone: list[Hand]
     queues: list[Queue]
-    parts: list[Part]
+    parts: list[ShareOfSize]
     given_up: list[Completion]
     drops: list[Drop]
     failing: list[Failing]
@@ -140,7 +140,7 @@ def fleet_of(*, at: datetime) -> Fleet:
         live=[hand for hand in hands if hand.worker.is_alive],
         gone=sorted((hand for hand in hands if not hand.worker.is_alive), key=_last_heard, reverse=True)[:MOST_GONE],
         queues=queues,
-        parts=_parts(sizes, at),
+        parts=_shares_of(sizes, at),
         given_up=list(Completion.objects.given_up(since=at - GIVEN_UP_FOR)[:MOST_GIVEN_UP]),
         drops=list(Drop.objects.filter(day__gt=(at - DROPPED_FOR).date()).order_by("-day", "reason")),
         failing=[Failing(failure) for failure in Failure.objects.most_tried_first()[:MOST_FAILING]],
@@ -254,8 +254,8 @@ def _gaps(sizes: Mapping[int, ModelSize], queues: list[Queue], at: datetime) -> 
     ]
 
 
-def _parts(sizes: Mapping[int, ModelSize], at: datetime) -> list[Part]:
-    """Of each size, whoever is at work, those with the most tokens of the last hour first."""
+def _shares_of(sizes: Mapping[int, ModelSize], at: datetime) -> list[ShareOfSize]:
+    """The shares at work of each size, those with the most tokens of the last hour first."""
     finished = Completion.objects.filter(finished_at__gt=at - PORTION_OF)
     rows = finished.values_list("job__size", "job__partner").annotate(Sum("tokens"))
     had = {(size, partner): tokens or 0 for size, partner, tokens in rows}
@@ -265,6 +265,6 @@ def _parts(sizes: Mapping[int, ModelSize], at: datetime) -> list[Part]:
     parts = []
     for share in Share.objects.of_those_at_work().select_related("partner"):
         tokens, whole = had.get((share.size_id, share.partner_id), 0), of_size[share.size_id]
-        parts.append(Part(share, sizes[share.size_id], tokens, 100 * tokens / whole if whole else None))
+        parts.append(ShareOfSize(share, sizes[share.size_id], tokens, 100 * tokens / whole if whole else None))
     place = {pk: index for index, pk in enumerate(sizes)}
     return sorted(parts, key=lambda part: (place[part.size.pk], -part.tokens, part.share.partner.legal_name))

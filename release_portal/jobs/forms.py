@@ -9,7 +9,7 @@ from django import forms
 from release_portal.access.models import Grant, Purpose
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Refused
-from release_portal.partners.doors import PlainWords
+from release_portal.partners.shortcuts import PlainWords
 
 from .limits import LIMITS, LONGEST_NAME, WEIGHT, GivenPrompt, Limit
 from .prompts import lines_of, read_prompts

@@ -89,7 +89,7 @@ LIMITS = {
 
 
 class Settings(TypedDict, total=False):
-    """What may be told of LIMITS; None is the default."""
+    """What may be given of LIMITS; None is the default."""
 
     samples: int | None
     max_new_tokens: int | None
@@ -131,10 +131,10 @@ def check_text(field: str, label: str, noun: str, text: str, longest: int) -> No
 def checked_prompts(prompts: Iterable[str | GivenPrompt]) -> Iterator[GivenPrompt]:
     """The prompts, as they come. Raises Refused unless there are some, not too many, none empty and none too long."""
     number = 0
-    for number, told in enumerate(prompts, start=1):
+    for number, given in enumerate(prompts, start=1):
         if number > MOST_PROMPTS:
             continue  # only counted, for the sentence
-        prompt = GivenPrompt(told) if isinstance(told, str) else told
+        prompt = GivenPrompt(given) if isinstance(given, str) else given
         label, where = prompt.label or f"Prompt {number:,}", "file" if prompt.label else "prompts"
         if not prompt.text.strip():
             raise Refused(f"{label} is empty.", field=where, given=number)

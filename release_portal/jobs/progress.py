@@ -18,7 +18,7 @@ class Progress:
 
 
 def tokens_in_hand(job: Job) -> int:
-    """Tokens generated for texts of the job that are not finished yet: its part of what its orders' reports told."""
+    """Tokens generated for texts of the job that are not finished yet: its part of what its orders reported."""
     unfinished = Q(finished_at__isnull=True)
     orders = WorkOrder.objects.out().filter(pk__in=job.completions.unfinished().values("order"))
     rows = (

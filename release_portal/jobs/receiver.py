@@ -13,11 +13,11 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from redis.client import Pipeline
 
-from inference.contract import REPORTS, Hello, Report
+from inference.contract import REPORTS, Heartbeat, Report
 from inference.seal import SealError
 from release_portal.audit.loops import in_words
+from release_portal.lib.broker import broker
 from release_portal.lib.states import Refused
-from release_portal.lib.wake import broker
 
 from . import actions
 from .window import note_drop, receive, tell_again
@@ -132,9 +132,9 @@ def bytes_of(item: bytes | str) -> bytes:
     return item.encode() if isinstance(item, str) else item
 
 
-def act(message: Report | Hello, at: datetime) -> None:
+def act(message: Report | Heartbeat, at: datetime) -> None:
     """The verb of a message."""
     if isinstance(message, Report):
         actions.receive_report(by=None, report=message, at=at)
     else:
-        actions.receive_hello(by=None, hello=message, at=at)
+        actions.receive_heartbeat(by=None, heartbeat=message, at=at)

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST
 
 from release_portal.access.models import Grant, Right
 from release_portal.audit.models import Event
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Membership, Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 
 from . import actions
 from .byte_ranges import ByteRange, etag_of, index_of, part_of, wanted_bytes

@@ -15,9 +15,9 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from inference import contract
-from inference.contract import Hello, Report, Revoked, Stop, Text, WorkOrder
+from inference.contract import Heartbeat, Report, Revoked, Stop, Text, WorkOrder
 from inference.seal import Opened, SealError
-from release_portal.lib.wake import is_due, push, wake
+from release_portal.lib.broker import is_due, push_on_commit, send_task_on_commit
 
 from .models import Drop, SeenMessage, Worker
 
@@ -33,16 +33,16 @@ UNREADABLE = "unreadable"
 
 def send_order(worker: Worker, order: WorkOrder) -> None:
     """Have a worker carry out an order, once the running transaction has committed."""
-    wake(contract.GENERATE, worker.seal.close(order), queue=contract.orders_of(worker.name))
+    send_task_on_commit(contract.GENERATE, worker.seal.close(order), queue=contract.orders_of(worker.name))
 
 
 def send_notice(worker: Worker, notice: Stop | Revoked) -> None:
     """Have a worker know something at once, after the running transaction has committed. One whose key cannot be read
-    is told nothing."""
+    gets no answer."""
     if not worker.has_readable_key:
         logger.error("The key of worker %s cannot be read under this SECRET_KEY. Enrol it again.", worker)
         return
-    push(contract.notices_of(worker.name), worker.seal.close(notice))
+    push_on_commit(contract.notices_of(worker.name), worker.seal.close(notice))
 
 
 def send_stop(name: str | None, order: str, token: int, group: str = "") -> None:
@@ -58,14 +58,14 @@ def tell_again(sent: bytes) -> None:
         if worker and is_due(f"revoked:{worker}", seconds=TELL_AGAIN_SECONDS):
             send_notice(worker, Revoked(worker.name))
     except redis.RedisError as error:
-        logger.warning("Worker %s was not told again that it is revoked: %s", worker, error)
+        logger.warning("Worker %s got no second notice of its revocation: %s", worker, error)
 
 
 @transaction.atomic
-def receive(sent: bytes, *, at: datetime, act: Callable[[Report | Hello, datetime], object]) -> None:
+def receive(sent: bytes, *, at: datetime, act: Callable[[Report | Heartbeat, datetime], object]) -> None:
     """Read one message of a worker and act on it, both or neither. Raises `SealError` where it is to be dropped."""
     worker, opened = _opened(sent, at)
-    message = _read_report(opened) if opened.kind == Report.__name__ else opened.read(Hello)
+    message = _read_report(opened) if opened.kind == Report.__name__ else opened.read(Heartbeat)
     if message.worker != worker.name:
         raise SealError("it speaks for another worker")
     if not _is_new(opened, at):
@@ -114,7 +114,7 @@ def _is_new(opened: Opened, at: datetime) -> bool:
 
 
 def _read_report(opened: Opened) -> Report:
-    """A report, each text of which is read by itself: one that is none costs no other. Of too many texts, one too many
+    """A report, whose texts are each read alone: one that is none costs no other. Of too many texts, one too many
     are read."""
     wire = opened.wire
     texts = wire.pop("texts", []) if isinstance(wire, dict) else []

@@ -1,4 +1,4 @@
-"""Tables that only grow, and columns that never change: PostgreSQL itself refuses, whoever asks."""
+"""Tables that only grow, and columns that never change: PostgreSQL itself refuses, no matter who asks."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
 """Lines of the log without what people wrote, for PostgreSQL's errors quote the row that was refused; and without keys:
-Django logs the address of each request that it refuses, and some addresses let in whoever has them."""
+Django logs the address of each request that it refuses, and some addresses let in anybody who has them."""
 
 import logging
 import re

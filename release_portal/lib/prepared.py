@@ -1,6 +1,6 @@
 """A query that is written and planned once, and asked many times with other parameters.
 
-Django writes the SQL of a query anew each time, and PostgreSQL plans it anew; for one with hundreds of expressions both
+Django writes the SQL of a query each time, and PostgreSQL plans it each time; for one with hundreds of expressions both
 take far longer than the answer.
 """
 
@@ -22,7 +22,7 @@ _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
 class AnyOf(Lookup[Any]):
-    """`AnyOf(F("pk"), [...])`: whether it is one of so many values, which the query takes as one parameter."""
+    """`AnyOf(F("pk"), [...])`: whether it is one of the values, which the query takes as one parameter."""
 
     prepare_rhs = False
 
@@ -51,14 +51,14 @@ class PlaceDumper(Dumper):
 
 @receiver(connection_created)
 def plan_once(connection: Any, **_: Any) -> None:
-    """Have the server plan what is prepared once, for all values, and not anew for each of the first five times."""
+    """Have the server plan what is prepared once, for all values, and not again at each of the first five times."""
     with connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_generic_plan")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The SQL of a query, and its parameters, some of which are marks that stand for what is told when it is asked."""
+    """The SQL of a query, and its parameters; marks among them stand for values given when it runs."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -66,7 +66,7 @@ class Prepared:
 
     @classmethod
     def of(cls, rows: QuerySet[Any, Any], marks: Mapping[str, Any]) -> "Prepared":
-        """Write the SQL of a query of `.values()` that was built with the marks in place of what will be told.
+        """Write the SQL of a query of `.values()` that was built with the marks in place of the values.
 
         A mark is a value of the parameter's own type that the query has for nothing else.
         """
@@ -75,18 +75,18 @@ class Prepared:
             raise ValueError(f"The query never asks for {', '.join(missing)}.")
         return cls(sql, tuple(parameters), marks)
 
-    def row(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The first row. Raises LookupError."""
-        for row in self.rows(told):
+        for row in self.rows(values):
             return row
-        raise LookupError(f"There is no row for {told}.")
+        raise LookupError(f"There is no row for {values}.")
 
-    def rows(self, told: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows, by the names of their columns. `told` gives a value for each mark."""
+    def rows(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows, by the names of their columns. `values` gives a value for each mark."""
         with connection.cursor() as cursor:
             self._prepare(cursor.cursor)
-            values = ", ".join(["%s"] * len(self.marks))
-            cursor.execute(f"EXECUTE {self._name} ({values})", [told[name] for name in self.marks])
+            places = ", ".join(["%s"] * len(self.marks))
+            cursor.execute(f"EXECUTE {self._name} ({places})", [values[name] for name in self.marks])
             names = [column.name for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

@@ -209,7 +209,7 @@ class Processes:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the processes of the Procfile, or one of them.")
     parser.add_argument("name", nargs="?", choices=[*commands()], help="the process to become; without it all are run")
-    parser.add_argument("--give-up-after", type=int, help="stop all once one ended so many times in a row at its start")
+    parser.add_argument("--give-up-after", type=int, help="stop all once one ended this often in a row at its start")
     arguments = parser.parse_args()
     os.umask(0o077)  # what they write is for their owner alone
     if arguments.name:

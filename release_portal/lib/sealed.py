@@ -33,7 +33,7 @@ def secret_keys() -> list[str]:
 
 
 def mark_of(secret_key: str) -> str:
-    """Which key something was made with: nothing of the key can be told from it."""
+    """Which key something was made with: nothing of the key can be derived from it."""
     return hashlib.sha256(b"release-portal mark of a key " + secret_key.encode()).hexdigest()[:8]
 
 

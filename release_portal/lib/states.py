@@ -32,7 +32,7 @@ class Forbidden(Refused):
 
 
 class TooMany(Refused):
-    """It was done too often; after so many seconds it may be done again."""
+    """It was done too often; after `seconds` it may be done again."""
 
     status = 429
 
@@ -51,12 +51,12 @@ class Stateful(models.Model):
         abstract = True
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         """The status as the end of a sentence: "approved by Rita Moss on 3 May 2026"."""
         return str(self.get_status_display()).lower()  # type: ignore[attr-defined]
 
 
-def move(instance: Stateful, to: str, **fields: Any) -> None:
+def transition(instance: Stateful, to: str, **fields: Any) -> None:
     """Change a status, with the fields that go with it: the only way a status changes.
 
     One conditional UPDATE decides a race. Raises Refused for the loser, naming how the thing stands now.
@@ -65,12 +65,12 @@ def move(instance: Stateful, to: str, **fields: Any) -> None:
     allowed = model._base_manager.filter(pk=instance.pk, status__in=instance.COMES_FROM[to])
     if not allowed.update(status=to, **fields):
         instance.refresh_from_db()
-        raise Refused(f"This {model._meta.verbose_name} is already {instance.standing}.")
+        raise Refused(f"This {model._meta.verbose_name} is already {instance.status_text}.")
     for name, value in {"status": to, **fields}.items():
         setattr(instance, name, value)
 
 
-def together(*names: str) -> CheckConstraint:
+def all_or_none(*names: str) -> CheckConstraint:
     """Columns that are all empty or all filled, such as who decided and when."""
     empty = Q(**{f"{name}__isnull": True for name in names})
     filled = Q(**{f"{name}__isnull": False for name in names})

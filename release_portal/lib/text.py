@@ -1,4 +1,4 @@
-"""What no text has, whoever sends it; a text as one line; the number that a text is; when two names are the same."""
+"""What no text has; a text as one line; the number that a text is; when two names are the same."""
 
 import re
 import unicodedata

@@ -48,17 +48,17 @@ class SignupForm(_OurWords, allauth.SignupForm):  # type: ignore[misc]
     account_already_exists: bool
 
     def clean(self) -> dict[str, Any]:
-        told: dict[str, Any] = super().clean() or {}
-        if not self.has_error("password1") and "name" in told:
-            self._check_against_name(told)
+        data: dict[str, Any] = super().clean() or {}
+        if not self.has_error("password1") and "name" in data:
+            self._check_against_name(data)
         if not self.errors:
-            _count_mail(self, "confirm", told["email"])
-        return told
+            _count_mail(self, "confirm", data["email"])
+        return data
 
-    def _check_against_name(self, told: dict[str, Any]) -> None:
+    def _check_against_name(self, data: dict[str, Any]) -> None:
         """allauth has looked at the password with the address alone."""
         try:
-            get_adapter().clean_password(told["password1"], user=User(name=told["name"], email=told.get("email", "")))
+            get_adapter().clean_password(data["password1"], user=User(name=data["name"], email=data.get("email", "")))
         except ValidationError as error:
             self.add_error("password1", error)
 

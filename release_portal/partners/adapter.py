@@ -19,7 +19,7 @@ from .reset_links import path_to_set_password
 from .watch import note_stopped
 
 SET_ANEW = (
-    "This account was made in another browser, so perhaps by somebody else. Set its password anew; the one of before "
+    "This account was made in another browser, so perhaps by somebody else. Set a new password; the earlier one "
     "no longer works."
 )
 

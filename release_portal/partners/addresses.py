@@ -1,4 +1,4 @@
-"""E-mail addresses: one form of each, whoever types it, and only what a mail server can take."""
+"""E-mail addresses: one form of each, however it is typed, and only what a mail server can take."""
 
 import unicodedata
 from contextlib import suppress

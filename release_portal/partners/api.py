@@ -10,18 +10,18 @@ from ninja.pagination import paginate
 from pydantic import ConfigDict
 
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import LONGEST_LIST, Body, Word
+from release_portal.lib.schemas import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 
 from . import actions
-from .doors import SignedIn
 from .forms import ApplicationForm, CorrectionForm, InvitationForm, ReasonForm, ServiceAccountForm
 from .models import Membership, Partner
+from .shortcuts import SignedIn
 
 router = Router(tags=["organisations"])
 
 
-class Told(Body):
+class ApplicationFields(Body):
     """What an organisation tells about itself."""
 
     legal_name: Word = Field(description="as it stands in agreements")
@@ -33,7 +33,7 @@ class Told(Body):
     intended_use: str = Field(max_length=4_000, description="who will use which size, and why")
 
 
-class Application(Told):
+class Application(ApplicationFields):
     will_sign: bool = Field(False, description="whether you are authorised to sign agreements for the organisation")
 
 
@@ -51,12 +51,12 @@ class NewServiceAccount(Body):
     roles: list[Word] = Field(max_length=LONGEST_LIST, description="researcher, viewer")
 
 
-class PartnerOut(Told):
+class PartnerOut(ApplicationFields):
     model_config = ConfigDict(extra="ignore")  # an answer is made from a row, which has more
 
     slug: str
     status: str
-    standing: str
+    status_text: str
     reason: str = Field(description="what the reviewer wrote when returning or declining the application")
     applied_at: datetime
     admitted_at: datetime | None
@@ -111,7 +111,7 @@ def get_partner(request: SignedIn, slug: str) -> Any:
 
 
 @router.post("/{slug:slug}/correct", response=PartnerOut, summary="Send a returned application again, corrected")
-def correct(request: SignedIn, slug: str, body: Told) -> Any:
+def correct(request: SignedIn, slug: str, body: ApplicationFields) -> Any:
     partner = _partner(request, slug)
     actions.correct_application(by=request.user, partner=partner, **_checked(CorrectionForm(body.dict())))
     return _partner(request, slug)
@@ -150,8 +150,8 @@ def invite(request: SignedIn, slug: str, body: NewInvitation) -> Any:
 
 @router.post("/{slug:slug}/service-accounts", response={201: ServiceAccountOut}, summary="Make a service account")
 def create_service_account(request: SignedIn, slug: str, body: NewServiceAccount) -> Any:
-    told = _checked(ServiceAccountForm(body.dict()))
-    return Status(201, actions.create_service_account(by=request.user, partner=_partner(request, slug), **told))
+    account = _checked(ServiceAccountForm(body.dict()))
+    return Status(201, actions.create_service_account(by=request.user, partner=_partner(request, slug), **account))
 
 
 @router.post("/{slug:slug}/leave", response={204: None}, summary="Leave an organisation")

@@ -58,7 +58,7 @@ class JSONCache(BaseCache):
         self._write(SET, self._named(key, version, value, timeout))
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Set what is not there, or no longer in force. Of two at the same moment one is told True."""
+        """Set what is not there, or no longer in force. Of two at the same moment one gets True."""
         return self._write(ADD, self._named(key, version, value, timeout)) == 1
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:

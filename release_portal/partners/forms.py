@@ -8,8 +8,8 @@ from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.text import one_line
 
 from .actions.service_accounts import SERVICE_ROLES
-from .doors import PlainWords
 from .models import ApiToken, Invitation, Partner, Role, User
+from .shortcuts import PlainWords
 
 
 class SignupForm(forms.Form):

@@ -24,7 +24,7 @@ def require_person(by: User) -> None:
 def require_going(partner: Partner) -> None:
     """Raise Refused where an organisation is over: nobody joins it any more."""
     if partner.status in (Partner.Status.DECLINED, Partner.Status.CLOSED):
-        raise Refused(f"{partner} was {partner.standing}, so nobody can be added to it.")
+        raise Refused(f"{partner} was {partner.status_text}, so nobody can be added to it.")
 
 
 def people_who(permission: Permission, partner: Partner | None = None) -> QuerySet[User]:

@@ -6,8 +6,8 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.text import one_line
-from release_portal.lib.wake import wake
 
 from .models import Letter
 from .models.user import SERVICE_DOMAIN
@@ -17,7 +17,7 @@ class Outbox(BaseEmailBackend):
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         letters = [letter for message in email_messages for letter in _letters(message)]
         Letter.objects.bulk_create(letters)
-        wake("partners.deliver_mail")
+        send_task_on_commit("partners.deliver_mail")
         return len(email_messages)
 
 

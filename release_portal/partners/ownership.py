@@ -33,7 +33,7 @@ def _confirm_address_by_its_mail(user: User, **_: Any) -> None:
 
 @receiver([signals.password_changed, signals.password_set, signals.password_reset])
 def _question_tokens(user: User, **_: Any) -> None:
-    """Whoever knew the password of before may have made tokens: their owner says which they keep."""
+    """Somebody who knew the earlier password may have made tokens: their owner says which they keep."""
     if ApiToken.objects.in_force(at=timezone.now()).filter(user=user).exists():
         user.tokens_in_question_at = timezone.now()
         user.save(update_fields=["tokens_in_question_at"])

@@ -32,6 +32,6 @@ class GuessValidator:
 
 def words_of(user: User | None) -> list[str]:
     """What somebody who knows the person would try first."""
-    told = [user.name, user.email] if user else []
-    words = [word for text in told for word in (text, *re.split(r"[\W_]+", text))]
+    personal = [user.name, user.email] if user else []
+    words = [word for text in personal for word in (text, *re.split(r"[\W_]+", text))]
     return [*OWN_WORDS, *(word for word in words if len(word) >= SHORTEST_WORD)]

@@ -70,7 +70,7 @@ KEEP = "UPDATE partners_cached SET value = %(value)s WHERE key = %(key)s"
 
 @dataclass(frozen=True)
 class Rate:
-    """An amount in a period, which is also told in seconds."""
+    """An amount in a period, which is also given in seconds."""
 
     amount: int
     period: str
@@ -116,11 +116,11 @@ def _too_many(what: str, by: str, rate: Rate, *, again: float, now: datetime) ->
 @cache
 def read_table(changes: tuple[tuple[str, str], ...] = ()) -> dict[str, dict[str, Rate]]:
     """The limits in force: TABLE with these changes. Raises ImproperlyConfigured for a name or a rate that is none."""
-    told = {f"{what}.{name}": getattr(limits, name) for what, limits in TABLE.items() for name in BY}
-    if unknown := dict(changes).keys() - told.keys():
+    limits_by_entry = {f"{what}.{name}": getattr(limits, name) for what, limits in TABLE.items() for name in BY}
+    if unknown := dict(changes).keys() - limits_by_entry.keys():
         raise ImproperlyConfigured(f"RATE_LIMITS names what has no limit: {', '.join(sorted(unknown))}.")
     rates: dict[str, dict[str, Rate]] = {what: {} for what in TABLE}
-    for entry, text in (told | dict(changes)).items():
+    for entry, text in (limits_by_entry | dict(changes)).items():
         what, _, name = entry.partition(".")
         if text not in ("", OFF):
             rates[what][name] = _read(entry, text)

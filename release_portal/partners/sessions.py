@@ -21,7 +21,7 @@ NOTED_EVERY = 60  # seconds: a session is stored once in that time, not at each 
 
 class SessionKeyMiddleware:
     """Gives a session a new key once its person has shown again who they are, as signing in does (OWASP ASVS 7.2.4):
-    whoever knew the key of before has no part in what follows."""
+    who knew the earlier key has no part in what follows."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -15,11 +15,11 @@ from release_portal.lib.text import number_in
 
 from . import actions
 from .actions.service_accounts import SERVICE_ROLES
-from .doors import SignedIn, fresh, refusals_on
 from .forms import ApplicationForm, CorrectionForm, InvitationForm, MailForm, ServiceAccountForm, TokenForm
 from .guards import require
 from .models import ApiToken, ApplicationDraft, Invitation, Membership, Partner, Pause, Role, User
 from .permissions import Permission
+from .shortcuts import SignedIn, fresh, refusals_on
 
 
 @login_required

@@ -19,7 +19,7 @@ SENTENCES = {
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentState:
     """Who may have one component of a size."""
 
     label: str
@@ -45,7 +45,7 @@ class Rung:
     name: str
     parameters: str
     url: str
-    components: list[Part]
+    components: list[ComponentState]
     weights: str
     size: ModelSize
     yours: Yours | None = None
@@ -53,25 +53,25 @@ class Rung:
 
 def ladder_of(family: Family, *, at: datetime) -> list[Rung]:
     """The rungs of a family as they stood at that time, smallest first."""
-    sizes = family.sizes.smallest_first().standing(at=at).prefetch_related("artefacts")
+    sizes = family.sizes.smallest_first().with_audiences(at=at).prefetch_related("artefacts")
     return [rung_of(size) for size in sizes]
 
 
 def rung_of(size: ModelSize) -> Rung:
-    """One rung, from a size of `ModelSize.objects.standing()`."""
+    """One rung, from a size of `ModelSize.objects.with_audiences()`."""
     installed = any(True for _ in size.artefacts.all())
     return Rung(
         name=size.name,
         parameters=size.parameters_in_words,
         url=size.get_absolute_url(),
-        components=list(_parts(size)),
+        components=list(_components(size)),
         weights="" if installed else "Weights not installed",
         size=size,
     )
 
 
-def _parts(size: ModelSize) -> Iterable[Part]:
+def _components(size: ModelSize) -> Iterable[ComponentState]:
     for component in Component:
         audience = Audience(getattr(size, f"{component}_audience") or Audience.CLOSED)
         reason = getattr(size, f"{component}_reason") or "Not opened yet."
-        yield Part(component.label, audience.value, audience.label, SENTENCES[component, audience], reason)
+        yield ComponentState(component.label, audience.value, audience.label, SENTENCES[component, audience], reason)

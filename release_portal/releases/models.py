@@ -50,7 +50,7 @@ class ModelSizeQuerySet(models.QuerySet["ModelSize"]):
     def smallest_first(self) -> "ModelSizeQuerySet":
         return self.select_related("family").order_by("family__name", "parameters")
 
-    def standing(self, *, at: datetime) -> "ModelSizeQuerySet":
+    def with_audiences(self, *, at: datetime) -> "ModelSizeQuerySet":
         """With, for each component, its audience at that time as `<component>_audience`, and the reason given."""
         openings = Opening.objects.filter(size=OuterRef("pk"), at__lte=at).order_by("-at", "-id")
         columns = {}

@@ -25,7 +25,7 @@ def family(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def size(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    sizes = ModelSize.objects.smallest_first().standing(at=timezone.now()).prefetch_related("artefacts")
+    sizes = ModelSize.objects.smallest_first().with_audiences(at=timezone.now()).prefetch_related("artefacts")
     size = get_object_or_404(sizes, family__slug=slug, name__iexact=name)
     context = {"size": size, "rung": rung_of(size), "artefacts": size.artefacts.all(), "events": _public_events(size)}
     return render(request, "releases/size.html", context)

@@ -68,4 +68,4 @@ def _usable(partners: list[Partner]) -> dict[tuple[int, int, str], Grant]:
 
 
 def _odd(partners: list[Partner]) -> JobQuerySet:
-    return Job.objects.filter(partner__in=partners).at_odds_with_the_rule(at=timezone.now())
+    return Job.objects.filter(partner__in=partners).violating_rule(at=timezone.now())

@@ -49,28 +49,28 @@ ASKED = """
     GROUP BY about[1]
 """
 COUNTS = f"""
-    WITH asked AS ({ASKED}), told AS (
+    WITH asked AS ({ASKED}), events AS (
         SELECT kind, detail, about[1] AS request, {SIZES_OF} AS sizes
         FROM audit_event
         WHERE kind IN ('access.requested', 'access.granted', 'access.declined', 'access.withdrawn')
             AND at >= %(start)s AND at < %(end)s
     )
     SELECT scope,
-        count(*) FILTER (WHERE told.kind = 'access.requested') AS sent,
-        count(*) FILTER (WHERE told.kind = 'access.granted') AS granted,
+        count(*) FILTER (WHERE events.kind = 'access.requested') AS sent,
+        count(*) FILTER (WHERE events.kind = 'access.granted') AS granted,
         count(*) FILTER (
             WHERE given.token_quota < item.tokens_wanted
                 OR given.ends_at < (row.until_wanted + 1)::timestamp AT TIME ZONE 'UTC'
                 OR NOT given.purposes @> row.purposes
         ) AS less,
-        count(*) FILTER (WHERE told.kind = 'access.declined') AS declined,
-        count(*) FILTER (WHERE told.kind = 'access.withdrawn') AS withdrawn
-    FROM told
-    LEFT JOIN asked ON told.kind = 'access.withdrawn' AND asked.request = told.request
-    LEFT JOIN access_requestitem item ON told.kind = 'access.granted' AND item.id = (told.detail->>'item')::bigint
+        count(*) FILTER (WHERE events.kind = 'access.declined') AS declined,
+        count(*) FILTER (WHERE events.kind = 'access.withdrawn') AS withdrawn
+    FROM events
+    LEFT JOIN asked ON events.kind = 'access.withdrawn' AND asked.request = events.request
+    LEFT JOIN access_requestitem item ON events.kind = 'access.granted' AND item.id = (events.detail->>'item')::bigint
     LEFT JOIN access_grant given ON given.item_id = item.id
     LEFT JOIN access_accessrequest row ON row.id = item.request_id
-    CROSS JOIN unnest(told.sizes || coalesce(asked.sizes, '{{}}') || '{{{ALL}}}') AS scope
+    CROSS JOIN unnest(events.sizes || coalesce(asked.sizes, '{{}}') || '{{{ALL}}}') AS scope
     GROUP BY scope
 """  # noqa: S608
 REASONS = f"""
@@ -120,7 +120,7 @@ STANDING = f"""
         LEFT JOIN access_review review ON review.item_id = item.id AND review.is_standing
         WHERE item.status IN ('waiting', 'asked')
         GROUP BY GROUPING SETS ((item.request_id, item.size_id), (item.request_id))
-    ), standing AS (
+    ), waiting AS (
         SELECT coalesce('releases.modelsize:' || size_id, '{ALL}') AS scope, row.promised_at,
             CASE WHEN row.status = 'returned' THEN 'returned' WHEN claimed_until > %(now)s THEN 'claimed'
                 WHEN reviewed_at IS NOT NULL THEN 'second' ELSE 'waiting' END AS step,
@@ -132,7 +132,7 @@ STANDING = f"""
         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM %(now)s - since) / 86400) AS median,
         max(extract(epoch FROM %(now)s - since) / 86400)::float AS oldest,
         count(*) FILTER (WHERE step <> 'returned' AND promised_at < %(now)s) AS late
-    FROM standing GROUP BY scope, step
+    FROM waiting GROUP BY scope, step
 """  # noqa: S608
 
 
@@ -179,7 +179,7 @@ class Report:
     counts: list[Row]
     spans: list[Row]
     reasons: list[Row]
-    standing: list[Row]
+    undecided: list[Row]
 
     @cached_property
     def decisions(self) -> list[Line]:
@@ -200,11 +200,11 @@ class Report:
 
     @cached_property
     def waiting(self) -> list[Line]:
-        return self._by_step(self.standing, WAITING, {"median": "Median age", "oldest": "Oldest"})
+        return self._by_step(self.undecided, WAITING, {"median": "Median age", "oldest": "Oldest"})
 
     @cached_property
     def late(self) -> list[Line]:
-        late = {scope: sum(row["late"] for row in self.standing if row["scope"] == scope) for scope in self._scopes}
+        late = {scope: sum(row["late"] for row in self.undecided if row["scope"] == scope) for scope in self._scopes}
         return self._lines([{"scope": scope, "late": count} for scope, count in late.items() if count], _late)
 
     @property
@@ -256,9 +256,9 @@ def in_words(days: float) -> str:
     return f"{days * 24:.1f} hours" if days * 24 >= 1 else f"{days * 24 * 60:.0f} min"
 
 
-def _rows(query: str, told: dict[str, datetime]) -> list[Row]:
+def _rows(query: str, parameters: dict[str, datetime]) -> list[Row]:
     with connection.cursor() as cursor:
-        cursor.execute(query, told)
+        cursor.execute(query, parameters)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -274,9 +274,9 @@ def _span(measure: str, days: float) -> Figure:
 def _decisions(row: Row, size: ModelSize | None) -> list[Figure]:
     decided = row["granted"] + row["declined"]
     share = row["granted"] / decided if decided else None
-    told = "nothing decided" if share is None else f"{share:.0%} ({row['granted']:,} of {decided:,})"
+    share_in_words = "nothing decided" if share is None else f"{share:.0%} ({row['granted']:,} of {decided:,})"
     counts = [_count(label, row[name]) for name, label in COUNTED.items()]
-    return [*counts, Figure("Approved", told, share and round(share, 4))]
+    return [*counts, Figure("Approved", share_in_words, share and round(share, 4))]
 
 
 def _late(row: Row, size: ModelSize | None) -> list[Figure]:

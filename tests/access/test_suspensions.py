@@ -5,9 +5,9 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.access import actions
+from release_portal.access.checklist import checklist_of
 from release_portal.access.models import Grant, Suspension
 from release_portal.access.rule import decide
-from release_portal.access.standing import checklist_of
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.models import Job
 from release_portal.lib.states import Forbidden, Refused

@@ -263,14 +263,14 @@ def _lift(cast):
 
 def _hold(cast):
     access.suspend(by=cast.rita, subject=cast.job.partner, **WHY)
-    return lambda: jobs.keep_to_the_rule(by=None, at=timezone.now())
+    return lambda: jobs.enforce_rule(by=None, at=timezone.now())
 
 
 def _resume(cast):
     suspension = access.suspend(by=cast.rita, subject=cast.job.partner, **WHY)
-    jobs.keep_to_the_rule(by=None, at=timezone.now())
+    jobs.enforce_rule(by=None, at=timezone.now())
     access.lift_suspension(by=cast.tom, suspension=suspension, reason="It was checked.")
-    return lambda: jobs.keep_to_the_rule(by=None, at=timezone.now())
+    return lambda: jobs.enforce_rule(by=None, at=timezone.now())
 
 
 def _stage(cast):
@@ -333,7 +333,7 @@ def _take_back(cast):
 
 def _stop(cast):
     job, grant = cast.job, cast.grant
-    return lambda: jobs.keep_to_the_rule(by=None, at=grant.ends_at) and job
+    return lambda: jobs.enforce_rule(by=None, at=grant.ends_at) and job
 
 
 def _size_unserved(cast):
@@ -344,7 +344,7 @@ def _size_unserved(cast):
 def _size_served(cast):
     at = cast.job.submitted_at + timedelta(minutes=1)
     jobs.watch_fleet(by=None, at=at)
-    factories.say_hello(at=at)
+    factories.beat(at=at)
     return lambda: jobs.watch_fleet(by=None, at=at)
 
 
@@ -360,7 +360,7 @@ def _try_now(cast):
 
 def _hello(cast):
     jobs.enroll_worker(by=None, name="worker-new")
-    return lambda: factories.say_hello("worker-new")
+    return lambda: factories.beat("worker-new")
 
 
 def _enroll(cast):

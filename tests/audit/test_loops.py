@@ -21,7 +21,7 @@ from release_portal.celery import app
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.fleet import ACTS
 from release_portal.jobs.models import Job, Outage, Worker, WorkOrder
-from release_portal.lib.wake import broker
+from release_portal.lib.broker import broker
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter
 from release_portal.releases.models import ModelSize
@@ -107,7 +107,7 @@ def _rule(request) -> Story:
     submit, grant = request.getfixturevalue("submit"), request.getfixturevalue("grant")
     return Story(
         rows=[submit() for _ in range(3)],
-        loop=lambda at: jobs.keep_to_the_rule(by=None, at=at),
+        loop=lambda at: jobs.enforce_rule(by=None, at=at),
         at=grant.ends_at,
         fails="release_portal.jobs.actions.end.record",
         is_done=lambda job: job.status == Job.Status.STOPPED,
@@ -138,7 +138,7 @@ def _work_of_three_sizes(request) -> list[ModelSize]:
 def _fill(request) -> Story:
     sizes = _work_of_three_sizes(request)
     for size in sizes:
-        factories.say_hello(f"worker-{size.name}", size=size.path)
+        factories.beat(f"worker-{size.name}", size=size.path)
     return Story(
         rows=sizes,
         loop=lambda at: jobs.fill(by=None, at=at),

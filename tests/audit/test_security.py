@@ -41,7 +41,7 @@ def texts(job) -> Job:
 def test_download_of_texts_is_noted(texts, ben, client_of, path):
     client_of(ben).get(path.format(pk=texts.pk))
     event = SecurityEvent.objects.latest("id")
-    assert (event.kind, event.by, event.told) == (
+    assert (event.kind, event.by, event.text) == (
         "texts.read",
         ben,
         "Texts of a job of GPT-2 124M, 2 texts were downloaded",
@@ -63,7 +63,7 @@ def test_texts_read_on_the_page_of_a_job_are_noted_once_a_minute(texts, ben, cli
     for page in (1, 2, 1):
         assert client.get(f"/jobs/{texts.pk}/?page={page}").status_code == 200
     event = SecurityEvent.objects.get(kind=Kind.TEXTS_READ)
-    assert (event.by, event.told) == (ben, "Texts of a job of GPT-2 124M, 2 texts were read on its page")
+    assert (event.by, event.text) == (ben, "Texts of a job of GPT-2 124M, 2 texts were read on its page")
     assert event.detail == {"address": "127.0.0.1", "door": "page", "form": "page"}
     client.get(f"/jobs/{texts.pk}/texts.csv")
     forms = SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).order_by("id").values_list("detail__form", flat=True)
@@ -146,7 +146,7 @@ def test_token_that_was_revoked_is_noted_once_a_minute_with_its_owner(ben, ask_w
     revoke_token(by=ben, token=token)
     assert [ask_with(secret) for _ in range(3)] == [401] * 3
     event = SecurityEvent.objects.get(kind=Kind.SIGN_IN_FAILED)
-    assert (event.by, event.told) == (None, "A sign-in with an API token of Ben Hart failed")
+    assert (event.by, event.text) == (None, "A sign-in with an API token of Ben Hart failed")
     assert event.about == [f"partners.user:{ben.pk}", f"partners.apitoken:{token.pk}"]
     assert event.detail == {"address": "127.0.0.1", "door": "api"}
 
@@ -156,7 +156,7 @@ def test_token_with_a_wrong_secret_is_noted_without_it(ben, ask_with):
     assert ask_with(secret[:-1] + ("a" if secret[-1] != "a" else "b")) == 401
     assert ask_with("a-password-that-was-pasted") == 401
     events = SecurityEvent.objects.filter(kind=Kind.SIGN_IN_FAILED).order_by("id")
-    assert [event.told for event in events] == [
+    assert [event.text for event in events] == [
         "A sign-in with an API token of Ben Hart failed",
         "A sign-in with an API token that nobody has failed",
     ]

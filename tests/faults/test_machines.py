@@ -17,7 +17,7 @@ from .machines import REDIS_PORT, Machine, machine, why_not
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
-HELLO_WITHIN = 20  # seconds
+HEARTBEAT_WITHIN = 20  # seconds
 WORK_WITHIN = 30  # after a cut of a minute Celery tries to connect every 12 seconds or so, and a lease may run out
 CONNECT = """
 import socket, sys
@@ -85,8 +85,8 @@ def test_cut_off_a_machine_in_the_middle_of_a_job(submit, machines):
     plugged_at = timezone.now()
     assert_books_balance(job)
     assert Event.objects.about(job).filter(kind="order.handed_out_again").exists()
-    said_hello = Worker.objects.filter(name=cut.name, seen_at__gt=plugged_at)
-    until(said_hello.exists, seconds=within(HELLO_WITHIN), what="the machine to say hello again")
+    heartbeats = Worker.objects.filter(name=cut.name, seen_at__gt=plugged_at)
+    until(heartbeats.exists, seconds=within(HEARTBEAT_WITHIN), what="another heartbeat of the machine")
 
     other.pull_cable()
     try:

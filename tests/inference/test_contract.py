@@ -6,7 +6,7 @@ import math
 import pytest
 
 from inference import contract
-from inference.contract import Hello, Report, Sampling, Sequence, Text, TokenLogprob, WorkOrder, clean
+from inference.contract import Heartbeat, Report, Sampling, Sequence, Text, TokenLogprob, WorkOrder, clean
 
 
 def over_the_wire(message):
@@ -37,7 +37,7 @@ def test_ignore_fields_of_a_newer_sender():
 def test_fill_fields_of_an_older_sender():
     wire = {"worker": "worker-1", "host": "here", "device": "cpu", "dtype": "float32", "sizes": ["gpt2/124M"]}
 
-    assert contract.from_wire(Hello, wire).leaving is False
+    assert contract.from_wire(Heartbeat, wire).leaving is False
 
 
 def test_refuse_a_message_without_a_required_field():
@@ -61,8 +61,8 @@ def test_no_workers_keys_begin_anothers():
         (Sampling, {"max_new_tokens": 8, "temperature": "1"}),
         (Sampling, {"max_new_tokens": 8, "stop": "abc"}),
         (Sampling, {"max_new_tokens": 8, "logprobs": "1"}),
-        (Hello, []),
-        (Hello, None),
+        (Heartbeat, []),
+        (Heartbeat, None),
     ],
 )
 def test_refuse_a_field_of_another_type(kind, wire):
@@ -89,9 +89,9 @@ def test_send_only_strings_that_can_be_stored_from_a_worker(written, kept):
     logprob = TokenLogprob(written, math.nan, ((written, -math.inf),))
     text = Text(written, written, 1, 1, "stop", error=written, logprobs=(logprob,))
     report = Report(written, 3, written, 12, (text,), error=written, checkpoint=written, groups=(written,))
-    hello = Hello(written, written, written, written, (written,), (written,), loaded=(written,))
+    heartbeat = Heartbeat(written, written, written, written, (written,), (written,), loaded=(written,))
 
-    for message, strings in ((report, 10), (hello, 7)):
+    for message, strings in ((report, 10), (heartbeat, 7)):
         sent = json.dumps(contract.to_wire(message), ensure_ascii=False, allow_nan=False)
         assert sent.encode()
         assert sent.count(json.dumps(kept, ensure_ascii=False)) == strings

@@ -91,8 +91,8 @@ def llama(tmp_path):
 
 def faulty(monkeypatch, change):
     """Have the engine's attention compute something else."""
-    attend = attention.Pass.attend
-    monkeypatch.setattr(attention.Pass, "attend", lambda *given: change(attend(*given)))
+    attend = attention.ForwardPass.attend
+    monkeypatch.setattr(attention.ForwardPass, "attend", lambda *given: change(attend(*given)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -152,13 +152,15 @@ def test_unknown_kinds_of_layers_and_positions_are_not_for_the_engines_attention
         ({"softcap": 50.0}, "Its attention takes softcap, which the engine's does not."),
         ({"is_causal": False}, "Its tokens see those that follow them."),
         ({"sliding_window": 8}, "It does not say to its attention how far back a layer sees."),
-        ({"pass_": None}, ""),
+        ({"forward_pass": None}, ""),
     ],
 )
 def test_what_a_layer_asks_of_its_attention_is_done_or_refused(llama, given, why):
     layer = llama.model.layers[0].self_attn
-    sight = attention.Slots(llama, 1, 8)
-    given = {"pass_": attention.Pass(sight, (), ())} | {name: held for name, held in given.items() if held is not None}
+    sight = attention.KVCache(llama, 1, 8)
+    given = {"forward_pass": attention.ForwardPass(sight, (), ())} | {
+        name: held for name, held in given.items() if held is not None
+    }
     query, key = torch.zeros(1, 4, 2, 16), torch.zeros(1, 2, 2, 16)
 
     if not why:
@@ -171,9 +173,9 @@ def test_what_a_layer_asks_of_its_attention_is_done_or_refused(llama, given, why
 
 def test_keys_of_another_size_than_the_configuration_names_are_refused(llama):
     key = torch.zeros(1, 2, 2, 8)  # two heads of eight numbers; the configuration says sixteen
-    sight = attention.Pass(attention.Slots(llama, 1, 8), (), ())
+    sight = attention.ForwardPass(attention.KVCache(llama, 1, 8), (), ())
     with pytest.raises(NotImplementedError, match="not of the size that its configuration names"):
-        attention._attend(llama.model.layers[0].self_attn, torch.zeros(1, 4, 2, 8), key, key, None, pass_=sight)
+        attention._attend(llama.model.layers[0].self_attn, torch.zeros(1, 4, 2, 8), key, key, None, forward_pass=sight)
 
 
 class WrongFrom:
@@ -182,9 +184,9 @@ class WrongFrom:
     def __init__(self, runner, prompt_tokens):
         self._runner, self._prompt_tokens = runner, prompt_tokens
 
-    def run(self, plan):
-        logits = self._runner.run(plan).clone()
-        for place, row in enumerate(plan.rows):
+    def run(self, scheduled):
+        logits = self._runner.run(scheduled).clone()
+        for place, row in enumerate(scheduled.decode):
             if len(row.prompt) == self._prompt_tokens:
                 logits[place] = -logits[place]
         return logits
@@ -194,9 +196,9 @@ class WrongFrom:
 def test_row_that_is_wrong_by_its_length_alone_is_seen(llama, prompt_tokens):
     """A prompt of one token needs no prefill: some code is wrong for it alone."""
     expected = selfcheck.reference(llama)
-    selfcheck.compare(llama, runners.PlainRunner(llama), expected)
+    selfcheck.compare(llama, runners.TransformersRunner(llama), expected)
     with pytest.raises(selfcheck.Difference, match=f"Logits after {prompt_tokens + 4} tokens differ"):
-        selfcheck.compare(llama, WrongFrom(runners.PlainRunner(llama), prompt_tokens), expected)
+        selfcheck.compare(llama, WrongFrom(runners.TransformersRunner(llama), prompt_tokens), expected)
 
 
 def test_load_says_in_the_log_why_a_family_is_slow(tmp_path, caplog):

@@ -12,7 +12,7 @@ import pytest
 
 from inference import remote
 from inference.checkpoints import CheckpointError
-from inference.contract import Hello, Sampling, Sequence, TokenLogprob
+from inference.contract import Heartbeat, Sampling, Sequence, TokenLogprob
 from inference.engine import EngineAway
 from inference.remote import ServedEngine, ServerError
 from inference.wire import seed_of
@@ -115,20 +115,20 @@ def test_carry_out_an_order_with_a_worker_process(served, tmp_path_factory, tmp_
     site.start_redis()
     with worker_of(site, served, tmp_path / "log") as worker:
         try:
-            until(lambda: site.messages(Hello))
+            until(lambda: site.messages(Heartbeat))
             site.send(order(20, 16))
             last = until(site.last_report)
         finally:
             worker.terminate()
         assert worker.wait(PATIENCE) == 0
-    hello = site.messages(Hello)[-1]
+    heartbeat = site.messages(Heartbeat)[-1]
     site.app.close()
     site.stop_redis()
 
     assert sorted(int(text.key) for text in last.texts) == list(range(20))
     assert last.tokens == sum(text.tokens for text in last.texts)
     assert (last.error, last.checkpoint, last.stopped) == ("", "", False)
-    assert (hello.device, hello.dtype, hello.checkpoints) == (f"server {address(served)}", "", ("",))
+    assert (heartbeat.device, heartbeat.dtype, heartbeat.checkpoints) == (f"server {address(served)}", "", ("",))
     log = (tmp_path / "log").read_text()
     assert "secret" not in log
     assert KEY not in log

@@ -5,7 +5,7 @@ import json
 import pytest
 from cryptography.fernet import Fernet
 
-from inference.contract import MESSAGE_SECONDS, Hello, Report, Stop, WorkOrder
+from inference.contract import MESSAGE_SECONDS, Heartbeat, Report, Stop, WorkOrder
 from inference.seal import Once, Seal, SealError
 
 ORDER = WorkOrder("order-1", 1, "gpt2/124M", ())
@@ -22,7 +22,9 @@ def sealed_at(moment, message=ORDER):
     return Fernet(KEY).encrypt_at_time(json.dumps(inside).encode(), moment).decode()
 
 
-@pytest.mark.parametrize("message", [ORDER, Stop("order-1", 1, "group"), Hello("anna", "here", "cpu", "float32", ())])
+@pytest.mark.parametrize(
+    "message", [ORDER, Stop("order-1", 1, "group"), Heartbeat("anna", "here", "cpu", "float32", ())]
+)
 def test_open_what_was_closed(seal, message):
     assert seal.open(seal.close(message)).read(type(message)) == message
 
@@ -40,7 +42,7 @@ def test_refuse_a_message_under_another_key(seal):
 
 def test_refuse_a_message_of_another_kind(seal):
     with pytest.raises(SealError, match="of another kind"):
-        seal.open(seal.close(Hello("anna", "here", "cpu", "float32", ()))).read(Report)
+        seal.open(seal.close(Heartbeat("anna", "here", "cpu", "float32", ()))).read(Report)
 
 
 @pytest.mark.parametrize("inside", [b"", b"{", b"[]", b"null", b'{"kind": 1}', b"[" * 100_000])

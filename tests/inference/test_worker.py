@@ -15,7 +15,7 @@ from celery import Celery
 from cryptography.fernet import Fernet
 
 from inference import contract
-from inference.contract import Hello, Report, Revoked, Sampling, Sequence, Stop, WorkOrder
+from inference.contract import Heartbeat, Report, Revoked, Sampling, Sequence, Stop, WorkOrder
 from inference.seal import Seal
 from release_portal.jobs.accounts import COMMANDS
 from release_portal.lib.embedded import start_redis
@@ -80,7 +80,7 @@ class Site:
             name, sealed = arrived.split(b" ", 1)
             assert name == b"anna"
             opened = self.seal.open(sealed)
-            self.received.append(opened.read({"Report": Report, "Hello": Hello}[opened.kind]))
+            self.received.append(opened.read({"Report": Report, "Heartbeat": Heartbeat}[opened.kind]))
         return [message for message in self.received if isinstance(message, kind)]
 
     def stop_all(self):
@@ -104,7 +104,7 @@ def weights(tmp_path_factory):
 
 @contextmanager
 def running(root, weights):
-    """A site and its worker, which has said hello."""
+    """A site and its worker, which has sent a heartbeat."""
     site = Site(root)
     site.start_redis()
     environment = site.environment | {"WEIGHTS_ROOT": str(weights), "DEVICE": "cpu", "PATH": os.environ["PATH"]}
@@ -113,7 +113,7 @@ def running(root, weights):
         worker = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
     worker.log = root / "log"
     try:
-        until(lambda: site.messages(Hello))
+        until(lambda: site.messages(Heartbeat))
         yield site, worker
     finally:
         worker.kill()
@@ -130,10 +130,10 @@ def shared(tmp_path_factory, weights):
 
 @pytest.fixture
 def site(shared):
-    """One site and worker for all tests that leave the worker running: each begins with a fresh hello and ends with no
-    order out."""
+    """One site and worker for all tests that leave the worker running: each begins with a fresh heartbeat and ends
+    with no order out."""
     site, _ = shared
-    until(lambda: site.messages(Hello))
+    until(lambda: site.messages(Heartbeat))
     yield site
     site.stop_all()
     site.received.clear()
@@ -172,9 +172,9 @@ def test_carry_out_an_order(site, worker, weights):
     assert sorted(int(text.key) for text in last.texts) == list(range(20))
     assert last.tokens == sum(text.tokens for text in last.texts)
     assert (last.worker, last.stopped, last.error) == ("anna", False, "")
-    hello = site.messages(Hello)[0]
-    assert (hello.worker, hello.device, hello.sizes) == ("anna", "cpu", (SIZE,))
-    assert hello.checkpoints == (last.checkpoint,)
+    heartbeat = site.messages(Heartbeat)[0]
+    assert (heartbeat.worker, heartbeat.device, heartbeat.sizes) == ("anna", "cpu", (SIZE,))
+    assert heartbeat.checkpoints == (last.checkpoint,)
     assert "secret" not in worker.log.read_text()
 
 
@@ -191,10 +191,10 @@ GARBAGE = [
 
 def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker, tmp_path):
     """Whatever anybody puts into its queue or among its notices, it goes on, and says how much it could not read."""
-    before = site.messages(Hello)[-1].dropped
+    before = site.messages(Heartbeat)[-1].dropped
     site.redis.lpush(contract.notices_of("anna"), *GARBAGE)
     site.notify(Revoked("anna"), STRANGER)
-    until(lambda: site.messages(Hello)[-1].dropped == before + len(GARBAGE) + 1)
+    until(lambda: site.messages(Heartbeat)[-1].dropped == before + len(GARBAGE) + 1)
 
     touched = tmp_path / "touched"
     site.redis.lpush(contract.orders_of("anna"), touching(touched), *GARBAGE)
@@ -202,7 +202,7 @@ def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker, tmp_path):
     site.send_sealed(STRANGER.close(order(1, 4, name="forged")))
     site.send(order(1, 4))
     assert until(site.last_report).order == "order-1"
-    until(lambda: site.messages(Hello)[-1].dropped == before + 2 * len(GARBAGE) + 3)
+    until(lambda: site.messages(Heartbeat)[-1].dropped == before + 2 * len(GARBAGE) + 3)
 
     log = worker.log.read_text()
     assert "it was not sealed with this key" in log
@@ -212,14 +212,14 @@ def test_drop_what_is_not_sealed_by_the_site_and_go_on(site, worker, tmp_path):
 
 
 def test_order_that_is_sent_again_is_carried_out_once(site, worker):
-    before = site.messages(Hello)[-1].dropped
+    before = site.messages(Heartbeat)[-1].dropped
     sealed = site.seal.close(order(1, 4))
     for _ in range(3):
         site.send_sealed(sealed)
     site.send(order(1, 4, name="order-2"))
 
     until(lambda: any(report.ended and report.order == "order-2" for report in site.messages(Report)))
-    until(lambda: site.messages(Hello)[-1].dropped == before + 2)
+    until(lambda: site.messages(Heartbeat)[-1].dropped == before + 2)
     assert sum(report.ended for report in site.messages(Report) if report.order == "order-1") == 1
 
 
@@ -275,7 +275,7 @@ def test_end_at_a_signal_and_report_what_is_finished(mortal):
     assert ended["order-1"].stopped
     assert ended["order-1"].texts
     assert ended["order-2"].stopped
-    assert site.messages(Hello)[-1].leaving
+    assert site.messages(Heartbeat)[-1].leaving
 
 
 def test_outlive_a_broker_that_goes_away(site, worker):
@@ -286,7 +286,7 @@ def test_outlive_a_broker_that_goes_away(site, worker):
     site.start_redis()
 
     until(lambda: any(report.texts for report in site.messages(Report)))
-    until(lambda: site.messages(Hello))
+    until(lambda: site.messages(Heartbeat))
     site.notify(Stop("order-1", 1))
     assert until(site.last_report).stopped
     assert worker.poll() is None

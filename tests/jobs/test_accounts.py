@@ -8,7 +8,7 @@ from redis.exceptions import NoPermissionError
 from release_portal.jobs import accounts, actions
 from release_portal.jobs.accounts import address_for, has_account, password_of, set_account
 from release_portal.jobs.models import Worker
-from release_portal.lib.wake import broker
+from release_portal.lib.broker import broker
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from inference.contract import Report, Text
-from inference.desk import Desk
+from inference.tracker import OrderTracker
 from release_portal.jobs import actions
 from release_portal.jobs.models import Completion, Job
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 
 def work_until_it_dies(orders, at, chance):
-    """A worker begins what its desk lets it and ends it in any order; it dies of an order that has a deadly text."""
-    desk = Desk(engine=None, worker="worker-1", send=None)
-    in_hand = [desk.take(order) for order in orders]
+    """A worker begins what its tracker lets it and ends it in any order; it dies of an order that has a deadly text."""
+    tracker = OrderTracker(engine=None, worker="worker-1", send=None)
+    in_hand = [tracker.take(order) for order in orders]
 
     def tell(held, **told):
         report = Report(held.order.id, held.order.token, "worker-1", **told)
@@ -30,7 +30,7 @@ def work_until_it_dies(orders, at, chance):
 
     while in_hand:
         begun = [held for held in in_hand if held.begun]
-        ready = [held for held in in_hand if not held.begun and desk._may_begin(held)]
+        ready = [held for held in in_hand if not held.begun and tracker._may_begin(held)]
         if ready and (not begun or chance.random() < 0.5):
             held = chance.choice(ready)
             held.begun = True
@@ -42,7 +42,7 @@ def work_until_it_dies(orders, at, chance):
                 tell(other, waiting=not other.begun)
             return
         tell(held, texts=tuple(Text(one.key, "x", 1, 1, "stop") for one in held.order.sequences), ended=True)
-        desk._put_down(held)
+        tracker._forget(held)
         in_hand.remove(held)
 
 
@@ -57,7 +57,7 @@ def test_only_what_brings_workers_down_is_given_up(submit, wire, seed):
     at = timezone.now()
     while Job.objects.live().exists():
         at += timedelta(seconds=settings.LEASE_SECONDS + 1)
-        factories.say_hello(at=at)
+        factories.beat(at=at)
         with wire:
             actions.dispatch(by=None, at=at)
         work_until_it_dies(chance.sample(wire.orders, len(wire.orders)), at, chance)

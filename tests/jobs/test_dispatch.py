@@ -120,13 +120,13 @@ def test_dispatch_twice_hands_nothing_out_twice(order):
     ],
 )
 def test_dispatch_to_a_worker_of_another_size_or_one_that_leaves_does_nothing(job, told):
-    factories.say_hello(**told)
+    factories.beat(**told)
     assert actions.dispatch(by=None) == 0
 
 
 def test_dispatch_to_a_worker_that_went_silent_does_nothing(job, worker):
     assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 0
-    factories.say_hello(at=worker.seen_at + WORKER_SILENCE)
+    factories.beat(at=worker.seen_at + WORKER_SILENCE)
     assert actions.dispatch(by=None, at=worker.seen_at + WORKER_SILENCE) == 1
 
 
@@ -134,7 +134,7 @@ def test_dispatch_to_a_worker_that_went_silent_does_nothing(job, worker):
 def test_dispatch_keeps_a_couple_of_orders_out_per_live_worker(submit, small_orders, quiet, workers, orders):
     job = submit(20)
     for number in range(workers):
-        factories.say_hello(f"worker-{number}")
+        factories.beat(f"worker-{number}")
     assert actions.dispatch(by=None) == orders
     assert actions.dispatch(by=None) == 0
     assert job.completions.waiting().count() == 20 - 2 * orders
@@ -161,7 +161,7 @@ def test_dispatch_lets_two_organisations_take_turns(submit, southbank_grant, cle
     served, at = [], timezone.now()
     for _ in range(9):
         at += timedelta(seconds=1)
-        factories.say_hello(at=at)
+        factories.beat(at=at)
         actions.dispatch(by=None, at=at)
         order = WorkOrder.objects.out().get()
         served.append(order.completions.get().job.name)
@@ -233,7 +233,7 @@ def test_packing_builds_a_query_only_for_the_jobs_whose_turn_comes(submit, worke
 def test_lease_that_runs_out_hands_the_rest_out_again_in_another_order(order, job, wire):
     actions.receive_report(by=None, report=factories.report_on(order, texts=1))
     at = after_the_lease(order)
-    factories.say_hello("worker-2", at=at)
+    factories.beat("worker-2", at=at)
     with wire:
         assert actions.dispatch(by=None, at=at) == 1
     order.refresh_from_db()
@@ -256,7 +256,7 @@ def test_lease_is_renewed_by_every_report(order, job):
 
 def test_message_that_was_never_heard_is_not_an_attempt(order, job, wire):
     for token in range(2, 8):
-        factories.say_hello(at=after_the_lease(order))
+        factories.beat(at=after_the_lease(order))
         with wire:
             assert actions.dispatch(by=None, at=after_the_lease(order)) == 1
         order.refresh_from_db()
@@ -269,7 +269,7 @@ def test_order_that_only_waited_in_a_workers_hand_was_not_tried(order, job, wire
     hear(order, waiting=True)
     assert actions.dispatch(by=None, at=after_the_lease(order) - timedelta(seconds=2)) == 0
     at = after_the_lease(order)
-    factories.say_hello("worker-2", at=at)
+    factories.beat("worker-2", at=at)
     actions.dispatch(by=None, at=at)
     order.refresh_from_db()
     assert (order.status, order.token) == ("out", 2)
@@ -284,7 +284,7 @@ def test_order_that_nobody_began_waits_for_a_worker_where_none_is_there(order, j
     assert wire.orders == []
     assert job.completions.waiting().filter(attempts=0).count() == 2
     at += timedelta(hours=9)
-    factories.say_hello(at=at)
+    factories.beat(at=at)
     with wire:
         assert actions.dispatch(by=None, at=at) == 1
     assert [len(sent.sequences) for sent in wire.orders] == [2]
@@ -303,7 +303,7 @@ def test_order_that_waited_and_was_begun_was_tried(order, job):
 def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
     stale = factories.report_on(order)
     at = after_the_lease(order)
-    factories.say_hello("worker-2", at=at)
+    factories.beat("worker-2", at=at)
     actions.dispatch(by=None, at=at)  # it was never heard of, and goes out again
     with wire:
         actions.receive_report(by=None, report=stale)
@@ -331,7 +331,7 @@ def begun_and_lost():
     """Every order that is out is begun by a worker, which then is heard of no more."""
     for order in WorkOrder.objects.out():
         hear(order)
-        factories.say_hello("worker-2", at=after_the_lease(order))
+        factories.beat("worker-2", at=after_the_lease(order))
         actions.dispatch(by=None, at=after_the_lease(order))
 
 
@@ -380,7 +380,7 @@ def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, w
     job = submit(4, max_new_tokens=10)
     at = timezone.now()
     for _ in range(20):
-        factories.say_hello(at=at)
+        factories.beat(at=at)
         actions.dispatch(by=None, at=at)
         for order in WorkOrder.objects.out():
             if order.completions.unfinished().filter(index=2).exists():
@@ -576,7 +576,7 @@ def test_quota_is_settled_exactly_whatever_the_end(order, job, grant, ben, endin
     elif ending == "failed":
         fail(order, "The weights are corrupt.", retry=False)
     elif ending == "stopped":
-        actions.keep_to_the_rule(by=None, at=grant.ends_at)
+        actions.enforce_rule(by=None, at=grant.ends_at)
     else:
         end(order)
     job.refresh_from_db()
@@ -596,7 +596,7 @@ def test_quota_is_given_back_by_a_queued_job_that_is_cancelled(submit, grant, be
 
 def test_hello_notes_the_worker_and_its_weights_once(gpt2, size_124m, quiet):
     for _ in range(2):
-        factories.say_hello("worker-9", checkpoints=("ab" * 32,))
+        factories.beat("worker-9", checkpoints=("ab" * 32,))
     worker = Worker.objects.get(name="worker-9")
     assert (worker.host, worker.device, worker.sizes) == ("host", "cpu", ["gpt2/124M"])
     assert size_124m.artefacts.filter(manifest_sha256="ab" * 32).count() == 1
@@ -605,24 +605,24 @@ def test_hello_notes_the_worker_and_its_weights_once(gpt2, size_124m, quiet):
 
 def test_hello_without_weights_or_of_an_unknown_size_notes_none(size_124m, quiet):
     before = size_124m.artefacts.count()
-    factories.say_hello(checkpoints=("",))
-    factories.say_hello(size="other/1B", checkpoints=("ab" * 32,))
+    factories.beat(checkpoints=("",))
+    factories.beat(size="other/1B", checkpoints=("ab" * 32,))
     assert size_124m.artefacts.count() == before
 
 
 def test_hello_has_work_handed_out_and_leaving_has_it_taken_back(quiet, wire):
     with wire:
-        factories.say_hello()
+        factories.beat()
     assert wire.names == ["jobs.fill"]
     with wire:
-        worker = factories.say_hello(leaving=True)
+        worker = factories.beat(leaving=True)
     assert wire.names == ["jobs.dispatch"], "what it has not begun goes to others"
     assert not Worker.objects.alive(at=timezone.now()).contains(worker)
 
 
 def test_worker_that_comes_back_is_alive_again(quiet):
-    factories.say_hello(leaving=True)
-    worker = factories.say_hello()
+    factories.beat(leaving=True)
+    worker = factories.beat()
     assert Worker.objects.alive(at=timezone.now()).contains(worker)
 
 

@@ -53,7 +53,7 @@ def work(seconds, at, seed):
     """One worker carries out orders for so long, or until none is left; returns tokens by organisation, and when."""
     used, until = Counter(), at + timedelta(seconds=seconds)
     while at < until:
-        factories.say_hello(at=at)
+        factories.beat(at=at)
         actions.dispatch(by=None, at=at)
         order = WorkOrder.objects.out().order_by("handed_out_at", "pk").first()
         if order is None:

@@ -154,7 +154,7 @@ def test_report_that_cannot_be_flags_its_worker_and_keeps_its_texts(order, job, 
     ids=lambda bad: str(bad)[:60],
 )
 def test_hello_that_cannot_be_flags_its_worker_and_changes_nothing_else(worker, bad):
-    send(worker, factories.hello(), **bad)
+    send(worker, factories.heartbeat(), **bad)
     before = worker.seen_at
     worker.refresh_from_db()
     assert worker.flaws == 1
@@ -163,7 +163,7 @@ def test_hello_that_cannot_be_flags_its_worker_and_changes_nothing_else(worker, 
 
 @pytest.mark.parametrize("worker_name", ["x" * 1_000, "", "worker-2", "a\0b"])
 def test_message_in_another_name_than_its_keys_is_dropped(worker, worker_name):
-    send(worker, factories.hello(worker_name))
+    send(worker, factories.heartbeat(worker_name))
     assert Worker.objects.count() == 1
 
 
@@ -190,7 +190,7 @@ def test_job_ends_with_a_sentence_where_the_reason_cannot_be_shown(order, job, w
 
 def test_worker_that_was_revoked_says_nothing_any_more(worker):
     actions.revoke_worker(by=None, worker=worker, reason="It was flagged.")
-    send(worker, factories.hello(), device="other")
+    send(worker, factories.heartbeat(), device="other")
     worker.refresh_from_db()
     assert worker.device == "cpu"
 

@@ -1,4 +1,4 @@
-"""Who is told when a size has work and no worker, and how large an organisation's part of a size is."""
+"""Who gets mail when a size has work and no worker, and how large an organisation's part of a size is."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,8 +25,8 @@ def watch(job, seconds):
     return actions.watch_fleet(by=None, at=job.submitted_at + timedelta(seconds=seconds))
 
 
-def say_hello(job, seconds, **told):
-    factories.say_hello(**told, at=job.submitted_at + timedelta(seconds=seconds))
+def beat(job, seconds, **told):
+    factories.beat(**told, at=job.submitted_at + timedelta(seconds=seconds))
 
 
 @pytest.fixture
@@ -63,20 +63,20 @@ def test_watch_fleet_writes_how_much_waits_and_where_to_look(job, mara):
 
 
 def test_watch_fleet_with_a_worker_of_another_size_tells_too(job, mara, letters):
-    say_hello(job, 50, size="gpt2/355M")
+    beat(job, 50, size="gpt2/355M")
     assert watch(job, 60) == 1
     assert letters(mara) == [UNSERVED]
 
 
 def test_watch_fleet_counts_from_when_the_last_worker_was_heard(job):
-    say_hello(job, 100)
+    beat(job, 100)
     assert [watch(job, 110), watch(job, 130), watch(job, 131)] == [0, 0, 1]
     assert Outage.objects.get().began_at == job.submitted_at + timedelta(seconds=100)
 
 
 def test_watch_fleet_when_a_worker_serves_it_again_says_that_it_is_over(job, mara, letters):
     watch(job, 60)
-    say_hello(job, 300)
+    beat(job, 300)
     assert [watch(job, 300), watch(job, 301)] == [1, 0]
     assert letters(mara) == [UNSERVED, SERVED]
     assert Outage.objects.get().ended_at == job.submitted_at + timedelta(seconds=300)
@@ -98,7 +98,7 @@ def test_watch_fleet_with_texts_in_an_order_that_no_worker_has_tells_too(order, 
 
 def test_watch_fleet_twice_in_two_outages_tells_of_both(job, mara, letters):
     watch(job, 60)
-    say_hello(job, 70)
+    beat(job, 70)
     watch(job, 70)
     watch(job, 200)
     assert letters(mara) == [UNSERVED, SERVED, UNSERVED]
@@ -143,7 +143,7 @@ def test_fleet_counts_texts_that_wait_and_texts_with_workers(submit, worker, set
 
 def test_fleet_tells_what_each_worker_has_in_hand(order, worker):
     actions.receive_report(by=None, report=factories.report_on(order, texts=0))
-    factories.say_hello("worker-2", leaving=True)
+    factories.beat("worker-2", leaving=True)
     fleet = fleet_of(at=order.handed_out_at)
     assert [(hand.worker.name, hand.orders) for hand in fleet.live] == [("worker-1", 1)]
     assert [(hand.worker.name, hand.orders) for hand in fleet.gone] == [("worker-2", 0)]
@@ -181,12 +181,12 @@ def test_in_words_is_exact_where_it_is_short(seconds, words):
 @pytest.fixture
 def failing(db) -> Callable[..., Failure]:
     Failure.objects.all().delete()
-    return partial(factories.FailureFactory, attempts=Failure.TOLD_AFTER)
+    return partial(factories.FailureFactory, attempts=Failure.MAILED_AFTER)
 
 
 def test_tell_of_failures_writes_once_of_each_and_once_an_hour(failing, nadia, letters):
     at, hour = timezone.now(), timedelta(hours=1)
-    failing(attempts=Failure.TOLD_AFTER - 1)
+    failing(attempts=Failure.MAILED_AFTER - 1)
     assert actions.tell_of_failures(by=None, at=at) == 0, "a few failures pass by themselves"
     failing()
     failing()

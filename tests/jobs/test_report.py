@@ -161,7 +161,7 @@ def test_progress_of_a_queued_job_says_what_it_waits_for(job):
     assert progress_of(job, at=now).sentence == (
         "0 of 2 texts. No worker serves GPT-2 124M now; the job starts by itself when one does."
     )
-    factories.say_hello()
+    factories.beat()
     assert progress_of(job, at=timezone.now()).sentence == "0 of 2 texts. Waiting for its turn."
 
 

@@ -33,7 +33,7 @@ def test_cancel_ends_the_job_and_tells_its_worker_nothing(order, job, ben, chang
 
 def test_revoked_grant_stops_the_job(order, job, grant, rita, changed):
     access.revoke_grant(by=rita, grant=grant, reason_code="misuse", reason="The study ended early.")
-    assert actions.keep_to_the_rule(by=None, at=timezone.now()) == 1
+    assert actions.enforce_rule(by=None, at=timezone.now()) == 1
     job.refresh_from_db()
     assert job.status == Job.Status.STOPPED
 
@@ -41,13 +41,13 @@ def test_revoked_grant_stops_the_job(order, job, grant, rita, changed):
 def test_order_goes_to_a_worker_whose_key_can_be_read(job, changed, wire):
     with wire:
         assert actions.dispatch(by=None) == 0
-        other = factories.say_hello("worker-2")
+        other = factories.beat("worker-2")
         assert actions.dispatch(by=None) == 1
     assert WorkOrder.objects.out().get().worker == other
 
 
 def test_order_that_is_handed_out_again_goes_to_a_worker_whose_key_can_be_read(order, job, changed):
-    factories.say_hello("worker-0")
+    factories.beat("worker-0")
     actions.revoke_worker(by=None, worker=changed, reason="Its key cannot be read.")
     assert actions.dispatch(by=None) == 1
     assert WorkOrder.objects.out().get().worker_id == "worker-0"

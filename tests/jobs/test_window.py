@@ -15,7 +15,7 @@ from inference.seal import Seal, addressed
 from release_portal.jobs import actions, receiver
 from release_portal.jobs.models import Drop, SeenMessage, Worker
 from release_portal.jobs.window import forget_seen
-from release_portal.lib.wake import broker
+from release_portal.lib.broker import broker
 
 from .. import factories
 
@@ -47,7 +47,7 @@ def test_report_of_the_worker_that_holds_the_order_counts(order, job, sealed):
 
 
 def test_hello_of_an_enrolled_worker_counts(worker, sealed):
-    take(sealed(factories.hello(device="cuda:0")))
+    take(sealed(factories.heartbeat(device="cuda:0")))
     worker.refresh_from_db()
     assert worker.device == "cuda:0"
 
@@ -92,7 +92,7 @@ def test_report_under_another_key_is_dropped(order, job, sealed):
 
 def test_report_for_another_worker_is_dropped(order, job, sealed):
     """A stolen key opens no other worker's orders."""
-    thief = factories.say_hello("thief")
+    thief = factories.beat("thief")
     take(sealed(factories.report_on(order), by=thief))
     assert drops() == {"it speaks for another worker": 1}
     take(sealed(factories.report_on(order, worker="thief"), by=thief))
@@ -153,7 +153,7 @@ def test_report_under_the_key_before_the_present_one_is_dropped(order, worker, s
 @pytest.mark.parametrize("late", [timedelta(seconds=contract.MESSAGE_SECONDS + 2), -timedelta(seconds=70)])
 def test_message_that_is_old_or_from_the_future_is_dropped(worker, sealed, late):
     seen = worker.seen_at
-    take(sealed(factories.hello(device="other")), at=timezone.now() + late)
+    take(sealed(factories.heartbeat(device="other")), at=timezone.now() + late)
     worker.refresh_from_db()
     assert (worker.seen_at, worker.device) == (seen, "cpu")
     assert drops() == {"it is too old, or from a clock that is ahead": 1}
@@ -174,7 +174,7 @@ def test_order_that_comes_back_as_a_report_is_dropped(order, worker, wire, job):
     """The broker's keeper sends the site its own message."""
     with wire:
         actions.dispatch(by=None, at=order.leased_until + timedelta(seconds=1))
-        factories.say_hello(at=order.leased_until + timedelta(seconds=2))
+        factories.beat(at=order.leased_until + timedelta(seconds=2))
         actions.dispatch(by=None, at=order.leased_until + timedelta(seconds=2))
     [mine] = [args[0] for name, args, _ in wire.tasks if name == contract.GENERATE]
     take(addressed("worker-1", mine).encode())
@@ -272,18 +272,18 @@ def test_message_whose_verb_fails_is_dropped_and_the_next_is_read(worker, sealed
         raise ValueError("a secret prompt")
 
     with monkeypatch.context() as patch:
-        patch.setattr(receiver.actions, "receive_hello", fails)
-        take(sealed(factories.hello()))
+        patch.setattr(receiver.actions, "receive_heartbeat", fails)
+        take(sealed(factories.heartbeat()))
     assert drops() == {"it failed with ValueError": 1}
     assert "failed with ValueError, in tests/jobs/test_window.py, line " in caplog.text
     assert "secret" not in caplog.text
-    take(sealed(factories.hello(device="other")))
+    take(sealed(factories.heartbeat(device="other")))
     worker.refresh_from_db()
     assert worker.device == "other"
 
 
 def test_forget_seen_keeps_what_could_be_sent_again(worker, sealed):
-    take(sealed(factories.hello()))
+    take(sealed(factories.heartbeat()))
     at = timezone.now()
     assert forget_seen(at=at + timedelta(seconds=contract.MESSAGE_SECONDS)) == 0
     assert forget_seen(at=at + timedelta(seconds=2 * contract.MESSAGE_SECONDS + 1)) == 1

@@ -46,7 +46,7 @@ def test_enroll_twice_is_refused_until_the_key_is_revoked(worker):
 def test_enroll_again_forgets_what_the_worker_said_before(worker, mara, letters):
     at = timezone.now()
     actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
-    factories.say_hello(leaving=True)
+    factories.beat(leaving=True)
     revoke(worker)
     again = actions.enroll_worker(by=None, name=worker.name)
     assert (again.flaws, again.last_flaw, again.flawed_at, again.left_at, again.sizes) == (0, "", None, None, [])
@@ -86,7 +86,7 @@ def test_revoke_twice_or_without_a_reason_is_refused(worker):
 def test_orders_of_a_revoked_worker_go_to_another_and_are_not_an_attempt(order, job, worker, wire, begun):
     if begun:
         actions.receive_report(by=None, report=factories.report_on(order, texts=0))
-    other = factories.say_hello("worker-2")
+    other = factories.beat("worker-2")
     revoke(worker)
     with wire:
         assert actions.dispatch(by=None) == 1
@@ -112,13 +112,13 @@ def test_orders_of_a_worker_that_is_enrolled_again_wait_and_are_not_an_attempt(o
     assert order.status == "lost"
     assert job.completions.waiting().count() == 2
     assert not job.completions.filter(attempts__gt=0).exists()
-    factories.say_hello()
+    factories.beat()
     assert actions.dispatch(by=None) == 1
 
 
 def test_orders_that_a_leaving_worker_has_not_begun_go_to_another_at_once(order, worker):
-    other = factories.say_hello("worker-2")
-    factories.say_hello(leaving=True)
+    other = factories.beat("worker-2")
+    factories.beat(leaving=True)
     assert actions.dispatch(by=None) == 1
     order.refresh_from_db()
     assert (order.worker, order.token) == (other, 2)
@@ -126,8 +126,8 @@ def test_orders_that_a_leaving_worker_has_not_begun_go_to_another_at_once(order,
 
 def test_orders_that_a_leaving_worker_has_begun_are_its_own_until_it_reports(order, worker):
     actions.receive_report(by=None, report=factories.report_on(order, texts=0))
-    factories.say_hello("worker-2")
-    factories.say_hello(leaving=True)
+    factories.beat("worker-2")
+    factories.beat(leaving=True)
     assert actions.dispatch(by=None) == 0
     order.refresh_from_db()
     assert (order.worker, order.token) == (worker, 1)
@@ -136,7 +136,7 @@ def test_orders_that_a_leaving_worker_has_begun_are_its_own_until_it_reports(ord
 def test_orders_go_to_the_worker_that_has_the_fewest(submit, quiet, settings):
     settings.ORDER_SEQUENCES = 2
     for name in ("worker-1", "worker-2"):
-        factories.say_hello(name)
+        factories.beat(name)
     submit(20)
     actions.dispatch(by=None)
     handed = sorted(order.worker.name for order in WorkOrder.objects.out())
@@ -145,7 +145,7 @@ def test_orders_go_to_the_worker_that_has_the_fewest(submit, quiet, settings):
 
 def test_worker_that_is_not_enrolled_is_not_heard(quiet):
     with pytest.raises(Refused, match="No worker named worker-9 is enrolled"):
-        actions.receive_hello(by=None, hello=factories.hello("worker-9"))
+        actions.receive_heartbeat(by=None, heartbeat=factories.heartbeat("worker-9"))
 
 
 def test_revoked_worker_is_not_alive(worker):

@@ -3,23 +3,23 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.access.models import AccessRequest
-from release_portal.lib.states import Forbidden, Refused, move
+from release_portal.lib.states import Forbidden, Refused, transition
 from release_portal.partners.models import Partner
 
 
 def test_move_changes_status_and_fields_together(applied, rita):
     now = timezone.now()
-    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
+    transition(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
     assert (applied.status, applied.decided_by, applied.decided_at) == ("admitted", rita, now)
     stored = Partner.objects.get(pk=applied.pk)
     assert (stored.status, stored.decided_by, stored.decided_at) == ("admitted", rita, now)
 
 
 def test_move_from_a_status_it_may_not_follow_names_how_the_thing_stands(applied, rita, tom):
-    move(applied, Partner.Status.DECLINED, decided_by=rita, decided_at=timezone.now())
+    transition(applied, Partner.Status.DECLINED, decided_by=rita, decided_at=timezone.now())
     with pytest.raises(Refused) as refused:
-        move(applied, Partner.Status.ADMITTED, decided_by=tom, decided_at=timezone.now())
-    assert refused.value.sentence == f"This organisation is already {applied.standing}."
+        transition(applied, Partner.Status.ADMITTED, decided_by=tom, decided_at=timezone.now())
+    assert refused.value.sentence == f"This organisation is already {applied.status_text}."
     assert "declined by Rita Moss on" in refused.value.sentence
     assert refused.value.status == 409
 
@@ -27,16 +27,16 @@ def test_move_from_a_status_it_may_not_follow_names_how_the_thing_stands(applied
 def test_move_of_a_stale_copy_loses_and_learns_how_the_thing_stands(applied, rita, tom):
     stale = Partner.objects.get(pk=applied.pk)
     now = timezone.now()
-    move(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
+    transition(applied, Partner.Status.ADMITTED, decided_by=rita, decided_at=now, admitted_at=now)
     with pytest.raises(Refused, match="already admitted by Rita Moss"):
-        move(stale, Partner.Status.DECLINED, decided_by=tom, decided_at=timezone.now())
+        transition(stale, Partner.Status.DECLINED, decided_by=tom, decided_at=timezone.now())
     assert stale.status == Partner.Status.ADMITTED
     assert Partner.objects.get(pk=applied.pk).decided_by == rita
 
 
 def test_move_to_the_first_status_is_not_declared(access_request):
     with pytest.raises(KeyError):
-        move(access_request, AccessRequest.Status.DRAFT)
+        transition(access_request, AccessRequest.Status.DRAFT)
 
 
 @pytest.mark.parametrize("half", ["decided_by", "decided_at"])

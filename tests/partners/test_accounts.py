@@ -289,7 +289,7 @@ def test_sign_in_and_out_and_failures_are_noted(ben, limits):
     assert kinds() == ["account.signed_in", "account.signed_out"]
     sign_in(ben.email)
     failed = SecurityEvent.objects.latest("id")
-    assert (failed.kind, failed.by, failed.told) == (
+    assert (failed.kind, failed.by, failed.text) == (
         "account.sign_in_failed",
         None,
         "A sign-in as Ben Hart failed",

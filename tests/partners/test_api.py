@@ -32,7 +32,7 @@ def test_list_shows_ones_own_organisations_and_staff_all(northlake, southbank, b
 def test_one_organisation_tells_how_it_stands(northlake, ben, cleo, zoe, api_of):
     told = api_of(ben).get(NORTHLAKE).json()
     assert (told["status"], told["country"], told["sent_count"]) == ("admitted", "GB", 1)
-    assert told["standing"].startswith("admitted by Rita Moss on")
+    assert told["status_text"].startswith("admitted by Rita Moss on")
     assert api_of(cleo).get(NORTHLAKE).status_code == 404
     assert zoe.get(NORTHLAKE).status_code == 401
 

@@ -80,7 +80,7 @@ def test_names_of_before_that_cannot_be_compared_are_folded_by_the_migration(db)
 def test_return_keeps_the_reason_and_tells_it(returned, ada, rita, letters):
     returned.refresh_from_db()
     assert (returned.status, returned.reason) == ("returned", "Say who reads the texts.")
-    assert returned.standing == f"returned for changes by Rita Moss on {returned.decided_at:%-d %B %Y}"
+    assert returned.status_text == f"returned for changes by Rita Moss on {returned.decided_at:%-d %B %Y}"
     assert letters(ada)[-1] == "The application of University of Northlake needs changes"
     assert "Say who reads the texts." in Letter.objects.filter(to=ada.email).latest("id").body
 
@@ -110,7 +110,7 @@ def test_correct_sends_it_again_and_keeps_what_was_before(returned, ada, rita, c
     actions.correct_application(by=ada, partner=returned, **corrected(country="NL"))
     returned.refresh_from_db()
     assert (returned.status, returned.sent_count, returned.decided_by) == ("applied", 2, None)
-    assert returned.standing == "waiting for review"
+    assert returned.status_text == "waiting for review"
     assert changes_of(returned) == [
         ("Country", "United Kingdom", "Netherlands"),
         ("Research purpose", factories.PURPOSE, "Find out who reads the texts."),
@@ -202,7 +202,7 @@ def test_close_by_an_owner_ends_the_organisation_and_its_open_invitations(northl
     northlake.refresh_from_db()
     invitation.refresh_from_db()
     assert (northlake.status, northlake.closed_by, northlake.admitted_at) == ("closed", ada, admitted_at)
-    assert northlake.standing == f"closed by Ada Lowell on {northlake.closed_at:%-d %B %Y}"
+    assert northlake.status_text == f"closed by Ada Lowell on {northlake.closed_at:%-d %B %Y}"
     assert invitation.status == "withdrawn"
     assert letters(ben)[-1] == letters(rita)[-1] == "University of Northlake is closed"
     assert Event.objects.about(northlake).filter(kind="partner.closed", by=ada).count() == 1

@@ -93,7 +93,7 @@ def test_code_signs_in_once(rita, client, client_of):
     client.post("/accounts/logout/")
     assert "was used before" in sign_in(client, rita, code).content.decode()
     noted = SecurityEvent.objects.order_by("-id")[0]
-    assert (noted.kind, noted.told) == ("account.code_failed", "A wrong code was typed for Rita Moss")
+    assert (noted.kind, noted.text) == ("account.code_failed", "A wrong code was typed for Rita Moss")
 
 
 def test_factors_that_come_and_go_are_noted(ben, client_of, rf, django_capture_on_commit_callbacks):

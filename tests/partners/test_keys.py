@@ -37,7 +37,7 @@ def test_key_of_a_worker_is_sealed_anew_and_read_without_the_key_of_before(worke
     key = worker.key
     rotate("the next one")
     assert worker.key == key
-    assert "Sealed anew: 1. Sealed under the present key already: 0." in said()
+    assert "Sealed again: 1. Sealed under the present key already: 0." in said()
     settings.SECRET_KEY_FALLBACKS = []
     worker.refresh_from_db()
     assert worker.key == key
@@ -51,7 +51,7 @@ def test_keys_of_second_factors_are_sealed_anew(rotate, settings):
     app = ada.authenticator_set.get(type="totp")
     key = unseal(app.data["secret"])
     rotate("the next one")
-    assert "Sealed anew: 2." in said()
+    assert "Sealed again: 2." in said()
     settings.SECRET_KEY_FALLBACKS = []
     app.refresh_from_db()
     assert unseal(app.data["secret"]) == key
@@ -63,7 +63,7 @@ def test_rotate_keys_twice_changes_nothing_more(worker, rotate):
     said()
     worker.refresh_from_db()
     sealed = worker.sealed_key
-    assert "Sealed anew: 0. Sealed under the present key already: 1." in said()
+    assert "Sealed again: 0. Sealed under the present key already: 1." in said()
     worker.refresh_from_db()
     assert worker.sealed_key == sealed
     assert Event.objects.filter(kind="secrets.resealed").count() == 1
@@ -75,7 +75,7 @@ def test_what_no_key_reads_is_named_and_does_not_keep_the_others(worker, rotate,
     lost.save()
     rotate("the next one")
     told = said()
-    assert "Sealed anew: 1." in told
+    assert "Sealed again: 1." in told
     assert f"No key that is set reads what jobs.worker:{lost.pk} has sealed." in told
 
 

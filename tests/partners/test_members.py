@@ -245,7 +245,7 @@ def test_roles_of_the_lab_carry_what_the_rules_of_access_ask_for(rita, mara, ott
 def test_appoint_gives_lab_roles_instead_of_those_before(rita):
     actions.appoint(by=None, email="RITA@lab.example", name="Rita Moss", roles=["auditor"])
     assert [role.code for role in rita.lab_roles.all()] == ["auditor"]
-    assert Event.objects.about(rita).get().told == "Rita Moss was appointed: auditor"
+    assert Event.objects.about(rita).get().text == "Rita Moss was appointed: auditor"
 
 
 def test_appoint_a_new_person_has_them_set_a_password_by_mail(db, letters):

@@ -236,7 +236,7 @@ def test_page_removes_factors_and_says_what_it_does(manager, ada, nils):
     assert "Make sure that it is Ada Lowell who asks" in manager.get(path).content.decode()
     assert "error-summary" in manager.post(path, {"reason": ""}).content.decode()
     page = manager.post(path, {"reason": LOST}, follow=True).content.decode()
-    assert "Ada Lowell has no second factor any more, and was sent a mail to begin anew." in page
+    assert "Ada Lowell has no second factor any more, and was sent a mail to begin again." in page
     assert "The second factors of Ada Lowell were removed" in page
     assert path not in page
     assert (

@@ -43,7 +43,7 @@ def test_see_fleet_with_nothing_there_says_how_to_start_a_worker(client_of, mara
 
 
 def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia, gpt2):
-    factories.say_hello("worker-9", loaded=("gpt2/124M",))
+    factories.beat("worker-9", loaded=("gpt2/124M",))
     page = body(client_of(nadia).get(PAGE))
     assert "1 worker, 0 tokens/s." in page
     for words in ("worker-9", "float32", "GPT-2 124M (in memory)"):
@@ -52,15 +52,15 @@ def test_see_fleet_with_a_worker_tells_what_it_serves_and_holds(client_of, nadia
 
 
 def test_see_fleet_with_a_size_on_the_plain_path_says_that_it_is_slow(client_of, api_of, nadia, gpt2):
-    factories.say_hello("worker-9", loaded=("gpt2/124M",), plain=("gpt2/124M",))
+    factories.beat("worker-9", loaded=("gpt2/124M",), plain=("gpt2/124M",))
     page = body(client_of(nadia).get(PAGE))
     assert "in memory; slow, for the engine’s own attention does not serve this family" in page
-    factories.say_hello("worker-9", loaded=("gpt2/124M",))
+    factories.beat("worker-9", loaded=("gpt2/124M",))
     assert "slow, for" not in body(client_of(nadia).get(PAGE))
 
 
 def test_see_fleet_after_a_worker_left_tells_so(client_of, nadia):
-    factories.say_hello("worker-9", leaving=True)
+    factories.beat("worker-9", leaving=True)
     page = body(client_of(nadia).get(PAGE))
     assert "Not there now" in page
     assert "it left" in page
@@ -135,8 +135,8 @@ def test_fleet_asks_the_database_no_more_for_more_of_everything(client_of, mara,
     def add(number: int) -> None:
         """A worker, a size with a job and an outage, and an organisation at work with it."""
         size = factories.SizeFactory(family=job.size.family, name=f"{number}X")
-        factories.say_hello(f"worker-{number}", size=size.path)
-        factories.say_hello(f"gone-{number}", size=size.path, leaving=True)
+        factories.beat(f"worker-{number}", size=size.path)
+        factories.beat(f"gone-{number}", size=size.path, leaving=True)
         partner = factories.PartnerFactory()
         Share.objects.create(size=size, partner=partner)
         (other,) = factories.jobs_of(job.grant, ben, 1)
@@ -173,7 +173,7 @@ def test_enroll_says_where_the_broker_has_no_account_yet(client_of, nadia, monke
 
 
 def test_enroll_under_a_name_that_is_taken_keeps_what_was_typed(client_of, nadia):
-    factories.say_hello("anna")
+    factories.beat("anna")
     page = body(client_of(nadia).post("/review/fleet/workers/", {"name": "anna"}))
     assert "A worker named anna is enrolled already. Revoke it first, or choose another name." in page
     assert 'value="anna"' in page

@@ -11,7 +11,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone
 from release_portal.lib.reasons import checked_reason
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 from release_portal.partners.actions import one_letter_each
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
@@ -87,7 +87,7 @@ def stage_batch(
 def apply_batch(*, by: User, batch: Batch) -> list[Result]:
     """Do it, once: each row is done whole or refused with a sentence, and everybody gets one mail about all of it."""
     require(by, PERMISSIONS[Batch.Verb(batch.verb)])
-    move(batch, Batch.Status.APPLIED, applied_by=by, applied_at=timezone.now())
+    transition(batch, Batch.Status.APPLIED, applied_by=by, applied_at=timezone.now())
     with one_letter_each(f"{batch.get_verb_display()}: what the lab did about your access"):
         results = [_result(batch, pk, seen, by=by) for pk, seen in batch.rows]
     batch.results = [asdict(result) for result in results]
@@ -101,7 +101,7 @@ def apply_batch(*, by: User, batch: Batch) -> list[Result]:
 def drop_batch(*, by: User, batch: Batch) -> None:
     """Drop a staged batch; nothing of it happened."""
     require(by, PERMISSIONS[Batch.Verb(batch.verb)])
-    move(batch, Batch.Status.DROPPED)
+    transition(batch, Batch.Status.DROPPED)
     record("batch.dropped", f"“{batch}” was dropped", batch, by=by)
 
 
@@ -120,23 +120,23 @@ def _result(batch: Batch, pk: int, seen: int | None, *, by: User) -> Result:
     row: Any = rows.filter(pk=pk).first()
     if row is None:
         return Result(pk, f"number {pk}", False, "It is not there.")
-    told = None
+    outcome = None
     try:
         with alone(f"A row of batch {batch.pk}"):
-            told = _on_request(batch, row, seen, by=by) if on_requests else _on_grant(batch, row, by=by)
+            outcome = _on_request(batch, row, seen, by=by) if on_requests else _on_grant(batch, row, by=by)
     except Refused as refused:
         return Result(pk, str(row), False, refused.sentence)
-    return Result(pk, str(row), told is not None, FAILED if told is None else told)
+    return Result(pk, str(row), outcome is not None, FAILED if outcome is None else outcome)
 
 
 def _on_request(batch: Batch, request: AccessRequest, seen: int | None, *, by: User) -> str:
-    told = batch.arguments
+    arguments = batch.arguments
     if batch.verb == Batch.Verb.RETURN:
-        return_request(by=by, request=request, seen=seen, **told)
+        return_request(by=by, request=request, seen=seen, **arguments)
         return "Returned for changes."
     waiting = request.items.waiting().smallest_first().select_related("request")
     declines = batch.verb == Batch.Verb.DECLINE
-    answers = [Answer(item, **told) if declines else Answer(item, terms_asked(item)) for item in waiting]
+    answers = [Answer(item, **arguments) if declines else Answer(item, terms_asked(item)) for item in waiting]
     tallies = decide_request(by=by, request=request, answers=answers, seen=seen)
     return " ".join(
         f"{answer.item}: {_became(answer) if tally.decided else tally.sentence}."
@@ -149,15 +149,15 @@ def _became(answer: Answer) -> str:
 
 
 def _on_grant(batch: Batch, grant: Grant, *, by: User) -> str:
-    told = batch.arguments
+    arguments = batch.arguments
     if batch.verb == Batch.Verb.SUSPEND:
-        made = suspend(by=by, subject=grant, **told)
+        made = suspend(by=by, subject=grant, **arguments)
         return "Suspended." if made.begins_at else "Proposed; a second person has to confirm it."
     if batch.verb == Batch.Verb.REVOKE:
-        revoke_grant(by=by, grant=grant, **told)
+        revoke_grant(by=by, grant=grant, **arguments)
         return "Revoked."
-    standing = grant.suspensions.standing().first()
-    if standing is None:
+    suspension = grant.suspensions.pending_or_active().first()
+    if suspension is None:
         raise Refused("This grant is not suspended.")
-    lift_suspension(by=by, suspension=standing, reason=told["reason"])
+    lift_suspension(by=by, suspension=suspension, reason=arguments["reason"])
     return "The suspension of this grant was lifted."

@@ -31,12 +31,12 @@ def appeal(*, by: User, request: AccessRequest) -> AccessRequest:
     require(by, Permission.ACCESS_REQUEST, request.partner)
     _lock(request)
     if request.status != AccessRequest.Status.DECIDED:
-        raise Refused(f"An appeal follows a decision; this request is {request.standing}.")
+        raise Refused(f"An appeal follows a decision; this request is {request.status_text}.")
     if request.kind == Kind.APPEAL:
         raise Refused("This request is an appeal already; there is one. You can send a new request.")
     appeals = request.followers.filter(kind=Kind.APPEAL)
     if earlier := appeals.exclude(status__in=[AccessRequest.Status.DRAFT, AccessRequest.Status.WITHDRAWN]).first():
-        raise Refused(f"This decision was appealed already; the appeal is {earlier.standing}.")
+        raise Refused(f"This decision was appealed already; the appeal is {earlier.status_text}.")
     return _draft_after(request, Kind.APPEAL, by=by)
 
 
@@ -45,7 +45,7 @@ def change_grant(*, by: User, grant: Grant, kind: str) -> AccessRequest:
     """The draft of an amendment or a renewal of a grant, filled with what was asked before."""
     require(by, Permission.ACCESS_REQUEST, grant.partner)
     if not grant.is_held and kind == Kind.AMENDMENT:
-        raise Refused(f"This grant is {grant.standing}; only one that is held can be amended.")
+        raise Refused(f"This grant is {grant.status_text}; only one that is held can be amended.")
     return _draft_after(grant.request, kind, by=by, grants=[grant])
 
 
@@ -58,11 +58,17 @@ def _draft_after(
     if kind != Kind.NEW and (same := request.followers.filter(kind=kind, status__in=AccessRequest.EDITABLE).first()):
         return same
     count("request", by=by, partner=request.partner)
-    told = {field: getattr(request, field) for field in ("purposes", "purpose", "team", "ethics_reference")}
+    fields = {field: getattr(request, field) for field in ("purposes", "purpose", "team", "ethics_reference")}
     now = timezone.now()
     until = request.until_wanted if request.until_wanted and request.until_wanted > now.date() else now.date() + A_YEAR
     draft = AccessRequest.objects.create(
-        partner=request.partner, kind=kind, previous=request, created_by=by, created_at=now, until_wanted=until, **told
+        partner=request.partner,
+        kind=kind,
+        previous=request,
+        created_by=by,
+        created_at=now,
+        until_wanted=until,
+        **fields,
     )
     items = [grant.item for grant in grants] if grants else [i for i in request.items.smallest_first() if i.is_asked]
     store_items(draft, [Wanted(item.size, item.right, item.tokens_wanted) for item in items])

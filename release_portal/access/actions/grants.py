@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.days import whole_days
 from release_portal.lib.reasons import checked_reason
-from release_portal.lib.states import Refused, move
-from release_portal.lib.wake import wake
+from release_portal.lib.states import Refused, transition
 from release_portal.partners import actions as partners
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
@@ -22,8 +22,8 @@ from release_portal.partners.permissions import Permission
 
 from ..models import Grant, RequestItem, Review, RevokeReason
 from ..models.grants import GrantQuerySet
+from ..sentences import room_in_words
 from ..terms import Terms, check_served
-from ..words import room_in_words
 from .requests import take_back
 
 WARNED_DAYS = (60, 30, 7)
@@ -36,7 +36,7 @@ def give(*, by: User, item: RequestItem, terms: Terms, at: datetime, reviews: It
     """
     partner = item.request.partner
     check_served("right", item.right)
-    move(item, RequestItem.Status.GRANTED, decided_by=by, decided_at=at)
+    transition(item, RequestItem.Status.GRANTED, decided_by=by, decided_at=at)
     same = {"partner": partner, "size": item.size, "right": item.right}
     for over in Grant.objects.past_their_end(at=at).filter(**same):
         _expire(over, at, by=None)
@@ -79,7 +79,7 @@ def revoke_grant(*, by: User, grant: Grant, reason_code: str, reason: str) -> No
         raise Refused("Choose a reason from the list.", field="reason_code", given=reason_code)
     reason = checked_reason(reason, "Say why, for the organisation to read: a reason is needed to revoke.")
     ended = {"ended_by": by, "ended_at": timezone.now(), "end_code": reason_code, "end_reason": reason}
-    move(grant, Grant.Status.REVOKED, **ended)
+    transition(grant, Grant.Status.REVOKED, **ended)
     sentence = f"The grant of {grant.what} to {grant.partner} was revoked"
     record("access.revoked", sentence, grant, grant.request, grant.partner, grant.size, by=by)
     write_letter(
@@ -92,7 +92,7 @@ def revoke_grant(*, by: User, grant: Grant, reason_code: str, reason: str) -> No
         by=by,
         urgency=Letter.Urgency.URGENT,
     )
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")
 
 
 def expire_grants(*, by: User | None, at: datetime) -> int:
@@ -104,7 +104,7 @@ def expire_grants(*, by: User | None, at: datetime) -> int:
 
 
 def warn_of_ends(*, by: User | None, at: datetime) -> int:
-    """Write 60, 30 and 7 days before a grant ends, once each; returns how many were told of."""
+    """Write 60, 30 and 7 days before a grant ends, once each; returns their number."""
     near = Grant.objects.to_be_warned_of(WARNED_DAYS, at=at)
     return each(
         near.only("pk").iterator(), lambda grant: _warn(near, grant, at, by=by), task="access.warn_of_ends", at=at
@@ -120,10 +120,12 @@ def close_organisation(*, by: User, partner: Partner) -> None:
         take_back(by=by, request=request)
     for grant in partner.grants.held():
         why = "The organisation was closed."
-        move(grant, Grant.Status.REVOKED, ended_by=by, ended_at=now, end_code=RevokeReason.REQUESTED, end_reason=why)
+        transition(
+            grant, Grant.Status.REVOKED, ended_by=by, ended_at=now, end_code=RevokeReason.REQUESTED, end_reason=why
+        )
         sentence = f"The grant of {grant.what} to {partner} ended with the organisation"
         record("access.revoked", sentence, grant, partner, grant.size, by=by)
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")
 
 
 def reserve(*, by: User | None, grant: Grant, tokens: int, samples: int = 0) -> None:
@@ -163,7 +165,7 @@ def settle(
 def _put_in_place(grant: Grant, old: Grant | None, at: datetime) -> None:
     """One grant of a right is held at a time: the old one steps aside for the new one, which it then names."""
     if old:
-        move(old, Grant.Status.REPLACED, ended_at=at, end_reason="Another took its place.")
+        transition(old, Grant.Status.REPLACED, ended_at=at, end_reason="Another took its place.")
     grant.save()
     if old:
         Grant.objects.filter(pk=old.pk).update(replaced_by=grant)
@@ -202,7 +204,7 @@ def _tell_of_end(grant: Grant, at: datetime, *, by: User | None) -> None:
 
 
 def _expire(grant: Grant, at: datetime, *, by: User | None) -> None:
-    move(grant, Grant.Status.EXPIRED, ended_at=at, end_reason="Its time was over.")
+    transition(grant, Grant.Status.EXPIRED, ended_at=at, end_reason="Its time was over.")
     sentence = f"The grant of {grant.what} to {grant.partner} ended"
     record("access.expired", sentence, grant, grant.request, grant.partner, grant.size, by=by)
     write_letter(
@@ -213,4 +215,4 @@ def _expire(grant: Grant, at: datetime, *, by: User | None) -> None:
         action="Renew the grant",
         by=by,
     )
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")

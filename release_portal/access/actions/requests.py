@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
@@ -26,7 +26,7 @@ PROMISED = timedelta(days=10)
 SHORTEST_PURPOSE = 20  # characters
 LONGEST = {"purpose": 4000, "team": 2000, "ethics_reference": 200, "use_summary": 4000, "grounds": 4000}
 SINGLE_LINE = frozenset({"ethics_reference"})
-CHOSEN = frozenset({"purposes", "until_wanted"})  # told besides the texts of LONGEST
+CHOSEN = frozenset({"purposes", "until_wanted"})  # given besides the texts of LONGEST
 LONGEST_REMARK = 4000  # characters
 
 Kind = AccessRequest.Kind
@@ -43,28 +43,28 @@ class Wanted:
 
 
 @transaction.atomic
-def start_request(*, by: User, partner: Partner, wanted: Sequence[Wanted] = (), **told: Any) -> AccessRequest:
+def start_request(*, by: User, partner: Partner, wanted: Sequence[Wanted] = (), **fields: Any) -> AccessRequest:
     """Begin a draft. Nothing is checked but that it can be stored; `submit_request` checks."""
     require(by, Permission.ACCESS_REQUEST, partner)
     count("request", by=by, partner=partner)
     request = AccessRequest.objects.create(partner=partner, created_by=by, created_at=timezone.now())
-    save_request(by=by, request=request, wanted=wanted, **told)
+    save_request(by=by, request=request, wanted=wanted, **fields)
     return request
 
 
 @transaction.atomic
-def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], **told: Any) -> None:
-    """Store what a draft or a returned request says now. `told` are fields of the request."""
+def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], **fields: Any) -> None:
+    """Store what a draft or a returned request says now. `fields` are columns of the request."""
     require(by, Permission.ACCESS_REQUEST, request.partner)
     row = _locked(request)
     if not row.is_editable:
-        raise Refused(f"This request is already {row.standing}; it can no longer be changed.")
-    for field, value in told.items():
+        raise Refused(f"This request is already {row.status_text}; it can no longer be changed.")
+    for field, value in fields.items():
         if field in LONGEST:
             value = one_line(value) if field in SINGLE_LINE else value
             _check_length(field, value)
         elif field not in CHOSEN:
-            raise TypeError(f"A request has no {field} to be told.")
+            raise TypeError(f"A request has no field {field}.")
         setattr(row, field, value)
     row.revision += 1
     row.save()
@@ -78,7 +78,7 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     require(by, Permission.ACCESS_REQUEST, request.partner)
     row = _locked(request)
     if not row.is_editable:
-        raise Refused(f"This request is already {row.standing}.")
+        raise Refused(f"This request is already {row.status_text}.")
     items = list(row.items.filter(status=RequestItem.Status.ASKED).smallest_first())
     _check_sendable(row, items)
     now = timezone.now()
@@ -86,12 +86,12 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     try:
         with transaction.atomic():
             for item in items:
-                move(item, RequestItem.Status.WAITING)
+                transition(item, RequestItem.Status.WAITING)
     except IntegrityError:
         named = _already_waiting(row, items)
         raise Refused(f"{row.partner} already has an open request for {named}.", field="wanted") from None
     sent = {"submitted_by": by, "submitted_at": now, "promised_at": now + PROMISED, "escalated_at": None}
-    move(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
+    transition(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
     number = row.submissions.count() + 1
     submission = Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
     request.refresh_from_db()
@@ -107,10 +107,10 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     _tell_of_request(request, again, by=by)
 
 
-def request_access(*, by: User, partner: Partner, wanted: Sequence[Wanted], **told: Any) -> AccessRequest:
+def request_access(*, by: User, partner: Partner, wanted: Sequence[Wanted], **fields: Any) -> AccessRequest:
     """Ask in one step: all of it or nothing."""
     with transaction.atomic():
-        request = start_request(by=by, partner=partner, wanted=wanted, **told)
+        request = start_request(by=by, partner=partner, wanted=wanted, **fields)
         submit_request(by=by, request=request)
     return request
 
@@ -125,10 +125,10 @@ def withdraw_request(*, by: User, request: AccessRequest) -> None:
 
 def take_back(*, by: User, request: AccessRequest) -> None:
     """Withdraw a request with what still waits of it. A draft that nobody was sent leaves no event."""
-    move(request, Status.WITHDRAWN, revision=request.revision + 1, claimed_by=None, claimed_until=None)
+    transition(request, Status.WITHDRAWN, revision=request.revision + 1, claimed_by=None, claimed_until=None)
     items = list(request.items.filter(status__in=[RequestItem.Status.ASKED, RequestItem.Status.WAITING]))
     for item in items:
-        move(item, RequestItem.Status.DROPPED)
+        transition(item, RequestItem.Status.DROPPED)
     if request.submitted_at:
         record("access.withdrawn", "The request was withdrawn", request, request.partner, *items, by=by)
 
@@ -203,22 +203,22 @@ def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
     kept = {(item.size_id, item.right): item for item in request.items.exclude(status=RequestItem.Status.DROPPED)}
     for key, item in kept.items():
         if key not in keys and item.status in (RequestItem.Status.ASKED, RequestItem.Status.WAITING):
-            move(item, RequestItem.Status.DROPPED)
+            transition(item, RequestItem.Status.DROPPED)
     for one in wanted:
         held = Grant.objects.held().filter(partner=request.partner, size=one.size, right=one.right).first()
         replaces = held if request.kind != Kind.NEW else None
-        told = {"tokens_wanted": one.tokens, "replaces": replaces}
+        fields = {"tokens_wanted": one.tokens, "replaces": replaces}
         if same := kept.get((one.size.pk, one.right)):
-            RequestItem.objects.filter(pk=same.pk, status=RequestItem.Status.ASKED).update(**told)
+            RequestItem.objects.filter(pk=same.pk, status=RequestItem.Status.ASKED).update(**fields)
         else:
             row = {"request": request, "partner": request.partner, "size": one.size, "right": one.right}
-            RequestItem.objects.create(**row, **told)
+            RequestItem.objects.create(**row, **fields)
 
 
 def _check_sendable(request: AccessRequest, items: Sequence[RequestItem]) -> None:
     partner = request.partner
     if partner.status != Partner.Status.ADMITTED:
-        raise Refused(f"{partner} is {partner.standing}; only an admitted organisation can request access.")
+        raise Refused(f"{partner} is {partner.status_text}; only an admitted organisation can request access.")
     if request.submitted_at is None and (pause := Pause.objects.now()):
         raise Refused(pause.sentence)
     if not items:

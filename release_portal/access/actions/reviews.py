@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.reasons import check_length, checked_reason
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
-from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require, require_person
@@ -97,12 +97,12 @@ def return_request(*, by: User, request: AccessRequest, reason_code: str, reason
     reason = checked_reason(reason, "Say what to change, for the applicant to read.")
     _refuse_claimed(row, by, timezone.now())
     _refuse_unseen(row, seen)
-    told = {"returned_by": by, "returned_at": timezone.now(), "return_code": reason_code, "return_reason": reason}
+    columns = {"returned_by": by, "returned_at": timezone.now(), "return_code": reason_code, "return_reason": reason}
     freed = {"claimed_by": None, "claimed_until": None, "revision": row.revision + 1}
-    move(row, AccessRequest.Status.RETURNED, **told, **freed)
+    transition(row, AccessRequest.Status.RETURNED, **columns, **freed)
     items = list(row.items.waiting())
     for item in items:
-        move(item, RequestItem.Status.ASKED)
+        transition(item, RequestItem.Status.ASKED)
     set_aside = _set_aside(Review.objects.filter(item__in=items))
     request.refresh_from_db()
     about = [request, request.partner, *items, *set_aside]
@@ -124,7 +124,7 @@ def decide_request(
     """Answer items of a request. An item is decided once its size's rule is met; until then the answer waits for
     another reviewer.
 
-    `seen` is the revision that the reviewer had before them: whoever comes second is told who decided what.
+    `seen` is the revision that the reviewer had before them: the second of two reads who decided what.
     """
     row = _to_review(request, by, decided=answers)
     _refuse_claimed(row, by, timezone.now())
@@ -135,7 +135,7 @@ def decide_request(
     tallies = [_review(row, answer, by=by) for answer in answers]
     AccessRequest.objects.filter(pk=row.pk).update(revision=row.revision + 1, claimed_by=None, claimed_until=None)
     if not row.items.waiting().exists():
-        move(row, AccessRequest.Status.DECIDED, decided_by=by, decided_at=timezone.now())
+        transition(row, AccessRequest.Status.DECIDED, decided_by=by, decided_at=timezone.now())
     request.refresh_from_db()
     if decided := [answer for answer, tally in zip(answers, tallies, strict=True) if tally.decided]:
         subject, text = decision_letter(request, decided)
@@ -147,7 +147,7 @@ def decide_request(
             action="Read the decision",
             by=by,
         )
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")
     return tallies
 
 
@@ -205,9 +205,9 @@ def _to_review(request: AccessRequest, by: User, *, decided: Sequence[Answer] = 
         if item.request_id != row.pk:
             raise Refused("This item belongs to another request.", field="answers")
         if item.status in (RequestItem.Status.GRANTED, RequestItem.Status.DECLINED):
-            raise Refused(f"{item} is already {item.standing}.")
+            raise Refused(f"{item} is already {item.status_text}.")
     if row.status != AccessRequest.Status.SUBMITTED:
-        raise Refused(f"This request is already {row.standing}.")
+        raise Refused(f"This request is already {row.status_text}.")
     require_impartial(by, Permission.REQUEST_DECIDE, row.partner, authors=row.authors())
     if row.recusals.filter(reviewer=by).exists():
         raise Refused("You stepped aside from this request, so another reviewer has to decide.")
@@ -277,21 +277,21 @@ def _checked(item: RequestItem, answer: Answer, now: datetime) -> Answer:
 
 def _other_offers(item: RequestItem, terms: Terms) -> QuerySet[Review]:
     """Approvals of other terms than these."""
-    approvals = item.reviews.standing().filter(verdict=Verdict.APPROVE)
+    approvals = item.reviews.counting().filter(verdict=Verdict.APPROVE)
     same = [one.pk for one in approvals if one.terms and Terms.from_json(one.terms).is_same_offer(terms)]
     return approvals.exclude(pk__in=same)
 
 
 def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
     """Let those of these reviews that stand count no more; the event of the act names them."""
-    standing = list(reviews.filter(is_standing=True))
-    Review.objects.filter(pk__in=[review.pk for review in standing]).update(is_standing=False)
-    return standing
+    counting = list(reviews.filter(is_standing=True))
+    Review.objects.filter(pk__in=[review.pk for review in counting]).update(is_standing=False)
+    return counting
 
 
 def _decline(item: RequestItem, answer: Answer, now: datetime, reviews: Sequence[Review], *, by: User) -> None:
     reason = {"reason_code": answer.reason_code, "reason": answer.reason, "note": answer.note}
-    move(item, RequestItem.Status.DECLINED, decided_by=by, decided_at=now, **reason)
+    transition(item, RequestItem.Status.DECLINED, decided_by=by, decided_at=now, **reason)
     detail = {"item": item.pk, "size": item.size.path, "right": item.right, "reason": answer.reason_code}
     partner = item.request.partner
     sentence = f"The request of {partner} for {item} was declined"

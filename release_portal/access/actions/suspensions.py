@@ -5,9 +5,9 @@ from django.db.models import Model
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.reasons import checked_reason
-from release_portal.lib.states import Refused, move
-from release_portal.lib.wake import wake
+from release_portal.lib.states import Refused, transition
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import Conflict, conflict_of, partners_of
 from release_portal.partners.guards import people_who, require
@@ -35,9 +35,9 @@ def suspend(*, by: User, subject: Subject, reason_code: str, reason: str) -> Sus
         with transaction.atomic():
             suspension.save()
     except IntegrityError:
-        same = Suspension.objects.standing().filter(level=suspension.level, grant=suspension.grant)
-        standing = same.filter(partner=suspension.partner, size=suspension.size).newest_first().get()
-        raise Refused(f"This {standing} is already {standing.standing}.") from None
+        same = Suspension.objects.pending_or_active().filter(level=suspension.level, grant=suspension.grant)
+        earlier = same.filter(partner=suspension.partner, size=suspension.size).newest_first().get()
+        raise Refused(f"This {earlier} is already {earlier.status_text}.") from None
     if suspension.needs_second_person():
         record("suspension.proposed", f"A {suspension} was proposed", suspension, by=by)
         _ask_for_second(suspension, by=by)
@@ -61,7 +61,7 @@ def drop_suspension(*, by: User, suspension: Suspension) -> None:
     """Take back a proposed suspension, or decline to confirm it."""
     require(by, Permission.ACCESS_SUSPEND)
     _require_impartial(by, suspension, widens=True)
-    move(suspension, Suspension.Status.DROPPED)
+    transition(suspension, Suspension.Status.DROPPED)
     record("suspension.dropped", f"The proposed {suspension} was not confirmed", suspension, by=by)
 
 
@@ -72,14 +72,14 @@ def lift_suspension(*, by: User, suspension: Suspension, reason: str) -> None:
     _require_impartial(by, suspension, widens=True)
     reason = checked_reason(reason, "Say why it can go on: a reason is needed to lift a suspension.")
     now = timezone.now()
-    move(suspension, Suspension.Status.LIFTED, lifted_by=by, lifted_at=now, lift_reason=reason)
+    transition(suspension, Suspension.Status.LIFTED, lifted_by=by, lifted_at=now, lift_reason=reason)
     if suspension.partner and suspension.partner.status == Partner.Status.SUSPENDED:
-        move(suspension.partner, Partner.Status.ADMITTED)
+        transition(suspension.partner, Partner.Status.ADMITTED)
     if suspension.grant and suspension.grant.status == Grant.Status.SUSPENDED:
-        move(suspension.grant, Grant.Status.ACTIVE)
+        transition(suspension.grant, Grant.Status.ACTIVE)
     record("suspension.lifted", f"The {suspension} was lifted", suspension, *_about(suspension), by=by)
     _tell(suspension, f"The {suspension} was lifted", f"Work goes on by itself. The reason: {reason}", by=by)
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")
 
 
 def conflict_over(user: User, suspension: Suspension, *, widens: bool = False) -> Conflict | None:
@@ -102,17 +102,17 @@ def _require_impartial(by: User, suspension: Suspension, *, widens: bool = False
 def _begin(suspension: Suspension, *, by: User) -> None:
     now = timezone.now()
     confirmed = None if by == suspension.by else by
-    move(suspension, Suspension.Status.ACTIVE, begins_at=now, confirmed_by=confirmed)
+    transition(suspension, Suspension.Status.ACTIVE, begins_at=now, confirmed_by=confirmed)
     if suspension.partner:
-        move(suspension.partner, Partner.Status.SUSPENDED)
+        transition(suspension.partner, Partner.Status.SUSPENDED)
     if suspension.grant:
-        move(suspension.grant, Grant.Status.SUSPENDED)
+        transition(suspension.grant, Grant.Status.SUSPENDED)
     sentence = f"{suspension.subject[0].upper()}{suspension.subject[1:]} was suspended"
     record("suspension.began", sentence, suspension, *_about(suspension), by=by)
     text = "Running and queued jobs wait, and their texts are held, until the lab lifts it."
     text = f"{text}\n\nThe reason: {suspension.reason}"
     _tell(suspension, sentence, text, by=by)
-    wake("jobs.dispatch")
+    send_task_on_commit("jobs.dispatch")
 
 
 def _about(suspension: Suspension) -> list[Model]:

@@ -8,13 +8,13 @@ from django.utils import timezone
 from ninja import Field, Router, Status
 from ninja.pagination import paginate
 
-from release_portal.partners.doors import SignedIn
+from release_portal.partners.shortcuts import SignedIn
 
 from .. import actions
 from ..models import AccessRequest, Grant, Right
 from ..rule import decide
 from .requests import RequestOut
-from .shapes import MissingOut, TermsOut, partner_of
+from .schemas import MissingOut, TermsOut, partner_of
 
 router = Router(tags=["access"])
 
@@ -27,7 +27,7 @@ class GrantOut(TermsOut):
     right: str
     request: int = Field(alias="request_id")
     status: str
-    standing: str
+    status_text: str
     tokens_used: int
     tokens_reserved: int
     tokens_left: int

@@ -8,16 +8,16 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import Body, Word
-from release_portal.partners.doors import SignedIn
+from release_portal.lib.schemas import Body, Word
 from release_portal.partners.models import Partner
+from release_portal.partners.shortcuts import SignedIn
 from release_portal.releases.models import ModelSize
 
 from .. import actions
 from ..actions.rules import LONGEST_FINDING
 from ..models import Right
 from ..rule import decide
-from .shapes import MissingOut, partner_of, size_named
+from .schemas import MissingOut, partner_of, size_named
 
 router = Router(tags=["access"])
 
@@ -50,14 +50,14 @@ class FindingOut(Schema):
 @router.get("/{slug:slug}/access", response=list[AccessOut], summary="What may be used now, and what is missing")
 def access_now(request: SignedIn, slug: str) -> Any:
     partner, now = partner_of(request, slug), timezone.now()
-    told = []
+    answers = []
     for size in ModelSize.objects.smallest_first():
         for right in Right:
             decision = decide(partner=partner, size=size, right=right, at=now)
             grant = decision.grant.pk if decision.grant and decision.allowed else None
             answer = {"allowed": decision.allowed, "grant": grant, "missing": decision.missing}
-            told.append({"size": size.path, "right": right} | answer)
-    return told
+            answers.append({"size": size.path, "right": right} | answer)
+    return answers
 
 
 @router.get("/{slug:slug}/findings", response=list[FindingOut], summary="Findings that were reported")
@@ -68,8 +68,8 @@ def list_findings(request: SignedIn, slug: str) -> Any:
 
 @router.post("/{slug:slug}/findings", response={201: FindingOut}, summary="Tell the lab what was found with a size")
 def report_finding(request: SignedIn, slug: str, body: FindingIn) -> Any:
-    told = body.model_dump() | {"size": size_named(body.size)}
-    return Status(201, actions.report_finding(by=request.user, partner=partner_of(request, slug), **told))
+    finding = body.model_dump() | {"size": size_named(body.size)}
+    return Status(201, actions.report_finding(by=request.user, partner=partner_of(request, slug), **finding))
 
 
 @router.post("/{slug:slug}/close", response={204: None}, summary="End an organisation, its requests and its grants")

@@ -8,14 +8,14 @@ from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
-from release_portal.lib.shapes import LONGEST_LIST, Body, Word
-from release_portal.partners.doors import SignedIn
+from release_portal.lib.schemas import LONGEST_LIST, Body, Word
+from release_portal.partners.shortcuts import SignedIn
 
 from .. import actions
 from ..actions.requests import LONGEST, LONGEST_REMARK
 from ..models import AccessRequest, Grant, Purpose, RequestItem, Right
 from ..rule import decide
-from .shapes import MissingOut, TermsOut, partner_of, size_named
+from .schemas import MissingOut, TermsOut, partner_of, size_named
 
 router = Router(tags=["access"])
 
@@ -46,7 +46,7 @@ class RequestIn(Body):
         "", max_length=LONGEST["grounds"], description="for an appeal: why the decision should be another"
     )
 
-    def told(self) -> dict[str, Any]:
+    def as_arguments(self) -> dict[str, Any]:
         """As the verbs take it."""
         wanted = [_wanted(index, one) for index, one in enumerate(self.wanted)]
         return {name: getattr(self, name) for name in type(self).model_fields} | {"wanted": wanted}
@@ -62,7 +62,7 @@ class ItemSummary(Schema):
     right: str
     tokens: int = Field(alias="tokens_wanted")
     status: str
-    standing: str
+    status_text: str
 
 
 class ItemOut(ItemSummary):
@@ -93,7 +93,7 @@ class RequestSummary(Schema):
     organisation: str = Field(alias="partner.slug")
     kind: str
     status: str
-    standing: str
+    status_text: str
     summary: str
     items: list[ItemSummary]
     created_at: datetime
@@ -142,7 +142,7 @@ def list_requests(request: SignedIn, slug: str, status: Word = "") -> Any:
 @router.post("/{slug:slug}/requests", response={201: RequestOut}, summary="Request access; draft=true keeps a draft")
 def request_access(request: SignedIn, slug: str, body: RequestIn, draft: bool = False) -> Any:
     verb = actions.start_request if draft else actions.request_access
-    return Status(201, verb(by=request.user, partner=partner_of(request, slug), **body.told()))
+    return Status(201, verb(by=request.user, partner=partner_of(request, slug), **body.as_arguments()))
 
 
 @router.get("/{slug:slug}/requests/{int:pk}", response=RequestOut, summary="One request, item by item, and its thread")
@@ -152,7 +152,7 @@ def get_request(request: SignedIn, slug: str, pk: int) -> Any:
 
 @router.put("/{slug:slug}/requests/{int:pk}", response=RequestOut, summary="Change a draft or a returned request")
 def save_request(request: SignedIn, slug: str, pk: int, body: RequestIn) -> Any:
-    actions.save_request(by=request.user, request=_request(request, slug, pk), **body.told())
+    actions.save_request(by=request.user, request=_request(request, slug, pk), **body.as_arguments())
     return _request(request, slug, pk)
 
 

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 
-from release_portal.lib.states import Stateful, together
+from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.models import User
 
 from .vocabulary import DeclineReason, ReturnReason, RevokeReason, SuspendReason
@@ -79,7 +79,7 @@ class Batch(Stateful):
 
     class Meta:
         verbose_name_plural = "batches"
-        constraints = [together("applied_by", "applied_at")]
+        constraints = [all_or_none("applied_by", "applied_at")]
 
     def __str__(self) -> str:
         thing = Batch.Verb(self.verb).thing
@@ -95,7 +95,7 @@ class Batch(Stateful):
         return str(codes(self.arguments["reason_code"]).label) if codes else ""
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         if self.applied_by and self.applied_at:
             return f"applied by {self.applied_by} on {self.applied_at:%-d %B %Y, %H:%M} UTC"
         return self.get_status_display().lower()

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 class GrantQuerySet(models.QuerySet["Grant"]):
     def in_force(self, *, at: datetime, tokens: int = 0, samples: int = 0, purpose: str = "") -> "GrantQuerySet":
-        """Those that the access rule allows at that time, with room for so much and for that purpose."""
-        from ..conditions import conditions, situated  # the rule reads this model
+        """Those that the access rule allows at that time, with that much left, and for that purpose."""
+        from ..conditions import conditions, with_rule_facts  # the rule reads this model
 
         rule = conditions(at=at, partner="partner__", grant="", tokens=tokens, samples=samples, purpose=purpose)
-        rows = situated(self, at=at, partner=F("partner_id"), size=F("size_id"), right=F("right"), grant="")
+        rows = with_rule_facts(self, at=at, partner=F("partner_id"), size=F("size_id"), right=F("right"), grant="")
         return rows.filter(*rule.values())  # type: ignore[no-any-return]
 
     def held(self) -> "GrantQuerySet":
@@ -44,7 +44,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.held().filter(ends_at__lte=at)
 
     def to_be_warned_of(self, steps: Iterable[int], *, at: datetime) -> "GrantQuerySet":
-        """Those that end within so many days, and of which no warning was written since that step was reached."""
+        """Those that end within `days`, and had no warning since that step was reached."""
         unwarned = [
             Q(ends_at__lte=at + timedelta(days=days)) & (Q(warned_days__isnull=True) | Q(warned_days__gt=days))
             for days in steps
@@ -164,7 +164,7 @@ class Grant(Stateful):
         return self.status in self.HELD
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         if self.ended_at is None:
             word = "active until" if self.status == self.Status.ACTIVE else "suspended; granted until"
             return f"{word} {self.last_day:%-d %B %Y}"

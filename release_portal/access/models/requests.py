@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from release_portal.lib.states import Stateful, together
+from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.conflicts import Authorship, partners_of
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -127,10 +127,10 @@ class AccessRequest(Stateful):
     class Meta:
         verbose_name = "request"
         constraints = [
-            together("submitted_by", "submitted_at", "promised_at"),
-            together("claimed_by", "claimed_until"),
-            together("returned_by", "returned_at"),
-            together("decided_by", "decided_at"),
+            all_or_none("submitted_by", "submitted_at", "promised_at"),
+            all_or_none("claimed_by", "claimed_until"),
+            all_or_none("returned_by", "returned_at"),
+            all_or_none("decided_by", "decided_at"),
             models.CheckConstraint(
                 condition=Q(status__in=["draft", "withdrawn"]) | Q(submitted_at__isnull=False),
                 name="request_was_submitted",
@@ -183,7 +183,7 @@ class AccessRequest(Stateful):
         return self.status in self.EDITABLE
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         word = self.get_status_display().lower()
         if self.status == self.Status.RETURNED and self.returned_at:
             return f"returned for changes by {self.returned_by} on {self.returned_at:%-d %B %Y}"
@@ -238,7 +238,7 @@ class RequestItem(Stateful):
     class Meta:
         verbose_name = "item"
         constraints = [
-            together("decided_by", "decided_at"),
+            all_or_none("decided_by", "decided_at"),
             models.UniqueConstraint(
                 fields=["request", "size", "right"], condition=~Q(status="dropped"), name="item_once_in_request"
             ),
@@ -267,7 +267,7 @@ class RequestItem(Stateful):
         return self.status != self.Status.DROPPED
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         word = self._word.lower()
         if self.decided_by is None or self.decided_at is None:
             return word

@@ -27,7 +27,7 @@ class Submission(models.Model):
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
-    def standing(self) -> "ReviewQuerySet":
+    def counting(self) -> "ReviewQuerySet":
         """Those that count: of the present submission, and of the terms that are on the table."""
         return self.filter(is_standing=True).select_related("reviewer").order_by("at")
 

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from release_portal.lib.states import together
+from release_portal.lib.states import all_or_none
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
@@ -72,7 +72,7 @@ class Finding(models.Model):
     objects = FindingQuerySet.as_manager()
 
     class Meta:
-        constraints = [together("accepted_by", "accepted_at")]
+        constraints = [all_or_none("accepted_by", "accepted_at")]
         indexes = [models.Index(fields=["partner", "size"])]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from release_portal.lib.states import Stateful, together
+from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
 
@@ -20,7 +20,7 @@ class SuspensionQuerySet(models.QuerySet["Suspension"]):
     def in_force(self, *, at: datetime) -> "SuspensionQuerySet":
         return self.filter(begins_at__lte=at).filter(Q(lifted_at__isnull=True) | Q(lifted_at__gt=at))
 
-    def standing(self) -> "SuspensionQuerySet":
+    def pending_or_active(self) -> "SuspensionQuerySet":
         """Those proposed or in force."""
         return self.filter(status__in=[Suspension.Status.PROPOSED, Suspension.Status.ACTIVE])
 
@@ -69,7 +69,7 @@ class Suspension(Stateful):
 
     class Meta:
         constraints = [
-            together("lifted_by", "lifted_at"),
+            all_or_none("lifted_by", "lifted_at"),
             models.CheckConstraint(
                 condition=Q(level="grant", grant__isnull=False, partner__isnull=True, size__isnull=True)
                 | Q(level="partner", partner__isnull=False, grant__isnull=True, size__isnull=True)
@@ -127,7 +127,7 @@ class Suspension(Stateful):
         return str(self.grant or self.partner or self.size)
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         if self.status == self.Status.ACTIVE and self.begins_at:
             return f"in force since {self.begins_at:%-d %B %Y, %H:%M} UTC, by {self.by}"
         if self.lifted_at:

@@ -46,7 +46,7 @@ class DeclineReason(models.TextChoices):
     LADDER = "ladder", "The steps before this size are not done"
     CAPACITY = "capacity", "There is no capacity for it now"
     RECORD = "record", "Earlier use did not keep to the agreement"
-    OTHER = "other", "Another reason, told below"
+    OTHER = "other", "Another reason, given below"
 
 
 class ReturnReason(models.TextChoices):
@@ -57,7 +57,7 @@ class ReturnReason(models.TextChoices):
     AMOUNT = "amount", "Explain the size or the number of tokens"
     ETHICS = "ethics", "Add the ethics reference"
     SAFEGUARDS = "safeguards", "Tell how texts are kept and who sees them"
-    OTHER = "other", "Another reason, told below"
+    OTHER = "other", "Another reason, given below"
 
 
 class SuspendReason(models.TextChoices):
@@ -69,7 +69,7 @@ class SuspendReason(models.TextChoices):
     AGREEMENT = "agreement", "The agreement was not kept"
     RISK = "risk", "A risk of the model itself was found"
     REQUESTED = "requested", "The organisation asked for it"
-    OTHER = "other", "Another reason, told below"
+    OTHER = "other", "Another reason, given below"
 
 
 class RevokeReason(models.TextChoices):
@@ -79,4 +79,4 @@ class RevokeReason(models.TextChoices):
     AGREEMENT = "agreement", "The agreement was not kept"
     KEY = "key", "A token or an account is in wrong hands"
     REQUESTED = "requested", "The organisation asked for it"
-    OTHER = "other", "Another reason, told below"
+    OTHER = "other", "Another reason, given below"

@@ -1,4 +1,4 @@
-"""What an organisation found, as it told the lab."""
+"""What an organisation found and reported to the lab."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -6,9 +6,9 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 
 from .. import actions
 from ..forms import FindingForm

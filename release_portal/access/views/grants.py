@@ -7,9 +7,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from release_portal.audit.models import Event
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
 from .. import actions
 from ..models import AccessRequest, Grant, Right

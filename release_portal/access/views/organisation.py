@@ -8,15 +8,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.audit.models import Event
-from release_portal.partners.doors import SignedIn, refusals_on, with_addresses
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on, with_addresses
 
 from .. import actions
+from ..checklist import checklist_of, ladders_of
 from ..forms import CloseForm
 from ..models import Grant
-from ..standing import checklist_of, ladders_of
 
 EVENTS_SHOWN = 30
 ROWS_PER_PAGE = 20

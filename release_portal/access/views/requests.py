@@ -10,10 +10,10 @@ from django.views.decorators.http import require_POST
 
 from release_portal.audit.models import Event
 from release_portal.lib.text import number_in
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner, Pause, User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 
 from .. import actions
 from ..changes import changes_of
@@ -30,10 +30,10 @@ def new_request(request: SignedIn, slug: str) -> HttpResponse:
     if form.is_valid():
         with refusals_on(form):
             if "secondary" in request.POST:
-                draft = actions.start_request(by=request.user, partner=partner, **form.told())
+                draft = actions.start_request(by=request.user, partner=partner, **form.as_arguments())
                 messages.success(request, "Your draft is saved. Nobody at the lab sees it yet.")
                 return redirect("access:edit", partner.slug, draft.pk)
-            made = actions.request_access(by=request.user, partner=partner, **form.told())
+            made = actions.request_access(by=request.user, partner=partner, **form.as_arguments())
             messages.success(request, f"We received the request for {made.summary}.")
             return redirect(made)
     return render(request, "access/edit.html", {"partner": partner, "form": form, "pause": Pause.objects.now()})
@@ -49,7 +49,7 @@ def edit(request: SignedIn, slug: str, pk: int) -> HttpResponse:
     form = AccessRequestForm(request.POST or None, kind=asked.kind, initial=AccessRequestForm.initial_of(asked))
     if form.is_valid():
         with refusals_on(form):
-            actions.save_request(by=request.user, request=asked, **form.told())
+            actions.save_request(by=request.user, request=asked, **form.as_arguments())
             if "secondary" in request.POST:
                 messages.success(request, "Your draft is saved.")
                 return redirect("access:edit", asked.partner.slug, asked.pk)
@@ -67,7 +67,7 @@ def save_draft(request: SignedIn, slug: str, pk: int) -> HttpResponse:
     asked = _request_of(request, slug, pk)
     form = AccessRequestForm(request.POST, kind=asked.kind)
     if form.is_valid():
-        actions.save_request(by=request.user, request=asked, **form.told())
+        actions.save_request(by=request.user, request=asked, **form.as_arguments())
     return render(request, "access/saved.html", {"form": form})
 
 

@@ -15,18 +15,18 @@ from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.audit.models import key_of
 from release_portal.lib.prepared import Prepared
-from release_portal.lib.states import move
+from release_portal.lib.states import transition
 from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
 
 from ..models import Completion, Job, Share, Worker, WorkOrder
-from .end import at_odds, keep_to_the_rule, locked_all
+from .end import enforce_rule, locked_all, violating_rule
 from .orders import give_up, hand_out, hand_out_again, worker_with_room
 
 TURN_TEXTS = 8
 """Texts that an organisation puts into an order before it is another one's turn."""
 TRIED_AGAIN_TOGETHER = {1: 16, 2: 1}
-"""After so many attempts, so many texts go out together at the most."""
+"""By the number of earlier attempts: how many texts go out together at the most."""
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
 Lane: TypeAlias = tuple[ModelSize, bool]
 """A size, and whether of what people wait for."""
@@ -38,7 +38,7 @@ def dispatch(*, by: User | None, at: datetime | None = None) -> int:
     Returns how many orders were handed out. A second round at the same moment hands nothing out.
     """
     at = at or timezone.now()
-    keep_to_the_rule(by=by, at=at)
+    enforce_rule(by=by, at=at)
     abandoned = WorkOrder.objects.abandoned(at=at)
     handed_out = each(abandoned, lambda order: _take_back(order, at, by=by), task="jobs.dispatch:abandoned", at=at)
     return handed_out + fill(by=by, at=at)
@@ -112,7 +112,7 @@ def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bo
     if not chosen:
         return False
     jobs = locked_all(Job.objects.filter(pk__in={text.job_id for text in chosen}))
-    not_allowed = at_odds(at=at, among=[job.pk for job in jobs])
+    not_allowed = violating_rule(at=at, among=[job.pk for job in jobs])
     allowed = {job.pk: job for job in jobs if job.is_working and job not in not_allowed}
     chosen = [text for text in chosen if text.job_id in allowed]
     if not chosen:
@@ -129,7 +129,7 @@ def _serve(jobs: Iterable[Job], chosen: list[Completion], at: datetime, *, by: U
     running = []
     for job in jobs:
         if job.status == Job.Status.QUEUED:
-            move(job, Job.Status.RUNNING, started_at=job.started_at or at, served_at=at)
+            transition(job, Job.Status.RUNNING, started_at=job.started_at or at, served_at=at)
             record("job.started", f"A job of {job.what} started", job, job.partner, by=by)
         else:
             running.append(job.pk)
@@ -180,12 +180,12 @@ def _by_turns(size: ModelSize, urgent: bool) -> Iterator[Completion]:
 
 @cache
 def _queue(*, urgent: bool) -> Prepared:
-    """Of each organisation so many jobs that have texts waiting for their first attempt."""
+    """The first `number` jobs of each organisation that have texts waiting for their first attempt."""
     marks = {"size": -7, "number": -8}
     jobs = Job.objects.working().of_lane(urgent=urgent)
     jobs = jobs.filter(Exists(_untried().filter(job=OuterRef("pk"))), size=marks["size"])
-    told = ("id", "partner_id", "submitted_at", "max_new_tokens")
-    return Prepared.of(jobs.first_of_each(marks["number"]).values(*told), marks)
+    columns = ("id", "partner_id", "submitted_at", "max_new_tokens")
+    return Prepared.of(jobs.first_of_each(marks["number"]).values(*columns), marks)
 
 
 def _untried() -> QuerySet[Completion]:

@@ -19,7 +19,7 @@ from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.lib.prepared import AnyOf, Prepared
-from release_portal.lib.states import move
+from release_portal.lib.states import transition
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import require
 from release_portal.partners.models import User
@@ -56,7 +56,7 @@ def locked_all(jobs: QuerySet[Job]) -> list[Job]:
 def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> None:
     """Move a job to one of its ends. Raises Refused where it has already ended."""
     job = locked(job)
-    move(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
+    transition(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
     left = job.sequences - job.texts_done
     settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
     take_from_workers(job)
@@ -74,7 +74,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
 
 
 def end_if_complete(job: Job, *, by: User | None) -> None:
-    """Finish a job whose last text is there; one of which nothing could be generated has failed. Its row is locked."""
+    """Finish a job whose last text is there; where no text could be generated, it has failed. Its row is locked."""
     if job.texts_done < job.sequences:
         return
     failed = job.completions.filter(finish_reason=FinishReason.FAILED)
@@ -98,26 +98,26 @@ def cancel(*, by: User, job: Job) -> None:
     end(by=by, job=job, status=Job.Status.CANCELLED)
 
 
-def keep_to_the_rule(*, by: User | None, at: datetime) -> int:
+def enforce_rule(*, by: User | None, at: datetime) -> int:
     """Ask the access rule about every job that may be at odds with it; returns how many were changed."""
-    return each(at_odds(at=at), lambda job: judge(job, at, by=by), task="jobs.dispatch:rule", at=at)
+    return each(violating_rule(at=at), lambda job: judge(job, at, by=by), task="jobs.dispatch:rule", at=at)
 
 
-def at_odds(*, at: datetime, among: Collection[UUID] | None = None) -> list[Job]:
+def violating_rule(*, at: datetime, among: Collection[UUID] | None = None) -> list[Job]:
     """Those of these jobs, or of all, that are at odds with the rule."""
-    told = {"at": at} if among is None else {"at": at, "among": list(among)}
-    found = [row["id"] for row in _at_odds(some=among is not None).rows(told)]
+    parameters = {"at": at} if among is None else {"at": at, "among": list(among)}
+    found = [row["id"] for row in _violating_rule(some=among is not None).rows(parameters)]
     return list(Job.objects.filter(pk__in=found)) if found else []
 
 
 @cache
-def _at_odds(*, some: bool) -> Prepared:
+def _violating_rule(*, some: bool) -> Prepared:
     """The query, which is asked many times a second while workers report."""
     marks: dict[str, Any] = {"at": datetime(1, 1, 1, 1, 1, 1, 1, tzinfo=UTC)} | (
         {"among": [UUID(int=7)]} if some else {}
     )
     jobs = Job.objects.filter(AnyOf(F("pk"), marks["among"])) if some else Job.objects.all()
-    return Prepared.of(jobs.at_odds_with_the_rule(at=marks["at"]).values("id"), marks)
+    return Prepared.of(jobs.violating_rule(at=marks["at"]).values("id"), marks)
 
 
 @transaction.atomic
@@ -145,7 +145,7 @@ def judge(job: Job, at: datetime, *, by: User | None) -> bool:
 
 def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
     """Take the job from its workers. Its quota stays set aside, and what is unfinished waits."""
-    move(job, Job.Status.HELD)
+    transition(job, Job.Status.HELD)
     take_from_workers(job)
     sentence = f"A job of {job.what} was held: {decision.sentence}"
     record("job.held", sentence, job, job.partner, job.size, by=by)
@@ -154,7 +154,7 @@ def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
 
 def _let_go_on(job: Job, *, by: User | None) -> bool:
     Share.objects.join(partner=job.partner, size=job.size)
-    move(job, Job.Status.QUEUED)
+    transition(job, Job.Status.QUEUED)
     record("job.resumed", f"A job of {job.what} goes on", job, job.partner, job.size, by=by)
     return True
 
@@ -169,7 +169,7 @@ def take_from_workers(job: Job) -> None:
         if order.completions.unfinished().exists():
             send_stop(order.worker_id, str(order.pk), order.token, group=str(job.pk))
         else:
-            move(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
+            transition(order, WorkOrder.Status.STOPPED, ended_at=timezone.now())
             send_stop(order.worker_id, str(order.pk), order.token)
 
 

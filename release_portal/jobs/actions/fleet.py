@@ -1,4 +1,4 @@
-"""Watching over the fleet: who is told when a size has work and no worker, or a thing keeps failing. And the weight of
+"""Watching over the fleet: letters where a size has work and no worker, or a thing keeps failing. And the weight of
 an organisation."""
 
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.audit.models import Event, Failure
-from release_portal.lib.wake import wake
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require
@@ -24,14 +24,14 @@ from ..limits import WEIGHT
 from ..models import Job, Outage, Share
 
 UNSERVED_SECONDS = 30
-"""A size may be without a worker for so long before anybody is told: a worker that starts anew takes less."""
-TOLD_EVERY = timedelta(hours=1)
+"""How long a size may be without a worker before a letter goes out: a worker that restarts takes less."""
+MAILED_EVERY = timedelta(hours=1)
 MOST_NAMED = 20
 """Things that a letter about failures names."""
 
 
 def watch_fleet(*, by: User | None, at: datetime | None = None) -> int:
-    """Note where an outage begins or ends, and tell whoever watches; returns how many did."""
+    """Note where an outage begins or ends, and write to those who watch; returns how many did."""
     at = at or timezone.now()
     without = sizes_without_worker(at=at)
     late = at - timedelta(seconds=UNSERVED_SECONDS)
@@ -43,11 +43,11 @@ def watch_fleet(*, by: User | None, at: datetime | None = None) -> int:
 
 @transaction.atomic
 def tell_of_failures(*, by: User | None, at: datetime | None = None) -> int:
-    """Write to whoever watches the fleet of what has kept failing, once of each thing and at most once an hour;
+    """Write to those who watch the fleet about what has kept failing, once of each thing and at most once an hour;
     returns of how many things."""
     at = at or timezone.now()
     failures = list(Failure.objects.untold().most_tried_first().select_for_update(skip_locked=True))
-    if not failures or Event.objects.filter(kind=Failure.TOLD, at__gt=at - TOLD_EVERY).exists():
+    if not failures or Event.objects.filter(kind=Failure.MAILED, at__gt=at - MAILED_EVERY).exists():
         return 0
     Failure.objects.filter(pk__in=[failure.pk for failure in failures]).update(told_at=at)
     number = "1 thing keeps" if len(failures) == 1 else f"{len(failures):,} things keep"
@@ -56,7 +56,7 @@ def tell_of_failures(*, by: User | None, at: datetime | None = None) -> int:
         named += f"\nand {len(failures) - MOST_NAMED:,} more"
     text = f"Each is tried again by itself, ever later; the others go on.\n\n{named}"
     letters = _tell(f"{number} failing", text, by=by)
-    record(Failure.TOLD, f"{number} failing: whoever watches the fleet was told", *letters, by=by)
+    record(Failure.MAILED, f"{number} failing: a letter went to those who watch the fleet", *letters, by=by)
     return len(failures)
 
 
@@ -68,7 +68,7 @@ def try_now(*, by: User, failure: Failure) -> None:
     if not Failure.objects.filter(pk=failure.pk).update(next_try_at=failure.next_try_at):
         return
     record("failure.retried", f"{failure} is tried again at once", failure, by=by)
-    wake(failure.wakes)
+    send_task_on_commit(failure.wakes)
 
 
 def _begin(size: ModelSize, since: datetime, at: datetime, *, by: User | None) -> bool:

@@ -8,8 +8,8 @@ from django.db.models import F
 
 from inference import contract
 from release_portal.audit.actions import record
-from release_portal.lib.states import move
-from release_portal.lib.wake import wake
+from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.states import transition
 from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
 
@@ -55,7 +55,7 @@ def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: Us
     A text that brings workers down is tried beside fewer and fewer others, the last time alone on its worker: no other
     text is the reason for its last failure. Its rows are locked.
     """
-    move(order, WorkOrder.Status.LOST, ended_at=at)
+    transition(order, WorkOrder.Status.LOST, ended_at=at)
     record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
     unfinished = order.completions.unfinished()
     unfinished.update(attempts=F("attempts") + 1)
@@ -69,12 +69,12 @@ def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: Us
             store(job, failed, at)
         _put_back(order, job)
         end_if_complete(job, by=by)
-    wake("jobs.fill")
+    send_task_on_commit("jobs.fill")
 
 
 def take_back(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
     """No worker tried the order and none has room for it: its texts wait. Its rows are locked."""
-    move(order, WorkOrder.Status.LOST, ended_at=at)
+    transition(order, WorkOrder.Status.LOST, ended_at=at)
     record("order.taken_back", f"The texts of {order} wait again: {why}", order, *jobs, by=by)
     for job in jobs:
         _put_back(order, job)

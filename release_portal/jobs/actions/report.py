@@ -14,15 +14,15 @@ from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
-from release_portal.lib.states import move
+from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.states import transition
 from release_portal.lib.text import number_in
-from release_portal.lib.wake import wake
 from release_portal.partners.models import User
 
 from ..flaws import flaw_of_report, flaw_of_text
 from ..models import Completion, FinishReason, Job, WorkOrder
 from ..window import send_stop
-from .end import at_odds, end, end_if_complete, judge, locked_all
+from .end import end, end_if_complete, judge, locked_all, violating_rule
 from .orders import give_up, hand_out_again
 from .store import store
 from .workers import flag
@@ -44,7 +44,7 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
     report = _without_flaws(report, at)
     for group in set(report.groups) - {str(key) for key in jobs}:  # it was taken from the order; the stop was lost
         send_stop(report.worker, report.order, report.token, group=group)
-    for job in at_odds(at=at, among=jobs):
+    for job in violating_rule(at=at, among=jobs):
         if judge(job, at, by=by):
             del jobs[job.pk]
     order = _fenced(report).select_for_update(of=("self",)).first()
@@ -110,8 +110,8 @@ def _end(order: WorkOrder, jobs: Mapping[UUID, Job], report: contract.Report, at
         end_if_complete(job, by=by)
     left = [job for job in jobs.values() if job.texts_done < job.sequences]
     if not order.completions.unfinished().exists():
-        move(order, WorkOrder.Status.DONE, ended_at=at)
-        wake("jobs.fill")
+        transition(order, WorkOrder.Status.DONE, ended_at=at)
+        send_task_on_commit("jobs.fill")
     elif report.ended and report.stopped:  # the worker is shutting down; that is nobody's failure
         record("order.handed_back", f"Worker {report.worker} handed back {order}", order, *left, by=by)
         hand_out_again(order, left, f"worker {report.worker} handed it back.", at, by=by)

@@ -18,10 +18,10 @@ from release_portal.access.actions import reserve
 from release_portal.access.models import Grant
 from release_portal.access.rule import decide
 from release_portal.audit.actions import record
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.copying import copy
 from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
-from release_portal.lib.wake import wake
 from release_portal.partners.guards import require
 from release_portal.partners.models import Partner, User
 from release_portal.partners.permissions import Permission
@@ -155,7 +155,7 @@ def _admit(
     detail = {"prompts": job.prompts_count, "texts": job.sequences, **settings}
     about = [job, job.grant, partner, size, share]
     record("job.submitted", f"A job of {job.what} was submitted", *about, by=by, detail=detail)
-    wake("jobs.fill")
+    send_task_on_commit("jobs.fill")
     return job
 
 

@@ -15,10 +15,10 @@ from django.utils import timezone
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone, each
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
-from release_portal.lib.wake import wake
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import people_who, require
 from release_portal.partners.models import Letter, User
@@ -27,7 +27,7 @@ from release_portal.releases.actions import note_weights
 from release_portal.releases.models import ModelSize
 
 from ..accounts import remove_account, remove_others, set_account, without_account
-from ..flaws import flaw_of_hello
+from ..flaws import flaw_of_heartbeat
 from ..models import Completion, Job, Worker, WorkOrder
 from ..window import send_notice
 from .end import locked_all
@@ -96,7 +96,7 @@ def _take_back_orders(worker: Worker, *, by: User | None) -> None:
         held = set(order.completions.unfinished().values_list("job", flat=True))
         why = f"the key of worker {worker} was revoked."
         take_back(order, [job for job in jobs if job.pk in held], why, timezone.now(), by=by)
-    wake("jobs.fill")
+    send_task_on_commit("jobs.fill")
 
 
 def _set_account(worker: Worker) -> None:
@@ -141,32 +141,32 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     transaction.on_commit(lambda: _remove_account(worker))  # after the notice, which it takes from there
     worker.refresh_from_db()
     record("worker.revoked", f"The key of worker {worker} was revoked", worker, by=by)
-    wake("jobs.dispatch")
-    wake("jobs.watch_fleet")
+    send_task_on_commit("jobs.dispatch")
+    send_task_on_commit("jobs.watch_fleet")
 
 
 @transaction.atomic
-def receive_hello(*, by: User | None, hello: contract.Hello, at: datetime | None = None) -> Worker:
+def receive_heartbeat(*, by: User | None, heartbeat: contract.Heartbeat, at: datetime | None = None) -> Worker:
     """An enrolled worker says that it is alive and what it holds, or that it leaves.
 
     What cannot be so flags it, and changes nothing else.
     """
     at = at or timezone.now()
-    worker = Worker.objects.enrolled().select_for_update(no_key=True).filter(name=hello.worker).first()
+    worker = Worker.objects.enrolled().select_for_update(no_key=True).filter(name=heartbeat.worker).first()
     if worker is None:
-        raise Refused(f"No worker named {hello.worker[:80]} is enrolled.")
-    if flaw := flaw_of_hello(hello):
+        raise Refused(f"No worker named {heartbeat.worker[:80]} is enrolled.")
+    if flaw := flaw_of_heartbeat(heartbeat):
         flag(by=by, name=worker.name, flaw=f"an introduction with {flaw}", at=at)
         return worker
     if worker.seen_at is None:
         record("worker.joined", f"Worker {worker} joined", worker, by=by)
-    _introduce(worker, hello, at)
-    for path, manifest in zip(hello.sizes, hello.checkpoints, strict=False):
+    _introduce(worker, heartbeat, at)
+    for path, manifest in zip(heartbeat.sizes, heartbeat.checkpoints, strict=False):
         with alone(f"Noting the weights of {path} on {worker}"):
             size = ModelSize.objects.named(path).first()
             if size and manifest:
                 note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
-    wake("jobs.dispatch" if hello.leaving else "jobs.fill")
+    send_task_on_commit("jobs.dispatch" if heartbeat.leaving else "jobs.fill")
     return worker
 
 
@@ -191,18 +191,18 @@ def flag(*, by: User | None, name: str, flaw: str, at: datetime) -> None:
     )
 
 
-def _introduce(worker: Worker, hello: contract.Hello, at: datetime) -> None:
-    rate = 0 if hello.leaving or worker.seen_at is None else _rate(worker, worker.seen_at, hello, at)
-    worker.host, worker.device, worker.dtype = hello.host, hello.device, hello.dtype
-    worker.sizes = list(hello.sizes)
-    worker.loaded = [] if hello.leaving else list(hello.loaded)
-    worker.plain = [] if hello.leaving else list(hello.plain)
-    worker.tokens, worker.tokens_per_s, worker.dropped = hello.tokens, rate, hello.dropped
-    worker.seen_at, worker.left_at = at, at if hello.leaving else None
+def _introduce(worker: Worker, heartbeat: contract.Heartbeat, at: datetime) -> None:
+    rate = 0 if heartbeat.leaving or worker.seen_at is None else _rate(worker, worker.seen_at, heartbeat, at)
+    worker.host, worker.device, worker.dtype = heartbeat.host, heartbeat.device, heartbeat.dtype
+    worker.sizes = list(heartbeat.sizes)
+    worker.loaded = [] if heartbeat.leaving else list(heartbeat.loaded)
+    worker.plain = [] if heartbeat.leaving else list(heartbeat.plain)
+    worker.tokens, worker.tokens_per_s, worker.dropped = heartbeat.tokens, rate, heartbeat.dropped
+    worker.seen_at, worker.left_at = at, at if heartbeat.leaving else None
     worker.save()
 
 
-def _rate(earlier: Worker, seen_at: datetime, hello: contract.Hello, at: datetime) -> float:
-    """Tokens per second since the worker's last hello; one that started again counts from 0."""
-    since = earlier.tokens if hello.tokens >= earlier.tokens else 0
-    return (hello.tokens - since) / max(1.0, (at - seen_at).total_seconds())
+def _rate(earlier: Worker, seen_at: datetime, heartbeat: contract.Heartbeat, at: datetime) -> float:
+    """Tokens per second since the worker's last heartbeat; one that started again counts from 0."""
+    since = earlier.tokens if heartbeat.tokens >= earlier.tokens else 0
+    return (heartbeat.tokens - since) / max(1.0, (at - seen_at).total_seconds())

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
-from release_portal.lib.states import together
+from release_portal.lib.states import all_or_none
 
 from .job import Job, Prompt
 from .order import WorkOrder
@@ -66,7 +66,7 @@ class Completion(models.Model):
             models.UniqueConstraint(
                 fields=["job", "number"], condition=Q(number__isnull=False), name="completion_number_once"
             ),
-            together("finished_at", "number"),
+            all_or_none("finished_at", "number"),
         ]
         indexes = [
             models.Index(

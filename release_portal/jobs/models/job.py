@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .order import WorkOrder
 
 INTERACTIVE_SEQUENCES = 16
-"""A job of at most so many texts is one that a person waits for: it has a lane of its own to the workers."""
+"""Texts up to which a job is one that a person waits for: it has a lane of its own to the workers."""
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -37,7 +37,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those that workers may be given."""
         return self.filter(status__in=Job.WORKING)
 
-    def at_odds_with_the_rule(self, *, at: datetime) -> "JobQuerySet":
+    def violating_rule(self, *, at: datetime) -> "JobQuerySet":
         """Those at work without a grant in force, and those held that could go on or whose grant has ended.
 
         A job submitted after `at` is not judged by it: its grant may have begun after `at` as well.
@@ -72,7 +72,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(few if urgent else ~few)
 
     def first_of_each(self, number: int) -> "JobQuerySet":
-        """So many of each organisation: those served longest ago, then the oldest."""
+        """The first `number` of each organisation: those served longest ago, then the oldest."""
         order = [F("served_at").asc(nulls_first=True), F("submitted_at").asc()]
         place = Window(RowNumber(), partition_by=F("partner"), order_by=order)
         return self.annotate(place=place).filter(place__lte=number).order_by("place", "submitted_at")

@@ -43,7 +43,7 @@ class WorkOrder(Stateful):
     handed_out_at = models.DateTimeField()
     leased_until = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often its texts were tried before")
-    begun_at = models.DateTimeField(null=True, help_text="when a worker told that it began it under this token")
+    begun_at = models.DateTimeField(null=True, help_text="when a worker reported that it began it under this token")
     worker = models.ForeignKey(
         "jobs.Worker",
         on_delete=models.PROTECT,

@@ -43,7 +43,7 @@ class ShareQuerySet(models.QuerySet["Share"]):
 
 
 class Share(models.Model):
-    """An organisation's place in the queue of a size: whoever is least far along is next.
+    """An organisation's place in the queue of a size: the one that is least far along is next.
 
     Fair queueing by start times (Goyal, Vin and Cheng 1996) with tokens as the cost: what texts used, and for those
     with workers the longest that they can be.

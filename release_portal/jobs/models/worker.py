@@ -14,7 +14,7 @@ from inference.seal import Seal
 from release_portal.lib.sealed import unseal
 from release_portal.releases.models import ModelSize
 
-WORKER_SILENCE = timedelta(seconds=5 * contract.HELLO_SECONDS)
+WORKER_SILENCE = timedelta(seconds=5 * contract.HEARTBEAT_SECONDS)
 WORKER_GONE = timedelta(days=1)
 """A worker whose key was revoked so long ago is not spoken of any more."""
 

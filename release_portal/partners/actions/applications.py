@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from release_portal.audit.actions import record
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import folded, one_line
 
 from ..addresses import checked_address
@@ -39,7 +39,7 @@ class About(TypedDict):
     intended_use: str
 
 
-TOLD = tuple(About.__annotations__)
+FIELDS_OF_APPLICATION = tuple(About.__annotations__)
 
 
 @transaction.atomic
@@ -55,13 +55,13 @@ def apply(
     pause = Pause.objects.now()
     if pause:
         raise Refused(f"{pause.sentence} Your draft can be saved meanwhile.")
-    told = _checked(about)
-    _refuse_own(by, told["legal_name"])
+    fields = _checked(about)
+    _refuse_own(by, fields["legal_name"])
     _refuse_many_open(by)
     count("apply", by=by)
     partner = Partner.objects.create(
-        slug=_slug_of(told["legal_name"]),
-        **told,
+        slug=_slug_of(fields["legal_name"]),
+        **fields,
         applied_by=by,
         applied_at=timezone.now(),
     )
@@ -82,16 +82,18 @@ def correct_application(
 ) -> None:
     """Send a returned application again, corrected. What was sent before is kept for the reviewer to compare."""
     require(by, Permission.PARTNER_EDIT, partner)
-    told: dict[str, Any] = {**_checked(about)}
-    _refuse_own(partner.applied_by, told["legal_name"], but=partner)
+    fields: dict[str, Any] = {**_checked(about)}
+    _refuse_own(partner.applied_by, fields["legal_name"], but=partner)
     count("correct", by=by)
-    before = Partner.objects.select_for_update(no_key=True).values(*TOLD, "sent_count").get(pk=partner.pk)
+    before = (
+        Partner.objects.select_for_update(no_key=True).values(*FIELDS_OF_APPLICATION, "sent_count").get(pk=partner.pk)
+    )
     sent_count = before.pop("sent_count") + 1
-    changed = [name for name in TOLD if told[name] != before[name]]
-    told |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
-    told |= {"corrected_by": by, "corrected_at": timezone.now()}
-    told |= compared_forms(told["legal_name"], told["website"])
-    move(partner, Partner.Status.APPLIED, **told)
+    changed = [name for name in FIELDS_OF_APPLICATION if fields[name] != before[name]]
+    fields |= {"decided_by": None, "decided_at": None, "previous": before, "sent_count": sent_count}
+    fields |= {"corrected_by": by, "corrected_at": timezone.now()}
+    fields |= compared_forms(fields["legal_name"], fields["website"])
+    transition(partner, Partner.Status.APPLIED, **fields)
     sentence = f"{partner} corrected its application"
     record("partner.corrected", sentence, partner, by=by, detail={"changed": changed, "sent_count": sent_count})
     _tell_of_correction(partner, by=by)
@@ -101,7 +103,7 @@ def correct_application(
 def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
     """Keep what is typed into the application so far, checked only when it is sent."""
     require_person(by)
-    kept = {name: str(content[name]) for name in (*TOLD, "will_sign") if content.get(name)}
+    kept = {name: str(content[name]) for name in (*FIELDS_OF_APPLICATION, "will_sign") if content.get(name)}
     length = sum(len(text) for text in kept.values())
     if length > LONGEST_DRAFT:
         raise Refused(
@@ -109,8 +111,8 @@ def save_draft(*, by: User, content: dict[str, Any]) -> ApplicationDraft:
             limit=LONGEST_DRAFT,
             given=length,
         )
-    told = {"content": kept, "saved_at": timezone.now()}
-    return ApplicationDraft.objects.update_or_create(user=by, defaults=told)[0]
+    defaults = {"content": kept, "saved_at": timezone.now()}
+    return ApplicationDraft.objects.update_or_create(user=by, defaults=defaults)[0]
 
 
 @transaction.atomic
@@ -120,7 +122,7 @@ def discard_draft(*, by: User) -> None:
 
 
 def _checked(about: About) -> About:
-    """What is told of an organisation as it is kept; raises Refused for an address that leads nowhere."""
+    """What an application says, as it is kept; raises Refused for an address that leads nowhere."""
     return {
         **about,
         "legal_name": one_line(about["legal_name"]),
@@ -164,14 +166,14 @@ def _tell_of_correction(partner: Partner, *, by: User) -> None:
 
 
 def _refuse_own(applicant: User, legal_name: str, *, but: Partner | None = None) -> None:
-    """Nobody applies twice under one name. Whether others did is for the reviewers to know: `signals.py` tells them."""
+    """Nobody applies twice under one name. Whether others did is for the reviewers to know: `vetting.py` tells them."""
     _check_name(legal_name)
     User.objects.select_for_update(no_key=True).get(pk=applicant.pk)  # of two at once the second waits
     mine = Q(memberships__in=applicant.memberships.current()) | Q(applied_by=applicant, status__in=UNDECIDED)
     own = Partner.objects.going().called(legal_name).filter(mine).exclude(pk__in=[but.pk] if but else []).first()
     if own:
-        told = f"You already applied for {own}" if own.status in UNDECIDED else f"You already belong to {own}"
-        raise Refused(f"{told}: it is {own.standing}.", field="legal_name", given=legal_name)
+        sentence = f"You already applied for {own}" if own.status in UNDECIDED else f"You already belong to {own}"
+        raise Refused(f"{sentence}: it is {own.status_text}.", field="legal_name", given=legal_name)
 
 
 def _refuse_many_open(applicant: User) -> None:

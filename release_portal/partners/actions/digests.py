@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from release_portal.audit.loops import alone, each
-from release_portal.lib.wake import wake
+from release_portal.lib.broker import send_task_on_commit
 
 from ..models import Letter, User
 from .letters import empty, gathering, is_unwanted, waits
@@ -25,7 +25,8 @@ def send_digests(*, by: User | None, at: datetime) -> int:
     """Write one letter to each address that has letters put aside before the last 07:00 UTC, and none since; returns
     how many addresses got one.
 
-    It does not depend on when it last ran: whatever stops it, nobody is told twice or twice a day, and nothing is lost.
+    It does not depend on when it last ran: if it is stopped, nobody gets a letter twice or mail twice a day, and
+    nothing is lost.
     """
     moment = last_digest(at)
     first_letters = Letter.objects.for_the_digest_of(moment).first_of_each_address()
@@ -66,7 +67,7 @@ def one_letter_each(subject: str) -> Iterator[None]:
             is_plain = any(gathered[letter.pk] for letter in own)
             with alone(own[0].anonymous):  # what fails here is left to the digest, which tries again
                 _send_gathered(None if is_plain else people.get(address), own, subject)
-    wake("partners.deliver_mail")
+    send_task_on_commit("partners.deliver_mail")
 
 
 def _send_digest(address: str, moment: datetime, at: datetime) -> int | None:
@@ -76,7 +77,7 @@ def _send_digest(address: str, moment: datetime, at: datetime) -> int | None:
         return None
     things = "1 thing" if len(letters) == 1 else f"{len(letters)} things"
     _write_digest(letters, f"Your day on Release Portal: {things}", at)
-    wake("partners.deliver_mail")
+    send_task_on_commit("partners.deliver_mail")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""After a change of SECRET_KEY: sealing anew, under the present key, what was sealed under one of before."""
+"""After a change of SECRET_KEY: sealing under the present key what was sealed under an earlier one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ OF_FACTORS = ("secret", "seed")
 class Resealed:
     """What became of everything that is sealed."""
 
-    anew: list[models.Model] = field(default_factory=list)
+    resealed: list[models.Model] = field(default_factory=list)
     already: int = 0
     unreadable: list[str] = field(default_factory=list)
     """As the book names them: sealed under a key that is neither SECRET_KEY nor among SECRET_KEY_FALLBACKS."""
@@ -36,14 +36,14 @@ def reseal_secrets(*, by: User | None) -> Resealed:
     """Seal every sealed column of the site under SECRET_KEY; each row on its own. Twice does no harm."""
     if by is not None:
         require(by, Permission.WORKER_ENROLL)
-    told = Resealed()
+    result = Resealed()
     for place in _places():
         for pk in list(place.model._base_manager.values_list("pk", flat=True)):
-            _reseal(place, pk, told)
-    if told.anew:
-        sentence = f"{len(told.anew):,} secrets were sealed under the present key"
-        record("secrets.resealed", sentence, *told.anew, by=by)
-    return told
+            _reseal(place, pk, result)
+    if result.resealed:
+        sentence = f"{len(result.resealed):,} secrets were sealed under the present key"
+        record("secrets.resealed", sentence, *result.resealed, by=by)
+    return result
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ def _places() -> Iterator[Place]:
 
 
 @transaction.atomic
-def _reseal(place: Place, pk: object, told: Resealed) -> None:
+def _reseal(place: Place, pk: object, result: Resealed) -> None:
     row = place.model._base_manager.select_for_update(of=("self",)).filter(pk=pk).first()
     if row is None or not place.read(row):
         return
     if is_sealed_anew(place.read(row)):
-        told.already += 1
+        result.already += 1
         return
     try:
         secret = unseal(place.read(row))
     except InvalidToken:
-        told.unreadable.append(key_of(row))
+        result.unreadable.append(key_of(row))
         return
     place.write(row, seal(secret))
-    told.anew.append(row)
+    result.resealed.append(row)

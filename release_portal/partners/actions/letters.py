@@ -12,8 +12,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from release_portal.audit.loops import each
+from release_portal.lib.broker import send_task_on_commit
 from release_portal.lib.text import one_line
-from release_portal.lib.wake import wake
 
 from ..models import Letter, User
 
@@ -34,7 +34,7 @@ def write_letter(
     """Put one mail per person in the outbox, a subject, a few sentences, one link; returns those mails.
 
     Nobody is written to about what they did themselves, unless `by` is among `to` on purpose as a plain address.
-    A person's own choice of mails is kept; whoever is named by a plain address is written to at once.
+    A person's own choice of mails is kept; mail to a plain address goes out at once.
     """
     url, subject = settings.BASE_URL + path, one_line(subject)
     context = {"text": text, "action": action, "url": url}
@@ -58,7 +58,7 @@ def write_letter(
     )
     if gathered is not None:
         gathered |= {letter.pk: readers[letter.to] is None for letter in letters}
-    wake("partners.deliver_mail")
+    send_task_on_commit("partners.deliver_mail")
     return letters
 
 

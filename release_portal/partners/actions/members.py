@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import plain_name
 
 from ..addresses import checked_address
@@ -72,10 +72,10 @@ def resend_invitation(*, by: User, invitation: Invitation) -> None:
     now = timezone.now()
     invitation.key_hash, invitation.invited_by, invitation.invited_at = hash_of(key), by, now
     invitation.expires_at = now + timedelta(days=INVITATION_DAYS)
-    told = {name: getattr(invitation, name) for name in ("key_hash", "invited_by", "invited_at", "expires_at")}
-    if not Invitation.objects.unanswered().filter(pk=invitation.pk).update(**told):
+    columns = {name: getattr(invitation, name) for name in ("key_hash", "invited_by", "invited_at", "expires_at")}
+    if not Invitation.objects.unanswered().filter(pk=invitation.pk).update(**columns):
         invitation.refresh_from_db()
-        raise Refused(f"This invitation is already {invitation.standing}.")
+        raise Refused(f"This invitation is already {invitation.status_text}.")
     sentence = f"An invitation to {invitation.partner} was sent again"
     record("invitation.resent", sentence, invitation.partner, invitation, by=by)
     _send(invitation, key, by=by)
@@ -93,7 +93,7 @@ def open_invitation(*, by: User, key: str) -> Invitation:
     if invitation.email != by.email:
         raise Refused(f"This invitation is for {invitation.email}; you are signed in as {by.email}.")
     if invitation.status != Invitation.Status.SENT:
-        raise Refused(f"This invitation is already {invitation.standing}.")
+        raise Refused(f"This invitation is already {invitation.status_text}.")
     return invitation
 
 
@@ -105,7 +105,7 @@ def accept_invitation(*, by: User, key: str) -> Membership:
     require_going(invitation.partner)
     if Membership.objects.current().filter(user=by, partner=invitation.partner).exists():
         raise Refused(f"You already belong to {invitation.partner}.")
-    move(invitation, Invitation.Status.ACCEPTED)
+    transition(invitation, Invitation.Status.ACCEPTED)
     membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
     membership.roles.set(invitation.roles.all())
     partner = invitation.partner
@@ -131,7 +131,7 @@ def decline_invitations(*, by: User, partner: Partner) -> None:
     if not declined:
         raise Refused(f"{partner} has no invitation for you that you could decline.")
     for invitation in declined:
-        move(invitation, Invitation.Status.DECLINED)
+        transition(invitation, Invitation.Status.DECLINED)
     record("invitation.declined", f"An invitation to {partner} was declined", partner, *declined, by=by)
 
 
@@ -143,7 +143,7 @@ def withdraw_invitation(*, by: User, invitation: Invitation) -> None:
 
 def end_invitation(*, by: User, invitation: Invitation) -> None:
     """Its link opens nothing any more: it was withdrawn, another took its place, or the organisation is over."""
-    move(invitation, Invitation.Status.WITHDRAWN)
+    transition(invitation, Invitation.Status.WITHDRAWN)
     sentence = f"An invitation to {invitation.partner} was withdrawn"
     record("invitation.withdrawn", sentence, invitation.partner, invitation, by=by)
 

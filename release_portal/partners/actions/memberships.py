@@ -30,8 +30,8 @@ def change_roles(*, by: User, membership: Membership, roles: Collection[Role]) -
     membership.roles.set(roles)
     after = sorted(role.code for role in roles)
     sentence = f"{{whom}} is now {listed(roles)} at {partner}"
-    told, whom = {"before": before, "after": after}, membership.user
-    record("member.roles_changed", sentence, partner, membership, by=by, whom=whom, detail=told)
+    detail, whom = {"before": before, "after": after}, membership.user
+    record("member.roles_changed", sentence, partner, membership, by=by, whom=whom, detail=detail)
     write_letter(
         to=[membership.user],
         subject=f"Your roles at {partner} have changed",

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.lib.reasons import checked_reason
-from release_portal.lib.states import Refused, move
+from release_portal.lib.states import Refused, transition
 
 from ..conflicts import require_impartial
 from ..guards import people_who, require
@@ -26,7 +26,7 @@ def admit(*, by: User, partner: Partner) -> None:
     now = timezone.now()
     try:
         with transaction.atomic():
-            move(partner, Partner.Status.ADMITTED, decided_by=by, decided_at=now, admitted_at=now)
+            transition(partner, Partner.Status.ADMITTED, decided_by=by, decided_at=now, admitted_at=now)
     except IntegrityError:
         raise _name_taken(partner) from None
     record("partner.admitted", f"{partner} was admitted", partner, by=by)
@@ -46,7 +46,7 @@ def return_application(*, by: User, partner: Partner, reason: str) -> None:
     require(by, Permission.PARTNER_ADMIT)
     require_impartial(by, Permission.PARTNER_ADMIT, partner)
     reason = checked_reason(reason, "Say what to change, for the applicant to read: a reason is needed to return.")
-    move(partner, Partner.Status.RETURNED, decided_by=by, decided_at=timezone.now(), reason=reason)
+    transition(partner, Partner.Status.RETURNED, decided_by=by, decided_at=timezone.now(), reason=reason)
     record("partner.returned", f"The application of {partner} was returned for changes", partner, by=by)
     write_letter(
         to=people_who(Permission.PARTNER_READ, partner),
@@ -63,7 +63,7 @@ def decline(*, by: User, partner: Partner, reason: str) -> None:
     require(by, Permission.PARTNER_ADMIT)
     require_impartial(by, Permission.PARTNER_ADMIT, partner)
     reason = checked_reason(reason, "Say why, for the applicant to read: a reason is needed to decline.")
-    move(partner, Partner.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason)
+    transition(partner, Partner.Status.DECLINED, decided_by=by, decided_at=timezone.now(), reason=reason)
     record("partner.declined", f"The application of {partner} was declined", partner, by=by)
     write_letter(
         to=people_who(Permission.PARTNER_READ, partner),
@@ -82,7 +82,7 @@ def close(*, by: User, partner: Partner) -> None:
         require(by, Permission.PARTNER_EDIT, partner)
     elif not by.may(Permission.PARTNER_EDIT, partner):
         require_impartial(by, Permission.PARTNER_ADMIT, partner)
-    move(partner, Partner.Status.CLOSED, closed_by=by, closed_at=timezone.now())
+    transition(partner, Partner.Status.CLOSED, closed_by=by, closed_at=timezone.now())
     for invitation in partner.invitations.unanswered():
         end_invitation(by=by, invitation=invitation)
     record("partner.closed", f"{partner} was closed", partner, by=by)
@@ -109,13 +109,13 @@ def _refuse_answered(partner: Partner) -> None:
     now = Partner.objects.select_for_update(no_key=True, of=("self",)).select_related("decided_by", "closed_by")
     current = now.get(pk=partner.pk)
     if current.status != Partner.Status.APPLIED:
-        raise Refused(f"This organisation is already {current.standing}.")
+        raise Refused(f"This organisation is already {current.status_text}.")
 
 
 def _name_taken(partner: Partner) -> Refused:
-    """Two organisations of one name are never here together: agreements could not be told apart."""
+    """Two organisations of one name are never here together: agreements could not be distinguished."""
     holder = Partner.objects.here().called(partner.legal_name).select_related("decided_by", "closed_by").get()
     return Refused(
-        f"Another organisation of this name is here: {holder}, {holder.standing}. Return the application for another "
-        "name, or decline it."
+        f"Another organisation of this name is here: {holder}, {holder.status_text}. Return the application for "
+        "another name, or decline it."
     )

@@ -35,7 +35,7 @@ def disable_person(*, by: User, person: User, reason: str) -> None:
 
 @transaction.atomic
 def enable_person(*, by: User, person: User, reason: str) -> None:
-    """Let a disabled person in again, with the roles and tokens that they have. They sign in anew."""
+    """Let a disabled person in again, with the roles and tokens that they have. They sign in again."""
     require(by, Permission.PERSON_DISABLE)
     reason = _allowed(by, person, reason, to="enable")
     if not User.objects.filter(pk=person.pk, is_active=False).update(is_active=True, **_decided(by, reason)):
@@ -67,7 +67,7 @@ def remove_factors(*, by: User, person: User, reason: str) -> None:
     _write(
         person,
         "has no second factor any more",
-        f"{reason}\n\nSet a new password first: the link holds for three days. Then sign in, and set up a factor anew. "
+        f"{reason}\n\nSet a new password first: the link holds for three days. Then sign in, and set up a new factor. "
         "If you did not ask for this, tell the lab at once.",
         by=by,
         path=path_to_set_password(person),

@@ -1,4 +1,4 @@
-"""Service accounts: with which a program of an organisation acts, whoever comes and goes."""
+"""Service accounts: a program of an organisation acts as one, no matter who joins or leaves."""
 
 import secrets
 from collections.abc import Collection

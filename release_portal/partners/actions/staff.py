@@ -23,7 +23,7 @@ def appoint(*, by: User | None, email: str, name: str, roles: Collection[str]) -
     """Give a person these roles at the lab, instead of those they had.
 
     Somebody whose address was never confirmed may be anybody who signed up with it. What they know and hold opens
-    nothing any more, and a mail to the address sets the password anew. So does one to a new person.
+    nothing any more, and a mail to the address sets a new password. So does one to a new person.
     """
     known = list(Role.objects.filter(at_lab=True))
     unknown = set(roles) - {role.code for role in known}
@@ -51,7 +51,7 @@ def _owner_of(email: str, name: str) -> User:
 
 
 def _begin_anew(user: User, *, by: User | None) -> None:
-    """Whoever has the account now has it no longer; the mail goes to the address alone. A new password ends every
+    """Nobody who has the account now keeps it; the mail goes to the address alone. A new password ends every
     session."""
     user.set_unusable_password()
     user.save(update_fields=["password"])

@@ -65,7 +65,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
 
 def read_token(*, secret: str, by: User | None = None) -> User | None:
     """The person whose token in force this is, or None. Notes its use, at most once a minute. One that was made under
-    one of SECRET_KEY_FALLBACKS is hashed anew, so that it outlasts that key."""
+    one of SECRET_KEY_FALLBACKS is hashed again, so that it outlasts that key."""
     shape = SHAPE.fullmatch(secret)
     if shape is None or _checksum(shape[1] + shape[2]) != shape[3]:
         return None
@@ -106,7 +106,7 @@ def keep_tokens(*, by: User, keep: Collection[int]) -> int:
 
 
 def end_token(*, by: User | None, token: ApiToken) -> None:
-    """Whoever shows it is nobody from now on. Raises Refused where it was revoked before."""
+    """A program that shows it acts for nobody from now on. Raises Refused where it was revoked before."""
     if not ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
         raise Refused("This token is already revoked.")
     record("token.revoked", "An API token was revoked", token, token.user, by=by)

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from release_portal.lib.states import together
+from release_portal.lib.states import all_or_none
 
 from ..permissions import Permission
 from .partner import Partner
@@ -35,7 +35,7 @@ class Membership(models.Model):
             models.UniqueConstraint(
                 fields=["user", "partner"], condition=Q(ended_at__isnull=True), name="one_current_membership"
             ),
-            together("ended_at", "ended_by"),
+            all_or_none("ended_at", "ended_by"),
         ]
 
     def __str__(self) -> str:

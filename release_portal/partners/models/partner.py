@@ -11,13 +11,13 @@ from django_countries.fields import CountryField
 
 from release_portal.lib.hosts import as_read, host_of, registered
 from release_portal.lib.lookalikes import skeleton
-from release_portal.lib.states import Stateful, together
+from release_portal.lib.states import Stateful, all_or_none
 from release_portal.lib.text import folded
 
 from .user import User
 
 LONGEST_FOLDED = 400
-"""Characters of a name as names are compared: folding makes up to 18 of one, and an index takes only so many."""
+"""Characters of a name as names are compared: folding makes up to 18 of one, and an index entry is limited."""
 
 
 class ComparedField(models.CharField[str, str]):
@@ -69,7 +69,7 @@ class PartnerQuerySet(models.QuerySet["Partner"]):
 
 
 class Partner(Stateful):
-    """An organisation: what it told the lab when it applied, and how it stands."""
+    """An organisation: what it said when it applied, and its state."""
 
     class Status(models.TextChoices):
         APPLIED = "applied", "Waiting for review"
@@ -120,9 +120,9 @@ class Partner(Stateful):
     class Meta:
         verbose_name = "organisation"
         constraints = [
-            together("decided_by", "decided_at"),
-            together("corrected_by", "corrected_at"),
-            together("closed_by", "closed_at"),
+            all_or_none("decided_by", "decided_at"),
+            all_or_none("corrected_by", "corrected_at"),
+            all_or_none("closed_by", "closed_at"),
             models.CheckConstraint(
                 condition=Q(status="closed", closed_at__isnull=False)
                 | (~Q(status="closed") & Q(closed_at__isnull=True)),
@@ -151,7 +151,7 @@ class Partner(Stateful):
         return reverse("access:organisation", args=[self.slug])
 
     @property
-    def standing(self) -> str:
+    def status_text(self) -> str:
         if self.closed_by is not None and self.closed_at is not None:
             return f"closed by {self.closed_by} on {self.closed_at:%-d %B %Y}"
         if self.status == self.Status.SUSPENDED:

@@ -12,12 +12,12 @@ from .user import User
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
-    def standing(self, *, at: datetime) -> "ApiTokenQuerySet":
+    def valid(self, *, at: datetime) -> "ApiTokenQuerySet":
         """Neither revoked nor ended."""
         return self.filter(revoked_at__isnull=True, expires_at__gt=at)
 
     def in_force(self, *, at: datetime) -> "ApiTokenQuerySet":
-        return self.standing(at=at).filter(user__is_active=True)
+        return self.valid(at=at).filter(user__is_active=True)
 
     def of_earlier_keys(self) -> "ApiTokenQuerySet":
         """Those whose hash is not known to be of the present SECRET_KEY."""

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from release_portal.lib.states import together
+from release_portal.lib.states import all_or_none
 from release_portal.lib.text import plain_name
 
 from ..addresses import canonical
@@ -86,7 +86,7 @@ class User(AbstractUser):
 
     class Meta:
         constraints = [
-            together("decided_by", "decided_at"),
+            all_or_none("decided_by", "decided_at"),
             models.UniqueConstraint(
                 fields=["service_of", "name"],
                 condition=Q(service_of__isnull=False, is_active=True),

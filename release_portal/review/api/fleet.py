@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 
-from release_portal.access.api.shapes import size_named
+from release_portal.access.api.schemas import size_named
 from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
@@ -16,12 +16,12 @@ from release_portal.jobs.fleet import Failing, fleet_of
 from release_portal.jobs.limits import WEIGHT
 from release_portal.jobs.models import Worker
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import Body, Word
-from release_portal.partners.doors import SignedIn
+from release_portal.lib.schemas import Body, Word
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 
 router = Router(tags=["fleet"])
 

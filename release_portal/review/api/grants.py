@@ -10,14 +10,14 @@ from ninja.pagination import paginate
 
 from release_portal.access import actions as access
 from release_portal.access.api.grants import GrantOut
-from release_portal.access.api.shapes import size_named
+from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Grant
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import Body, Moment, Word
-from release_portal.partners.doors import SignedIn
+from release_portal.lib.schemas import Body, Moment, Word
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 
 router = Router(tags=["review"])
 

@@ -10,15 +10,15 @@ from ninja import Field, Router, Schema
 from ninja.pagination import paginate
 
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import Body, Word
+from release_portal.lib.schemas import Body, Word
 from release_portal.partners import actions
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.factors import FACTORS
 from release_portal.partners.models import ApiToken, User
 from release_portal.partners.permissions import Permission
 from release_portal.partners.sessions import sessions_of
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 
 router = Router(tags=["review"])
 
@@ -65,7 +65,7 @@ class PersonOut(PersonSummary):
 
     @staticmethod
     def resolve_tokens(person: User) -> int:
-        return ApiToken.objects.standing(at=timezone.now()).filter(user=person).count()
+        return ApiToken.objects.valid(at=timezone.now()).filter(user=person).count()
 
     @staticmethod
     def resolve_decided_by(person: User) -> str | None:

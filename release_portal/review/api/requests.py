@@ -18,14 +18,14 @@ from release_portal.access.models import AccessRequest, Purpose, RequestItem
 from release_portal.access.tally import tally_of, terms_offered
 from release_portal.access.terms import LONGEST_WAIVER, Terms
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import LONGEST_LIST, Body, Word
+from release_portal.lib.schemas import LONGEST_LIST, Body, Word
 from release_portal.lib.states import Refused
 from release_portal.partners.conflicts import conflict_of
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 from ..search import search
 
 router = Router(tags=["review"])
@@ -229,19 +229,19 @@ def _answer(field: str, items: dict[int, RequestItem], one: AnswerIn) -> Answer:
         raise Refused(f"This request has no item {one.item}.", field=f"{field}.item", limit=known, given=one.item)
     if one.terms and (one.reason_code or one.reason):
         raise Refused("Give terms to grant an item or a reason to decline it, not both.", field=field)
-    told = one.model_dump(include={"reason_code", "reason", "note"})
+    why = one.model_dump(include={"reason_code", "reason", "note"})
     item = items[one.item]
-    return Answer(item, _terms(item, one.terms) if one.terms else None, **told)
+    return Answer(item, _terms(item, one.terms) if one.terms else None, **why)
 
 
 def _terms(item: RequestItem, given: TermsIn) -> Terms:
     """The reasons of another reviewer go with the whole of the offer alone: of other terms they would be untrue."""
-    told = given.model_dump(exclude_unset=True)
-    told = {name: value for name, value in told.items() if value is not None or name not in NEEDED}
-    if "purposes" in told:
-        told["purposes"] = tuple(map(str, told["purposes"]))
+    changes = given.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in changes.items() if value is not None or name not in NEEDED}
+    if "purposes" in changes:
+        changes["purposes"] = tuple(map(str, changes["purposes"]))
     offered = terms_offered(item, tally_of(item, at=timezone.now()))
-    terms = replace(offered, **told)
+    terms = replace(offered, **changes)
     if terms.is_same_offer(offered):
         return terms
     return replace(terms, reduction_reason=given.reduction_reason, waiver=given.waiver)

@@ -11,13 +11,13 @@ from ninja.pagination import paginate
 from release_portal.access import actions as access
 from release_portal.access.actions.rules import LONGEST_RULE_REASON
 from release_portal.access.api.organisation import FindingOut
-from release_portal.access.api.shapes import size_named
+from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Finding, SizeRule
-from release_portal.lib.shapes import LONGEST_LIST, Body, Moment, Word
-from release_portal.partners.doors import SignedIn
+from release_portal.lib.schemas import LONGEST_LIST, Body, Moment, Word
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 
 router = Router(tags=["review"])
 
@@ -67,8 +67,8 @@ def list_rules(request: SignedIn, at: Moment | None = None) -> Any:
 @staff(Permission.RULE_SET)
 def set_rule(request: SignedIn, body: RuleIn) -> Any:
     after = size_named(body.after_size, "after_size") if body.after_size else None
-    told = body.model_dump() | {"size": size_named(body.size), "after_size": after}
-    return Status(201, access.set_rule(by=request.user, **told))
+    rule = body.model_dump() | {"size": size_named(body.size), "after_size": after}
+    return Status(201, access.set_rule(by=request.user, **rule))
 
 
 @router.get("/findings", response=list[FindingOut], summary="Findings of every organisation, newest first")

@@ -8,16 +8,16 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
-from release_portal.access.api.shapes import size_named
+from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.lib.reasons import LONGEST_REASON
-from release_portal.lib.shapes import Body, Word
+from release_portal.lib.schemas import Body, Word
 from release_portal.lib.states import Refused
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 from .requests import ReasonIn
 
 router = Router(tags=["review"])
@@ -40,7 +40,7 @@ class SuspensionOut(Schema):
     level: str
     subject: str
     status: str
-    standing: str
+    status_text: str
     reason_code: str
     reason: str
     by: str = Field(alias="by.name")
@@ -61,8 +61,8 @@ def list_suspensions(request: SignedIn, status: Word = "") -> Any:
 @router.post("/suspensions", response={201: SuspensionOut}, summary="Suspend; the gravest wait for a second person")
 @staff(Permission.ACCESS_SUSPEND)
 def suspend(request: SignedIn, body: SuspensionIn) -> Any:
-    told = body.model_dump(include={"reason_code", "reason"})
-    return Status(201, access.suspend(by=request.user, subject=_subject(body), **told))
+    why = body.model_dump(include={"reason_code", "reason"})
+    return Status(201, access.suspend(by=request.user, subject=_subject(body), **why))
 
 
 @router.get("/suspensions/{int:pk}", response=SuspensionOut, summary="One suspension")

@@ -19,7 +19,7 @@ from .world import World
 
 @transaction.atomic
 def fill(*, organisations: int, requests: int, jobs: int, seed: int, at: datetime, tell: Callable[[str], None]) -> None:
-    """Add so many of each, all or nothing. The same seed gives the same site, up to its moment `at`."""
+    """Add that number of each, all or nothing. The same seed gives the same site, up to its moment `at`."""
     world = World(Random(seed), at, tell)  # noqa: S311 - chance, not secrets
     open_before(world)
     homes = fill_organisations(world, organisations)

@@ -47,8 +47,8 @@ def _tell_of_request(world: World, home: Home, request: AccessRequest, items: li
     for item in items:
         if item.status == RequestItem.Status.DECLINED and item.decided_at:
             sentence = f"The request of {partner} for {item} was declined"
-            told: dict[str, Any] = {"by": item.decided_by, "item": item.pk, "reason": item.reason_code}
-            world.happened(item.decided_at, "access.declined", sentence, request, partner, item.size, **told)
+            detail: dict[str, Any] = {"by": item.decided_by, "item": item.pk, "reason": item.reason_code}
+            world.happened(item.decided_at, "access.declined", sentence, request, partner, item.size, **detail)
 
 
 def _tell_of_grant(world: World, partner: Partner, grant: Grant) -> None:

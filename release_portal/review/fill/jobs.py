@@ -10,7 +10,7 @@ from release_portal.access.models import Grant, Right, Suspension
 from release_portal.jobs.models import Completion, Job, Prompt
 from release_portal.partners.models import Membership, User
 
-from .words import WORDS
+from .phrases import WORDS
 from .world import BATCH, World
 
 Status = Job.Status

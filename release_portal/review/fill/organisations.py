@@ -9,7 +9,7 @@ from django.utils.text import slugify
 from agreements.models import Agreement, Signature
 from release_portal.partners.models import Membership, Partner, Role, User
 
-from .words import COUNTRIES, FAMILY, GIVEN, KINDS, PLACES, SIDES, STUDIES
+from .phrases import COUNTRIES, FAMILY, GIVEN, KINDS, PLACES, SIDES, STUDIES
 from .world import SPAN, World
 
 ROLES = (("owner", "signatory", "investigator"), ("researcher",))

@@ -22,7 +22,7 @@ from release_portal.partners.models import User
 
 from .events import tell_of
 from .organisations import Home
-from .words import REASONS, STUDIES, TEAMS
+from .phrases import REASONS, STUDIES, TEAMS
 from .world import World
 
 Status, Kind = AccessRequest.Status, AccessRequest.Kind
@@ -88,7 +88,7 @@ class Story:
                 self.suspensions.append(self._suspension(grant))
 
     def _appealed(self, at: datetime) -> tuple[AccessRequest, list[Key]] | None:
-        """The last request of which something was declined before that time, now and then."""
+        """The last request that had something declined before that time, now and then."""
         last = self._declined
         decided = last and last[0].kind != Kind.APPEAL and last[0].decided_at
         return last if decided and decided < at and self.random.random() < 0.3 else None

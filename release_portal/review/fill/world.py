@@ -44,7 +44,7 @@ class World:
         self._events.append((at, kind, sentence, by, [key_of(thing) for thing in about], detail))
 
     def write_events(self) -> None:
-        self._events.sort(key=lambda told: told[0])
+        self._events.sort(key=lambda event: event[0])
         events = (
             Event(at=at, kind=kind, sentence=sentence, by=by, about=about, detail=detail)
             for at, kind, sentence, by, about, detail in self._events

@@ -12,10 +12,10 @@ from release_portal.access.decision_forms import BatchForm
 from release_portal.access.models import AccessRequest, Batch, Grant
 from release_portal.lib.states import Refused
 from release_portal.lib.text import number_in
-from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on, refusals_told
 
-from ..doors import staff
+from ..decorators import staff
 from ..effect import effect_of
 
 LISTS = {"request": "review:desk", "grant": "review:grants"}  # where the rows are chosen

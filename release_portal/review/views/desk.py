@@ -19,11 +19,11 @@ from release_portal.access.models import AccessRequest, DeskColumns
 from release_portal.lib.days import whole_days
 from release_portal.lib.states import Refused
 from release_portal.lib.text import number_in
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 from ..search import EXAMPLE, search
 
 ROWS_PER_PAGE = 50
@@ -190,10 +190,10 @@ def _headers(request: SignedIn, columns: list[str]) -> list[Header]:
     labels |= {name: label for name, label in COLUMNS.items() if name in columns} | {"sent": "Sent"}
     asked = request.GET.get("sort") or OLDEST
     now = asked if asked.removeprefix("-") in SORTS else OLDEST
-    told = {key: request.GET[key] for key in ("tab", "q") if request.GET.get(key)}
+    kept = {key: request.GET[key] for key in ("tab", "q") if request.GET.get(key)}
     headers = []
     for name, label in labels.items():
         order = {name: "ascending", f"-{name}": "descending"}.get(now, "")
         sort = f"-{name}" if order == "ascending" else name
-        headers.append(Header(name, label, order, urlencode(told | {"sort": sort})))
+        headers.append(Header(name, label, order, urlencode(kept | {"sort": sort})))
     return headers

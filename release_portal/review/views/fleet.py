@@ -14,10 +14,10 @@ from release_portal.jobs.accounts import NO_ACCOUNT, address_for, has_account
 from release_portal.jobs.fleet import effect_of_revoking, fleet_of
 from release_portal.jobs.forms import RevokeForm, WeightForm, WorkerForm
 from release_portal.jobs.models import Share, Worker
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 
-from ..doors import staff
+from ..decorators import staff
 
 
 @staff(Permission.FLEET_SEE)

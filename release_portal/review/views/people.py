@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from release_portal.audit.models import Event
 from release_portal.partners import actions
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.factors import FACTORS
 from release_portal.partners.forms import AccountForm
 from release_portal.partners.models import ApiToken, User
 from release_portal.partners.permissions import Permission
 from release_portal.partners.sessions import sessions_of
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 
-from ..doors import staff
+from ..decorators import staff
 
 ROWS_PER_PAGE = 50
 MOST_EVENTS = 20
@@ -49,7 +49,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
         "memberships": memberships.order_by("partner__legal_name"),
         "has_factor": is_mfa_enabled(shown, types=FACTORS),
         "sessions": sessions_of(shown).count(),
-        "tokens": ApiToken.objects.standing(at=timezone.now()).filter(user=shown).count(),
+        "tokens": ApiToken.objects.valid(at=timezone.now()).filter(user=shown).count(),
         "events": Event.objects.about(shown).newest_first()[:MOST_EVENTS],
     }
     return render(request, "review/person.html", context)
@@ -62,6 +62,6 @@ def remove_factors(request: SignedIn, pk: int) -> HttpResponse:
     if form.is_valid():
         with refusals_on(form):
             actions.remove_factors(by=request.user, person=shown, **form.cleaned_data)
-            messages.success(request, f"{shown} has no second factor any more, and was sent a mail to begin anew.")
+            messages.success(request, f"{shown} has no second factor any more, and was sent a mail to begin again.")
             return redirect("review:person", pk)
     return render(request, "review/remove_factors.html", {"person": shown, "form": form})

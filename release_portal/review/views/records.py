@@ -16,12 +16,12 @@ from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
 from release_portal.partners.conflicts import conflict_of, partners_of
-from release_portal.partners.doors import SignedIn, refusals_on, with_addresses
 from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
-from release_portal.partners.signals import signals_of
+from release_portal.partners.shortcuts import SignedIn, refusals_on, with_addresses
+from release_portal.partners.vetting import signals_of
 
-from ..doors import staff
+from ..decorators import staff
 
 ROWS_PER_PAGE = 50
 EVENTS_PER_PAGE = 100

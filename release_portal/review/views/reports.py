@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.access.forms import DayField
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 from ..reports import Period, Report, report_of
 
 USUAL = timedelta(days=89)  # before the last day: 90 days in all
@@ -37,8 +37,8 @@ class PeriodForm(forms.Form):
         if last and last > today:
             self.add_error("to", f"A report ends by today, {today:%-d %B %Y}; you gave {last:%-d %B %Y}.")
         elif first and last and first > last:
-            told = f"you gave {first:%-d %B %Y}, and {last:%-d %B %Y} as the last day."
-            self.add_error("from", f"The first day is not after the last: {told}")
+            given = f"you gave {first:%-d %B %Y}, and {last:%-d %B %Y} as the last day."
+            self.add_error("from", f"The first day is not after the last: {given}")
 
     @property
     def period(self) -> Period:
@@ -48,8 +48,8 @@ class PeriodForm(forms.Form):
 @staff(Permission.REQUEST_DECIDE, Permission.BOOK_READ)
 def reports(request: SignedIn) -> HttpResponse:
     """The figures of a period, the last 90 days unless the address names another, and what waits now."""
-    told = _told(request)
-    form = PeriodForm(told)
+    query = _query_of(request)
+    form = PeriodForm(query)
     period = form.period if form.is_valid() else None
     now = timezone.now()
     context = {
@@ -57,7 +57,7 @@ def reports(request: SignedIn) -> HttpResponse:
         "now": now,
         "period": period,
         "report": report_of(period, at=now) if period else None,
-        "query": told.urlencode() if period else "",
+        "query": query.urlencode() if period else "",
         "longer": f"?from={_days_ago(364)}&to={_days_ago(0)}",
     }
     return render(request, "review/reports.html", context)
@@ -66,10 +66,10 @@ def reports(request: SignedIn) -> HttpResponse:
 @staff(Permission.REQUEST_DECIDE, Permission.BOOK_READ)
 def reports_csv(request: SignedIn) -> HttpResponse:
     """The same figures as one long table; days that are not understood lead to the page, which says why."""
-    told = _told(request)
-    form = PeriodForm(told)
+    query = _query_of(request)
+    form = PeriodForm(query)
     if not form.is_valid():
-        return redirect(f"{reverse('review:reports')}?{told.urlencode()}")
+        return redirect(f"{reverse('review:reports')}?{query.urlencode()}")
     period = form.period
     filename = f"reviews-{period.first}-to-{period.last}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
@@ -78,12 +78,12 @@ def reports_csv(request: SignedIn) -> HttpResponse:
     return response
 
 
-def _told(request: SignedIn) -> QueryDict:
+def _query_of(request: SignedIn) -> QueryDict:
     """What the address says of the period, completed to the last 90 days."""
-    told = request.GET.copy()
-    told.setdefault("from", f"{_days_ago(USUAL.days)}")
-    told.setdefault("to", f"{_days_ago(0)}")
-    return told
+    query = request.GET.copy()
+    query.setdefault("from", f"{_days_ago(USUAL.days)}")
+    query.setdefault("to", f"{_days_ago(0)}")
+    return query
 
 
 def _days_ago(days: int) -> date:

@@ -23,10 +23,10 @@ from release_portal.audit.models import Event
 from release_portal.lib.states import Forbidden, Refused
 from release_portal.lib.text import number_in
 from release_portal.partners.conflicts import conflict_of
-from release_portal.partners.doors import SignedIn, refusals_told
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_told
 
-from ..doors import staff
+from ..decorators import staff
 from .desk import address_of, found, promise_of
 
 EVENTS_SHOWN = 100
@@ -122,28 +122,30 @@ def _rows(request: SignedIn, asked: AccessRequest) -> list[Row]:
         tally = tally_of(item, at=timezone.now())
         form = AnswerForm(posted, item=item, terms=terms_offered(item, tally), steps_missing=tally.steps_missing)
         counts = not tally.roles or not roles.isdisjoint(tally.roles)
-        rows.append(Row(item, form, tally, _told(request, tally, counts)))
+        rows.append(Row(item, form, tally, _sentences_on(request, tally, counts)))
     return rows
 
 
-def _told(request: SignedIn, tally: Tally, counts: bool) -> list[str]:
+def _sentences_on(request: SignedIn, tally: Tally, counts: bool) -> list[str]:
     """How far the reviews of an item have come, and what this person's answer would do."""
-    told = [f"{tally.sentence} so far."]
+    sentences = [f"{tally.sentence} so far."]
     mine = [review for review in tally.approvals if review.reviewer == request.user]
     others = " and ".join(str(review.reviewer) for review in tally.approvals if review.reviewer != request.user)
     if mine:
-        told.append("You offer the terms below; another reviewer has to approve them too.")
+        sentences.append("You offer the terms below; another reviewer has to approve them too.")
     if others:
         last = counts and not mine and len(tally.approvals) + 1 >= tally.needed
         does = "decides it" if last else "counts with that"
-        told.append(f"{others} {'offer' if ' and ' in others else 'offers'} this; approving the same terms {does}.")
+        sentences.append(
+            f"{others} {'offer' if ' and ' in others else 'offers'} this; approving the same terms {does}."
+        )
     if not counts:
-        told.append("Your roles are not among those whose approval counts here.")
-    told += [f"{review.reviewer} would decline: {review.reason}" for review in tally.declines]
-    told += [
+        sentences.append("Your roles are not among those whose approval counts here.")
+    sentences += [f"{review.reviewer} would decline: {review.reason}" for review in tally.declines]
+    sentences += [
         f"Note of {review.reviewer}: {review.note}" for review in (*tally.approvals, *tally.declines) if review.note
     ]
-    return [*told, *([f"It comes after {tally.steps_missing}."] if tally.steps_missing else [])]
+    return [*sentences, *([f"It comes after {tally.steps_missing}."] if tally.steps_missing else [])]
 
 
 def _typed(request: SignedIn) -> str:
@@ -155,15 +157,15 @@ def _typed(request: SignedIn) -> str:
 def _decided_meanwhile(request: SignedIn, asked: AccessRequest) -> list[str]:
     """Who decided what of the items that are answered here."""
     ended = [item for item in asked.items.smallest_first() if item.decided_at]
-    return [f"{item} is already {item.standing}." for item in ended if request.POST.get(f"item_{item.pk}-verdict")]
+    return [f"{item} is already {item.status_text}." for item in ended if request.POST.get(f"item_{item.pk}-verdict")]
 
 
 def _decided(request: SignedIn, asked: AccessRequest, answers: Sequence[access.Answer], seen: int) -> HttpResponse:
     tallies = access.decide_request(by=request.user, request=asked, answers=answers, seen=seen)
     for answer, tally in zip(answers, tallies, strict=True):
         word = {"approve": "granted", "decline": "declined"}.get(tally.decided)
-        told = f"{answer.item} was {word}." if word else f"Your answer on {answer.item} is kept: {tally.sentence}."
-        messages.success(request, told)
+        message = f"{answer.item} was {word}." if word else f"Your answer on {answer.item} is kept: {tally.sentence}."
+        messages.success(request, message)
     return _to(request, "review:desk")
 
 

@@ -11,12 +11,12 @@ from release_portal.access import actions as access
 from release_portal.access.decision_forms import RuleForm
 from release_portal.access.models import Finding, SizeRule
 from release_portal.partners.conflicts import conflict_of
-from release_portal.partners.doors import SignedIn, refusals_on, refusals_told
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on, refusals_told
 from release_portal.releases.models import ModelSize
 
-from ..doors import staff
+from ..decorators import staff
 
 ROWS_PER_PAGE = 50
 
@@ -47,12 +47,12 @@ def rule(request: SignedIn, family: str, name: str) -> HttpResponse:
     form = RuleForm(request.POST or None, size=size, initial=initial)
     if form.is_valid():
         with refusals_on(form):
-            access.set_rule(by=request.user, size=size, **form.told())
+            access.set_rule(by=request.user, size=size, **form.as_arguments())
             messages.success(request, f"The rule of {size} was set.")
             return redirect("review:rules")
     titles = _titles()
-    told = [_in_words(rule, titles) for rule in history]
-    context = {"size": size, "form": form, "history": told, "largest": size.is_largest()}
+    changes = [_in_words(rule, titles) for rule in history]
+    context = {"size": size, "form": form, "history": changes, "largest": size.is_largest()}
     return render(request, "review/rule.html", context)
 
 

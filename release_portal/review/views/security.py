@@ -5,11 +5,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from release_portal.audit.models import SecurityEvent
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn
 
-from ..doors import staff
+from ..decorators import staff
 
 ROWS_PER_PAGE = 50
 MOST_PEOPLE = 100  # of one name, whose events are looked for together

@@ -13,13 +13,13 @@ from release_portal.access.forms import LiftForm, SuspendForm, TimeForm
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.audit.models import Event
 from release_portal.lib.text import number_in
-from release_portal.partners.doors import SignedIn, refusals_on
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, refusals_on
 from release_portal.releases.models import ModelSize
 
 from ..blast import blast_of
-from ..doors import staff
+from ..decorators import staff
 
 ROWS_PER_PAGE = 50
 
@@ -29,8 +29,10 @@ def suspensions(request: SignedIn) -> HttpResponse:
     """What is suspended, what waits for a second person, and what was; and the way to suspend."""
     rows = Suspension.objects.newest_first()
     context = {
-        "standing": rows.standing(),
-        "page": Paginator(rows.exclude(pk__in=rows.standing()), ROWS_PER_PAGE).get_page(request.GET.get("page")),
+        "unlifted": rows.pending_or_active(),
+        "page": Paginator(rows.exclude(pk__in=rows.pending_or_active()), ROWS_PER_PAGE).get_page(
+            request.GET.get("page")
+        ),
         "sizes": ModelSize.objects.smallest_first(),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
     }
@@ -45,9 +47,9 @@ def suspend(request: SignedIn) -> HttpResponse:
     form = SuspendForm(request.POST or None, word="everything" if subject is None else "")
     if form.is_valid():
         with refusals_on(form):
-            told = {name: form.cleaned_data[name] for name in ("reason_code", "reason")}
-            made = access.suspend(by=request.user, subject=subject, **told)
-            messages.success(request, f"The {made} is {made.standing}.")
+            why = {name: form.cleaned_data[name] for name in ("reason_code", "reason")}
+            made = access.suspend(by=request.user, subject=subject, **why)
+            messages.success(request, f"The {made} is {made.status_text}.")
             return redirect(made)
     context = {
         "form": form,

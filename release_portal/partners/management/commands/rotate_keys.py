@@ -14,9 +14,11 @@ class Command(BaseCommand):
     help = "Seal under SECRET_KEY what was sealed under SECRET_KEY_FALLBACKS, and say what still needs a key of before."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        told = actions.reseal_secrets(by=None)
-        self.stdout.write(f"Sealed anew: {len(told.anew):,}. Sealed under the present key already: {told.already:,}.")
-        for thing in told.unreadable:
+        result = actions.reseal_secrets(by=None)
+        self.stdout.write(
+            f"Sealed again: {len(result.resealed):,}. Sealed under the present key already: {result.already:,}."
+        )
+        for thing in result.unreadable:
             self.stdout.write(f"No key that is set reads what {thing} has sealed. A worker is then enrolled again.")
         self._tell_of_tokens()
         days = settings.SESSION_COOKIE_AGE // (24 * 3600)
@@ -25,7 +27,7 @@ class Command(BaseCommand):
         )
 
     def _tell_of_tokens(self) -> None:
-        """A token is hashed, not sealed: only whoever shows it lets it be hashed anew."""
+        """A token is hashed, not sealed: it can be hashed again only when somebody shows it."""
         earlier = ApiToken.objects.in_force(at=timezone.now()).of_earlier_keys().order_by("-expires_at")
         last = earlier.first()
         if last is None:
@@ -33,5 +35,5 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"Tokens in force that may be of a key of before: {earlier.count():,}; the last of them ends on "
-            f"{last.expires_at:%-d %B %Y}. Each is hashed anew when it is next used."
+            f"{last.expires_at:%-d %B %Y}. Each is hashed again when it is next used."
         )

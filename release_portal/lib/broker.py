@@ -1,4 +1,7 @@
-"""Waking another process. The database is the truth: a lost wake-up only means waiting for the clock."""
+"""Tasks and messages that leave when the running transaction commits.
+
+The database is the truth: where one is lost, the clock sends it again.
+"""
 
 import logging
 from functools import cache
@@ -17,19 +20,19 @@ FORGOTTEN_SECONDS = 60
 logger = logging.getLogger(__name__)
 
 
-def wake(task: str, *args: Any, queue: str | None = None) -> None:
+def send_task_on_commit(task: str, *args: Any, queue: str | None = None) -> None:
     """Send a task by name once the running transaction has committed."""
     transaction.on_commit(lambda: _send(task, args, queue))
 
 
-def push(key: str, message: str) -> None:
+def push_on_commit(key: str, message: str) -> None:
     """Put a message into a list of Redis once the running transaction has committed. One that nobody takes is forgotten
     after a minute."""
     transaction.on_commit(lambda: _push(key, message))
 
 
 def is_due(name: str, *, seconds: int) -> bool:
-    """Whether this was not asked about `name` for so many seconds, by any process. Raises `redis.RedisError`."""
+    """Whether no process asked this about `name` in the last `seconds`. Raises `redis.RedisError`."""
     return bool(broker().set(f"asked:{name}", 1, nx=True, ex=seconds))
 
 

@@ -13,7 +13,7 @@ from .domains import is_of_anybody, is_same_owner, mail_domain
 from .models import Partner
 from .models.partner import PartnerQuerySet, compared_forms
 
-MOST_DEALINGS = 10  # told of earlier applications, newest first
+MOST_DEALINGS = 10  # earlier applications that are listed, newest first
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,27 @@ def signals_of(partner: Partner) -> list[Signal]:
 
 
 def _namesakes(partner: Partner) -> Signal:
-    """Others of the same name. The applicant is not told of them, so that nobody learns by applying who is here."""
+    """Others of the same name. The applicant does not see them, so that nobody learns by applying who is here."""
     others = Partner.objects.going().called(partner.legal_name).exclude(pk=partner.pk).order_by("-admitted_at", "pk")
-    told = [f"{other}, {other.standing}" for other in others.select_related("decided_by", "closed_by")[:MOST_DEALINGS]]
-    if not told:
+    found = [
+        f"{other}, {other.status_text}" for other in others.select_related("decided_by", "closed_by")[:MOST_DEALINGS]
+    ]
+    if not found:
         return Signal("Name", "Its own", "good", "No other organisation here or applying has this name.")
-    return Signal("Name", "Taken", "bad", f"Another organisation of this name is here: {'; '.join(told)}.")
+    return Signal("Name", "Taken", "bad", f"Another organisation of this name is here: {'; '.join(found)}.")
 
 
 def _lookalikes(label: str, partner: Partner, others: PartnerQuerySet, text_of: Callable[[Partner], str]) -> Signal:
     """Others that a reader takes for this one, with the characters that make it so. Two may look alike by chance, so it
     is for the reviewer to weigh."""
     found = others.exclude(pk=partner.pk).select_related("decided_by", "closed_by").order_by("-admitted_at", "pk")
-    text, told = text_of(partner), []
+    text, alike = text_of(partner), []
     for other in found[:MOST_DEALINGS]:
         odd = odd_characters(text, text_of(other))
-        told.append(f"{other} ({other.domain}), {other.standing}{': ' if odd else ''}{', '.join(odd)}")
-    if not told:
+        alike.append(f"{other} ({other.domain}), {other.status_text}{': ' if odd else ''}{', '.join(odd)}")
+    if not alike:
         return Signal(label, "None", "good", "Nothing else that an organisation has here only looks like it.")
-    return Signal(label, "Found", "bad", f"“{text}” looks like {'; '.join(told)}.")
+    return Signal(label, "Found", "bad", f"“{text}” looks like {'; '.join(alike)}.")
 
 
 def _applicant(partner: Partner) -> Signal:
@@ -94,7 +96,7 @@ def _dealings(label: str, partner: Partner, others: QuerySet[Partner]) -> Signal
     """How earlier applications ended."""
     earlier = others.exclude(pk=partner.pk).filter(applied_at__lte=partner.applied_at)
     ends = [
-        f"{other} applied on {other.applied_at:%-d %B %Y}: {other.standing}"
+        f"{other} applied on {other.applied_at:%-d %B %Y}: {other.status_text}"
         for other in earlier.select_related("decided_by", "closed_by").order_by("-applied_at")[:MOST_DEALINGS]
     ]
     if not ends:

@@ -9,8 +9,8 @@ from django.http import Http404, HttpResponse
 
 from release_portal.lib.states import Forbidden
 from release_portal.middleware import is_of_api
-from release_portal.partners.doors import SignedIn, require_fresh
 from release_portal.partners.permissions import Permission
+from release_portal.partners.shortcuts import SignedIn, require_fresh
 
 View = Callable[..., HttpResponse]
 

@@ -31,7 +31,7 @@ ENDS = (
     "Texts stay on our servers and are deleted after a year.",
     "A preprint and the code follow.",
     "An ethics board has seen the plan.",
-    "Annotators are told what they read.",
+    "Annotators know what they read.",
     "We report every month.",
 )
 STUDIES = tuple(f"{aim}, {way}. {end}" for aim in AIMS for way in WAYS for end in ENDS)

@@ -73,8 +73,10 @@ def ladders_of(partner: Partner, *, at: datetime) -> list[tuple[Family, list[Run
 def _stops(partner: Partner, *, at: datetime) -> list[Step]:
     """The suspensions that stop the whole organisation."""
     stops = Suspension.objects.in_force(at=at).filter(Q(partner=partner) | Q(level=Suspension.Level.EVERYTHING))
-    told = "{} Jobs wait and texts are held; all of it goes on once the lab lifts this."
-    return [Step("Suspended", "waiting", THE_LAB, stop.begins_at, detail=told.format(stop.reason)) for stop in stops]
+    sentence = "{} Jobs wait and texts are held; all of it goes on once the lab lifts this."
+    return [
+        Step("Suspended", "waiting", THE_LAB, stop.begins_at, detail=sentence.format(stop.reason)) for stop in stops
+    ]
 
 
 def _admission(partner: Partner) -> Step:

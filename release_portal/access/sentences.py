@@ -62,7 +62,7 @@ def _about_the_organisation(it: Situation) -> Iterator[Missing]:
         yield Missing("member", f"You have no role at {it.partner} that may submit jobs.", "an owner", home)
     if not it.holds["admitted"]:
         closed = it.partner.status == Partner.Status.CLOSED
-        sentence = f"{it.partner} is {it.partner.standing}." if closed else f"{it.partner} is not admitted yet."
+        sentence = f"{it.partner} is {it.partner.status_text}." if closed else f"{it.partner} is not admitted yet."
         yield Missing("admitted", sentence, "nobody" if closed else THE_LAB, home)
     if not it.holds["agreed"]:
         sign = reverse("agreements:sign", args=[it.partner.slug])
@@ -137,7 +137,7 @@ def _limits(it: Situation, grant: Grant, who: str) -> Iterator[Missing]:
 
 
 def room_in_words(grant: Grant, tokens: int, samples: int) -> str:
-    """Why so much does not fit into what is left of the quota."""
+    """Why the tokens do not fit into what is left of the quota."""
     if tokens > grant.tokens_left:
         return (
             f"This needs up to {tokens:,} tokens and {grant.tokens_left:,} are left of the {grant.token_quota:,} "

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.live
 WHILE_REDIS_IS_AWAY = """
 import os, signal, sys
 from django.db import transaction
-from release_portal.lib import wake
+from release_portal.lib import broker
 
 transaction.on_commit = lambda call: call()
-wake.push("worker:anna:notices", "a notice")
+broker.push_on_commit("worker:anna:notices", "a notice")
 os.kill(int(sys.argv[1]), signal.SIGKILL)
-wake.push("worker:anna:notices", "a notice")
-wake.wake("jobs.fill")
+broker.push_on_commit("worker:anna:notices", "a notice")
+broker.send_task_on_commit("jobs.fill")
 """
 
 

@@ -9,7 +9,7 @@ from release_portal.lib.states import Refused
 from release_portal.partners import actions
 from release_portal.partners.domains import proven_domain
 from release_portal.partners.models import Partner
-from release_portal.partners.signals import signals_of
+from release_portal.partners.vetting import signals_of
 
 from .. import factories
 

@@ -20,7 +20,7 @@ class Body(Schema):
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """A moment told without a zone is in UTC."""
+    """A moment given without a zone is in UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The desk: what is in hand, what the site is told, and what happens when nobody listens."""
+"""The tracker: what is in hand, what the site is told, and what happens when nobody listens."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from inference import desk as desks
+from inference import tracker as trackers
 from inference.checkpoints import CheckpointError
 from inference.contract import Sampling, Sequence, Text, WorkOrder
-from inference.desk import Desk
-from inference.engine import EngineAway, Step
+from inference.engine import EngineAway, RequestOutput
+from inference.tracker import OrderTracker
 from tests.patience import PATIENCE, until
 
 LONG = 10**6  # seconds
@@ -49,7 +49,7 @@ class StepwiseEngine:
             while not self.steps.acquire(timeout=0.01):
                 if stopped(sequence.group):
                     return
-            yield Step(5, (Text(sequence.key, "words", 2, 5, "length"),), "weights-1")
+            yield RequestOutput(5, (Text(sequence.key, "words", 2, 5, "length"),), "weights-1")
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ def engine():
 
 
 @pytest.fixture
-def desk(engine, broker):
-    return Desk(engine, "anna", broker.send)
+def tracker(engine, broker):
+    return OrderTracker(engine, "anna", broker.send)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(desks, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(trackers, "REPORT_SECONDS", 0.01)
 
 
 def order(token=1, name="order-1", count=3, **told):
@@ -77,15 +77,15 @@ def order(token=1, name="order-1", count=3, **told):
     return WorkOrder(name, token, "gpt2/124M", sequences, **told)
 
 
-def start(desk, order):
-    thread = threading.Thread(target=desk.carry_out, args=[order], daemon=True)
+def start(tracker, order):
+    thread = threading.Thread(target=tracker.carry_out, args=[order], daemon=True)
     thread.start()
-    until(lambda: order.id in desk._in_hand)
+    until(lambda: order.id in tracker._tracked)
     return thread
 
 
-def finished_texts(desk):
-    return len(desk._in_hand["order-1"].texts)
+def finished_texts(tracker):
+    return len(tracker._tracked["order-1"].texts)
 
 
 def end(thread):
@@ -102,7 +102,7 @@ def test_tell_that_an_order_was_begun_before_anything_can_go_wrong_with_it(broke
     engine = StepwiseEngine()
     engine.generate = lambda *_: told.extend(broker.taken) or iter(())
 
-    Desk(engine, "anna", broker.send).carry_out(order())
+    OrderTracker(engine, "anna", broker.send).carry_out(order())
 
     assert [(report.order, report.token, report.ended) for report in told] == [("order-1", 1, False)]
 
@@ -112,13 +112,13 @@ def begun(broker):
     return list(dict.fromkeys(report.order for report in broker.taken if not report.waiting))
 
 
-def test_carry_an_order_out_alone(desk, engine, broker):
+def test_carry_an_order_out_alone(tracker, engine, broker):
     """It waits for those before it, and those after it wait for it; the lease of what waits is renewed."""
-    threads = [start(desk, order(name=name, count=1)) for name in ("before-1", "before-2")]
+    threads = [start(tracker, order(name=name, count=1)) for name in ("before-1", "before-2")]
     until(lambda: begun(broker) == ["before-1", "before-2"])
-    threads.append(start(desk, order(name="alone", count=1, alone=True)))
-    threads += [start(desk, order(name=name, count=1)) for name in ("after-1", "after-2")]
-    desk.report()
+    threads.append(start(tracker, order(name="alone", count=1, alone=True)))
+    threads += [start(tracker, order(name=name, count=1)) for name in ("after-1", "after-2")]
+    tracker.report()
     assert {report.order for report in broker.taken if report.waiting} == {"alone", "after-1", "after-2"}
 
     engine.steps.release()
@@ -127,7 +127,7 @@ def test_carry_an_order_out_alone(desk, engine, broker):
     engine.steps.release()
     until(lambda: len(begun(broker)) == 3)
     assert begun(broker)[-1] == "alone"
-    time.sleep(2 * desks.LOOK_SECONDS)
+    time.sleep(2 * trackers.LOOK_SECONDS)
     assert len(begun(broker)) == 3
 
     engine.steps.release()
@@ -139,24 +139,24 @@ def test_carry_an_order_out_alone(desk, engine, broker):
     assert not any(report.stopped or report.waiting for report in broker.last)
 
 
-def test_stop_an_order_that_waits_for_its_turn(desk, engine, broker):
-    first = start(desk, order())
-    waiting = start(desk, order(name="alone", alone=True))
+def test_stop_an_order_that_waits_for_its_turn(tracker, engine, broker):
+    first = start(tracker, order())
+    waiting = start(tracker, order(name="alone", alone=True))
 
-    assert desk.stop("alone", 1)
+    assert tracker.stop("alone", 1)
     end(waiting)
 
     assert [(report.order, report.stopped, report.waiting) for report in broker.last] == [("alone", True, True)]
-    desk.close()
+    tracker.close()
     end(first)
 
 
-def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
-    thread = start(desk, order())
+def test_report_what_is_new_and_at_the_end_everything(tracker, engine, broker):
+    thread = start(tracker, order())
     for number in (1, 2):
         engine.steps.release()
-        until(lambda number=number: finished_texts(desk) == number)
-        desk.report()
+        until(lambda number=number: finished_texts(tracker) == number)
+        tracker.report()
     engine.steps.release()
     end(thread)
 
@@ -166,150 +166,150 @@ def test_report_what_is_new_and_at_the_end_everything(desk, engine, broker):
     assert (last.ended, last.stopped, last.error, last.checkpoint) == (True, False, "", "weights-1")
 
 
-def test_keep_texts_for_the_next_report_while_the_broker_is_down(desk, engine, broker):
-    thread = start(desk, order())
+def test_keep_texts_for_the_next_report_while_the_broker_is_down(tracker, engine, broker):
+    thread = start(tracker, order())
     engine.steps.release()
-    until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(tracker) == 1)
     broker.down = True
-    desk.report()
+    tracker.report()
     broker.down = False
-    desk.report()
+    tracker.report()
 
     assert [keys(report) for report in broker.taken] == [[], ["0"]]
-    desk.close()
+    tracker.close()
     end(thread)
 
 
-def test_offer_the_last_report_until_the_broker_takes_it(desk, engine, broker):
+def test_offer_the_last_report_until_the_broker_takes_it(tracker, engine, broker):
     broker.down = True
-    thread = start(desk, order(count=1))
+    thread = start(tracker, order(count=1))
     engine.steps.release()
-    until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(tracker) == 1)
     broker.down = False
     end(thread)
 
     assert [report.ended for report in broker.taken] == [True]
 
 
-def test_give_up_the_last_report_in_the_end(desk, engine, broker, monkeypatch):
-    monkeypatch.setattr(desks, "FINAL_SECONDS", 0.05)
+def test_give_up_the_last_report_in_the_end(tracker, engine, broker, monkeypatch):
+    monkeypatch.setattr(trackers, "FINAL_SECONDS", 0.05)
     broker.down = True
     engine.steps.release()
 
-    desk.carry_out(order(count=1))
+    tracker.carry_out(order(count=1))
 
-    assert not desk._in_hand
+    assert not tracker._tracked
 
 
-def test_report_every_order_in_hand_but_rarely_where_there_is_no_news(desk, broker, monkeypatch):
-    monkeypatch.setattr(desks, "QUIET_SECONDS", LONG)
-    first = start(desk, order(lease_seconds=LONG))
-    second = start(desk, order(name="order-2", lease_seconds=LONG))
+def test_report_every_order_in_hand_but_rarely_where_there_is_no_news(tracker, broker, monkeypatch):
+    monkeypatch.setattr(trackers, "QUIET_SECONDS", LONG)
+    first = start(tracker, order(lease_seconds=LONG))
+    second = start(tracker, order(name="order-2", lease_seconds=LONG))
     until(lambda: len(broker.taken) == 2)
-    desk.report()
+    tracker.report()
     assert len(broker.taken) == 2
-    monkeypatch.setattr(desks, "QUIET_SECONDS", 0)
-    desk.report()
+    monkeypatch.setattr(trackers, "QUIET_SECONDS", 0)
+    tracker.report()
 
     assert [report.order for report in broker.taken[2:]] == ["order-1", "order-2"]
-    desk.close()
+    tracker.close()
     end(first)
     end(second)
 
 
-def test_report_so_often_that_a_short_lease_is_renewed(desk, broker, monkeypatch):
+def test_report_so_often_that_a_short_lease_is_renewed(tracker, broker, monkeypatch):
     """Five times in it: one report that is late loses no order."""
-    monkeypatch.setattr(desks, "REPORT_SECONDS", 1.0)
-    monkeypatch.setattr(desks, "QUIET_SECONDS", LONG)
-    assert desk.pace() == 1.0
-    threads = [start(desk, order(name=name, lease_seconds=lease)) for name, lease in (("long", LONG), ("short", 2))]
+    monkeypatch.setattr(trackers, "REPORT_SECONDS", 1.0)
+    monkeypatch.setattr(trackers, "QUIET_SECONDS", LONG)
+    assert tracker.pace() == 1.0
+    threads = [start(tracker, order(name=name, lease_seconds=lease)) for name, lease in (("long", LONG), ("short", 2))]
     until(lambda: len(broker.taken) == 2)
-    assert desk.pace() == 0.4
-    for held in desk._in_hand.values():
-        held.told_at -= 1  # so long ago, and there is nothing new
-    desk.report()
+    assert tracker.pace() == 0.4
+    for held in tracker._tracked.values():
+        held.reported_at -= 1  # so long ago, and there is nothing new
+    tracker.report()
     assert [report.order for report in broker.taken[2:]] == ["short"]
-    desk.close()
+    tracker.close()
     for thread in threads:
         end(thread)
 
 
-def test_stop_one_of_two_orders(desk, engine, broker):
-    first = start(desk, order())
-    second = start(desk, order(name="order-2"))
+def test_stop_one_of_two_orders(tracker, engine, broker):
+    first = start(tracker, order())
+    second = start(tracker, order(name="order-2"))
 
-    assert desk.stop("order-2", 1)
+    assert tracker.stop("order-2", 1)
     end(second)
 
     assert [(report.order, report.stopped) for report in broker.last] == [("order-2", True)]
     assert first.is_alive()
-    desk.close()
+    tracker.close()
     end(first)
 
 
-def test_stop_one_group_of_an_order(desk):
-    held = desk.take(order())
+def test_stop_one_group_of_an_order(tracker):
+    held = tracker.take(order())
 
-    assert desk.stop("order-1", 1, "job-2")
+    assert tracker.stop("order-1", 1, "job-2")
     assert (held.is_stopped("job-1"), held.is_stopped("job-2")) == (False, True)
 
 
-def test_report_the_groups_that_have_sequences_left(desk, engine, broker):
+def test_report_the_groups_that_have_sequences_left(tracker, engine, broker):
     whole = order()
     groups = [replace(one, group=group) for one, group in zip(whole.sequences, ("a", "b", "c"), strict=True)]
-    thread = start(desk, replace(whole, sequences=tuple(groups)))
+    thread = start(tracker, replace(whole, sequences=tuple(groups)))
     until(lambda: broker.taken)
     engine.steps.release()
-    until(lambda: finished_texts(desk) == 1)
-    desk.stop("order-1", 1, "b")
-    desk.report()
-    desk.close()
+    until(lambda: finished_texts(tracker) == 1)
+    tracker.stop("order-1", 1, "b")
+    tracker.report()
+    tracker.close()
     end(thread)
 
     assert [report.groups for report in broker.taken] == [("a", "b", "c"), ("c",), ()]
 
 
-def test_count_the_tokens_of_all_orders(desk, engine):
+def test_count_the_tokens_of_all_orders(tracker, engine):
     for name in ("order-1", "order-2"):
         engine.steps.release(3)
-        desk.carry_out(order(name=name))
+        tracker.carry_out(order(name=name))
 
-    assert desk.tokens == 30
+    assert tracker.tokens == 30
 
 
-def test_stop_keeps_what_is_finished(desk, engine, broker):
-    thread = start(desk, order())
+def test_stop_keeps_what_is_finished(tracker, engine, broker):
+    thread = start(tracker, order())
     engine.steps.release()
-    until(lambda: finished_texts(desk) == 1)
+    until(lambda: finished_texts(tracker) == 1)
 
-    assert desk.stop("order-1", 1)
+    assert tracker.stop("order-1", 1)
     end(thread)
 
     assert (keys(broker.taken[-1]), broker.taken[-1].stopped) == (["0"], True)
 
 
 @pytest.mark.parametrize(("name", "token"), [("order-1", 1), ("order-1", 3), ("order-9", 2)])
-def test_ignore_a_stop_for_another_hand_out(desk, name, token):
-    held = desk.take(order(token=2))
+def test_ignore_a_stop_for_another_hand_out(tracker, name, token):
+    held = tracker.take(order(token=2))
 
-    assert not desk.stop(name, token)
+    assert not tracker.stop(name, token)
     assert not held.stop.is_set()
 
 
 @pytest.mark.parametrize("token", [1, 2])
-def test_ignore_an_order_already_in_hand(desk, broker, token):
-    held = desk.take(order(token=2))
+def test_ignore_an_order_already_tracked(tracker, broker, token):
+    held = tracker.take(order(token=2))
 
-    desk.carry_out(order(token=token))
+    tracker.carry_out(order(token=token))
 
-    assert desk._in_hand == {"order-1": held}
+    assert tracker._tracked == {"order-1": held}
     assert broker.taken == []
 
 
-def test_replace_an_earlier_hand_out(desk, engine, broker):
-    earlier = start(desk, order(token=1))
+def test_replace_an_earlier_hand_out(tracker, engine, broker):
+    earlier = start(tracker, order(token=1))
     until(lambda: engine.sizes)
-    later = threading.Thread(target=desk.carry_out, args=[order(token=2)], daemon=True)
+    later = threading.Thread(target=tracker.carry_out, args=[order(token=2)], daemon=True)
     later.start()
     end(earlier)
     engine.steps.release(3)
@@ -321,24 +321,24 @@ def test_replace_an_earlier_hand_out(desk, engine, broker):
     ]
 
 
-def test_stop_everything_when_closing(desk, broker):
-    thread = start(desk, order())
-    desk.close()
+def test_stop_everything_when_closing(tracker, broker):
+    thread = start(tracker, order())
+    tracker.close()
     end(thread)
-    desk.carry_out(order(name="too-late"))
+    tracker.carry_out(order(name="too-late"))
 
     assert [(report.order, report.stopped) for report in broker.last] == [("order-1", True), ("too-late", True)]
 
 
 def test_tell_the_operator_about_missing_weights(broker):
-    Desk(StepwiseEngine(CheckpointError("There are no weights.")), "anna", broker.send).carry_out(order())
+    OrderTracker(StepwiseEngine(CheckpointError("There are no weights.")), "anna", broker.send).carry_out(order())
 
     last = broker.taken[-1]
     assert (last.error, last.retry, last.ended) == ("There are no weights.", False, True)
 
 
 def test_hand_an_order_back_while_the_engine_is_away(broker, caplog):
-    Desk(StepwiseEngine(EngineAway("The server cannot be reached.")), "anna", broker.send).carry_out(order())
+    OrderTracker(StepwiseEngine(EngineAway("The server cannot be reached.")), "anna", broker.send).carry_out(order())
 
     last = broker.taken[-1]
     assert (last.ended, last.stopped, last.error) == (True, True, "")
@@ -346,7 +346,7 @@ def test_hand_an_order_back_while_the_engine_is_away(broker, caplog):
 
 
 def test_let_another_worker_try_after_an_unexpected_error(broker, caplog):
-    Desk(StepwiseEngine(MemoryError("no room")), "anna", broker.send).carry_out(order())
+    OrderTracker(StepwiseEngine(MemoryError("no room")), "anna", broker.send).carry_out(order())
 
     last = broker.taken[-1]
     assert (last.error, last.retry, last.ended) == ("Generation failed on worker anna with MemoryError.", True, True)
@@ -355,7 +355,7 @@ def test_let_another_worker_try_after_an_unexpected_error(broker, caplog):
 
 @pytest.mark.parametrize("error", [ValueError("a secret prompt"), KeyError("a secret prompt")])
 def test_log_where_an_order_failed_and_not_what_the_error_quotes(broker, caplog, error):
-    Desk(StepwiseEngine(error), "anna", broker.send).carry_out(order())
+    OrderTracker(StepwiseEngine(error), "anna", broker.send).carry_out(order())
 
     assert "raise self.error" in caplog.text
     assert f"\n{type(error).__name__}\n" in caplog.text
@@ -364,10 +364,10 @@ def test_log_where_an_order_failed_and_not_what_the_error_quotes(broker, caplog,
 
 def test_serve_the_next_order_after_an_error(broker):
     engine = StepwiseEngine(MemoryError("no room"))
-    desk = Desk(engine, "anna", broker.send)
-    desk.carry_out(order())
+    tracker = OrderTracker(engine, "anna", broker.send)
+    tracker.carry_out(order())
     engine.error = None
     engine.steps.release(3)
-    desk.carry_out(order(token=2))
+    tracker.carry_out(order(token=2))
 
     assert len(broker.taken[-1].texts) == 3

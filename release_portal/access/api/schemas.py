@@ -6,8 +6,8 @@ from django.shortcuts import get_object_or_404
 from ninja import Field, Schema
 
 from release_portal.lib.states import Refused
-from release_portal.partners.doors import SignedIn
 from release_portal.partners.models import Partner
+from release_portal.partners.shortcuts import SignedIn
 from release_portal.releases.models import ModelSize
 
 
