@@ -24,7 +24,7 @@ SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 # with, others of its user can read.
 MIGRATED := sh -c 'python manage.py migrate --database owner --verbosity 0 && unset DATABASE_OWNER_URL && exec "$$@"' sh
 
-.PHONY: help demo run test test-fast test-live bench faults check format environment
+.PHONY: help demo run manage codes test test-fast test-live bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ demo: $(VENV)/ready ## play the main journey on a real model, then leave the sit
 
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) $(MIGRATED) sh -c 'python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
+
+manage: $(VENV)/ready ## any management command, also beside a running site: ARGS="fill --requests 100"
+	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py first_records > /dev/null && DEBUG=$${DEBUG:-1} exec python manage.py $(ARGS)'
 
 codes: $(VENV)/ready ## the codes with which the people of the demonstration sign in at this moment
 	@PORTAL_HOME=$(HOME_DIR) $(VENV)/bin/python -m release_portal.demo.factors

@@ -2,8 +2,9 @@
 
     python -m release_portal.lib.embedded [--home .portal] COMMAND ...
 
-starts both, runs the command with their addresses in its environment, and stops them when the command ends. A server
-named by DATABASE_URL or REDIS_URL is used as it is, and none is started in its place.
+starts both, runs the command with their addresses in its environment, and stops them when the command ends. Where
+another command runs on the same folder, both share its servers. A server named by DATABASE_URL or REDIS_URL is used as
+it is, and none is started in its place.
 """
 
 import argparse
@@ -120,12 +121,25 @@ def _redis(folder: Path, password: str) -> Iterator[dict[str, str]]:
     socket = folder.resolve() / "redis.sock"
     if len(str(socket)) > SOCKET_PATH_LIMIT:
         socket = Path(tempfile.mkdtemp(prefix="portal-")) / "redis.sock"
+    environment = {"REDIS_URL": f"unix://:{password}@{socket}"}
+    if _answers(socket, password):
+        yield environment
+        return
     server = start_redis(folder, socket, password)
     try:
-        yield {"REDIS_URL": f"unix://:{password}@{socket}"}
+        yield environment
     finally:
         server.terminate()
         server.wait()
+
+
+def _answers(socket: Path, password: str) -> bool:
+    """Whether a Redis of this folder runs already: that of a site, beside which a command is run."""
+    with redis.Redis(unix_socket_path=str(socket), password=password) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
 
 
 def start_redis(folder: Path, socket: Path, password: str) -> subprocess.Popen[bytes]:

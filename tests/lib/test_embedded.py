@@ -99,6 +99,33 @@ def test_command_line_ends_with_the_status_of_its_command(tmp_path):
     assert ended.returncode == 7
 
 
+BESIDE = """
+import os, subprocess, sys
+
+import psycopg, redis
+
+def answer():
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+            return client.get("noted"), database.execute("SELECT 1").fetchone()
+
+if sys.argv[1] == "first":
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.set("noted", "by the first")
+    second = [sys.executable, "-m", "release_portal.lib.embedded", "--home", sys.argv[2], *sys.orig_argv[:-2], "second"]
+    elsewhere = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    subprocess.run(second, check=True, env=elsewhere)
+assert answer() == (b"by the first", (1,)), answer()
+"""
+
+
+def test_command_beside_another_uses_its_servers_and_leaves_them_running(tmp_path, elsewhere):
+    embed = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(tmp_path)]
+    subprocess.run([*embed, sys.executable, "-c", BESIDE, "first", str(tmp_path)], check=True, env=os.environ)
+    assert not (tmp_path / "redis" / "redis.sock").exists()
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+
+
 RESTART = """
 import sys, time
 from pathlib import Path
