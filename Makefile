@@ -36,7 +36,7 @@ run: $(VENV)/ready ## the same site on the data that is there, without the journ
 	$(SERVICES) $(HOME_DIR) $(MIGRATED) sh -c 'python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
 manage: $(VENV)/ready ## any management command, also beside a running site: ARGS="fill --requests 100"
-	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py first_records > /dev/null && DEBUG=$${DEBUG:-1} exec python manage.py $(ARGS)'
+	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py first_records > /dev/null && exec env $(if $(DATABASE_URL),,DEBUG=1) python manage.py $(ARGS)'
 
 codes: $(VENV)/ready ## the codes with which the people of the demonstration sign in at this moment
 	@PORTAL_HOME=$(HOME_DIR) $(VENV)/bin/python -m release_portal.demo.factors

@@ -184,10 +184,10 @@ class Decode:
     def _by_kernel(
         self, query: Any, key: Any, value: Any, keys: Any, values: Any, scaling: float | None, window: int, out: Any
     ) -> None:
-        states, heads, size = query.shape
+        rows, heads, size = query.shape
         scale = size**-0.5 if scaling is None else scaling
         tensors = (query, key, value, keys, values, out, self._places, self._positions)
-        shape = (states, heads, keys.shape[1], keys.shape[2], size, window)
+        shape = (rows, heads, keys.shape[1], keys.shape[2], size, window)
         self._kernel(*(held.data_ptr() for held in tensors), *shape, scale, query.dtype == torch.bfloat16)
 
     def _by_torch(self, query: Any, keys: Any, values: Any, scaling: float | None, window: int | None) -> Any:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 EXPECTED_ROWS = 64
 """For how many rows the layout is chosen. Any other number works."""
 MOST_PADDING = 48
-"""Rows from which on the rounding of a row never depended on their number (oneDNN 3 on AVX-512 and AMX)."""
+"""With at least this number of rows, the rounding of a row never depended on it (oneDNN 3 on AVX-512 and AMX)."""
 ACTIVATED = {GPT2MLP: ("c_fc", "act"), LlamaMLP: ("gate_proj", "act_fn")}
 """Layers whose output goes to an activation and nowhere else."""
 ACTIVATIONS = {GELUTanh: ("gelu", "tanh"), SiLUActivation: ("swish", "")}

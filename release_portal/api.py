@@ -44,7 +44,7 @@ class PortalAPI(NinjaAPI):
     _document: OpenAPISchema | None = None
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
-        """The OpenAPI document: made once, as to make it takes half a second and it stays the same."""
+        """The OpenAPI document: made once, as making it takes a third of a second and it stays the same."""
         if self._document is None:
             self._document = super().get_openapi_schema(**where)
         return self._document

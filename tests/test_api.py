@@ -409,3 +409,10 @@ def test_openapi_page_loads_nothing_from_another_host(client):
     page = client.get("/api/v1/docs").content.decode()
     assert "openapi.json" in page
     assert "https://" not in page
+
+
+def test_openapi_document_is_made_once(client, monkeypatch):
+    first = client.get("/api/v1/openapi.json")
+    monkeypatch.setattr("ninja.main.get_schema", lambda **_: pytest.fail("it was made again"))
+    assert client.get("/api/v1/openapi.json").json() == first.json()
+    assert len(first.json()["paths"]) > 50

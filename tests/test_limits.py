@@ -5,6 +5,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import cycle
 
 import pytest
@@ -74,7 +75,7 @@ def test_every_list_of_the_api_is_counted_before_its_entries_are_read(clients, w
             body = with_value(world["sent"].get(row.route, {}), place, "@")
             raw = f"[{','.join([next(wrong)] * (MOST_VALUES - 100))}]"
             client = actor_of(row, clients)
-            response, memory = peak_of(lambda: undone(client, send_json, row, path, body, raw))  # noqa: B023
+            response, memory = peak_of(partial(undone, client, send_json, row, path, body, raw))
             assert response.status_code == 422, (row, place)
             assert len(response.content) < LARGEST_ANSWER, (row, place)
             assert memory < MOST_MEMORY, (row, place, memory)

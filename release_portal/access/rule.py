@@ -69,14 +69,8 @@ def decide(
     With `user`, also whether this person may submit for it; with `tokens` and `samples`, whether they are left in
     the quota; with `purpose`, whether the grant allows it.
     """
-    parameters = {
-        "at": at,
-        "partner": partner.pk,
-        "size": size.pk,
-        "right": str(right),
-        "tokens": tokens,
-        "samples": samples,
-    }
+    parameters = {"at": at, "partner": partner.pk, "size": size.pk, "right": str(right)}
+    parameters |= {"tokens": tokens, "samples": samples}
     parameters |= {"user": user.pk} if user is not None else {}
     parameters |= {"purpose": purpose} if purpose else {}
     row = _query(with_user=user is not None, with_purpose=bool(purpose)).row(parameters)

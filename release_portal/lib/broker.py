@@ -1,6 +1,6 @@
 """Tasks and messages that leave when the running transaction commits.
 
-The database is the truth: where one is lost, the clock sends it again.
+The database is the truth: what is lost, the clock or the next message of the same worker brings again.
 """
 
 import logging

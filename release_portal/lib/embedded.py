@@ -2,12 +2,13 @@
 
     python -m release_portal.lib.embedded [--home .portal] COMMAND ...
 
-starts both, runs the command with their addresses in its environment, and stops them when the command ends. Where
-another command runs on the same folder, both share its servers. A server named by DATABASE_URL or REDIS_URL is used as
-it is, and none is started in its place.
+starts both, runs the command with their addresses in its environment, and stops them when the command ends. Commands
+beside each other on one folder share its servers, and the last to end stops them. A server named by DATABASE_URL or
+REDIS_URL is used as it is, and none is started in its place.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -18,9 +19,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlparse
 
 import psycopg
@@ -121,15 +122,42 @@ def _redis(folder: Path, password: str) -> Iterator[dict[str, str]]:
     socket = folder.resolve() / "redis.sock"
     if len(str(socket)) > SOCKET_PATH_LIMIT:
         socket = Path(tempfile.mkdtemp(prefix="portal-")) / "redis.sock"
-    environment = {"REDIS_URL": f"unix://:{password}@{socket}"}
-    if _answers(socket, password):
-        yield environment
-        return
-    server = start_redis(folder, socket, password)
+    server = None
+    with (folder / "users").open("a") as users:
+        with _alone(folder):
+            if not _answers(socket, password):
+                server = start_redis(folder, socket, password)
+            fcntl.flock(users, fcntl.LOCK_SH)  # held by each process that uses it
+        try:
+            yield {"REDIS_URL": f"unix://:{password}@{socket}"}
+        finally:
+            with _alone(folder):
+                if _is_last(users):
+                    _stop_redis(server, socket, password)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other process starts or stops what the folder holds."""
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_last(users: IO[str]) -> bool:
+    """Whether no other process holds a lock on the file."""
     try:
-        yield environment
-    finally:
-        server.terminate()
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stop_redis(server: subprocess.Popen[bytes] | None, socket: Path, password: str) -> None:
+    """Stop it, also where another process started it, or started it again meanwhile."""
+    with suppress(redis.ConnectionError), redis.Redis(unix_socket_path=str(socket), password=password) as client:
+        client.shutdown()
+    if server:
         server.wait()
 
 

@@ -31,7 +31,7 @@ def is_public_suffix(host: str) -> bool:
 
 
 def registered(host: str) -> str:
-    """The name that its owner registered, that it belongs to: northlake.ac.uk of physics.northlake.ac.uk."""
+    """The name that the owner of a host registered: northlake.ac.uk of physics.northlake.ac.uk."""
     return host if is_numbers(host) else _suffixes().privatesuffix(host) or host
 
 

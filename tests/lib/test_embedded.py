@@ -13,6 +13,8 @@ import redis
 
 from release_portal.lib import embedded
 
+from ..patience import PATIENCE
+
 pytestmark = pytest.mark.live
 
 
@@ -99,29 +101,32 @@ def test_command_line_ends_with_the_status_of_its_command(tmp_path):
     assert ended.returncode == 7
 
 
-BESIDE = """
-import os, subprocess, sys
+ANSWER = """
+import os
 
 import psycopg, redis
 
-def answer():
+for _ in range(2):
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-            return client.get("noted"), database.execute("SELECT 1").fetchone()
-
-if sys.argv[1] == "first":
-    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        client.set("noted", "by the first")
-    second = [sys.executable, "-m", "release_portal.lib.embedded", "--home", sys.argv[2], *sys.orig_argv[:-2], "second"]
-    elsewhere = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    subprocess.run(second, check=True, env=elsewhere)
-assert answer() == (b"by the first", (1,)), answer()
+            print(client.incr("asked"), *database.execute("SELECT 1").fetchone(), flush=True)
+    input()
 """
 
 
-def test_command_beside_another_uses_its_servers_and_leaves_them_running(tmp_path, elsewhere):
-    embed = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(tmp_path)]
-    subprocess.run([*embed, sys.executable, "-c", BESIDE, "first", str(tmp_path)], check=True, env=os.environ)
+def test_commands_beside_each_other_share_servers_which_the_last_of_them_stops(tmp_path, elsewhere):
+    """Whichever began first: a site may be started while a command runs."""
+    embed = [sys.executable, "-m", "release_portal.lib.embedded", "--home", str(tmp_path), sys.executable, "-c", ANSWER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(embed, **pipes) as first:
+        assert first.stdout.readline() == "1 1\n"
+        with subprocess.Popen(embed, **pipes) as second:
+            assert second.stdout.readline() == "2 1\n"
+            print("on\non", file=first.stdin, flush=True)
+            assert first.wait(PATIENCE) == 0
+            print("on\non", file=second.stdin, flush=True)
+            assert second.stdout.readline() == "4 1\n", "the servers went with the first"
+            assert second.wait(PATIENCE) == 0
     assert not (tmp_path / "redis" / "redis.sock").exists()
     assert not (tmp_path / "postgres" / "postmaster.pid").exists()
 

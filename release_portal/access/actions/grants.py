@@ -104,7 +104,7 @@ def expire_grants(*, by: User | None, at: datetime) -> int:
 
 
 def warn_of_ends(*, by: User | None, at: datetime) -> int:
-    """Write 60, 30 and 7 days before a grant ends, once each; returns their number."""
+    """Write 60, 30 and 7 days before a grant ends, once each; returns the number of grants."""
     near = Grant.objects.to_be_warned_of(WARNED_DAYS, at=at)
     return each(
         near.only("pk").iterator(), lambda grant: _warn(near, grant, at, by=by), task="access.warn_of_ends", at=at
