@@ -1,6 +1,6 @@
 """For whom work is done: a door says it once, from what the person showed there. PostgreSQL takes events of no other.
 
-An event names its person again (`by`), since a verb does not know its door. The two meet in the trigger `book_line`: a
+An event names its person again (`by`), since a verb does not know its door. The two meet in the trigger `book_link`: a
 verb that names the wrong person is refused. Where no door is, in tasks and commands, events are nobody's.
 """
 

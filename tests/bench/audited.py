@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +65,29 @@ def audited(home: Path) -> dict[str, Any]:
     """Decisions with their events at 8 clients, beside plain inserts of the same rows into tables without triggers, and
     beside the decision alone.
 
-    Each is a transaction over the site's own role, driven by pgbench with prepared statements. An audited one says who
-    acts, writes the decision and its event, which PostgreSQL signs, links and hashes, and at COMMIT PostgreSQL looks
-    for the event. Its events are about 64 organisations in turn: two at once are often of one chain.
+    Each is a transaction over the site's own role, driven by pgbench. An audited one says who acts, writes the decision
+    and its event, which PostgreSQL signs, links and hashes, and at COMMIT PostgreSQL looks for the event. Its events
+    are about 64 organisations in turn: two at once are often of one chain. Statements are sent as the site sends what
+    it writes, so that PostgreSQL reads and plans each ("simple"), and once more prepared.
     """
     home.mkdir(parents=True, exist_ok=True)
     person, size = prepared()
     for name, script in SCRIPTS.items():
         (home / f"{name}.sql").write_text(script)
-    rounds = {name: lambda name=name: per_second(home / f"{name}.sql", person, size) for name in SCRIPTS}
+    rounds = {
+        f"{name}, {protocol}": partial(per_second, home / f"{name}.sql", protocol, person, size)
+        for protocol in ("simple", "prepared")
+        for name in SCRIPTS
+    }
     figures = interleaved(rounds, ROUNDS, unit="decisions/s")
     return {
         "clients": CLIENTS,
-        "plain_per_s": figures["plain"],
-        "audited_per_s": figures["audited"],
-        "audited_to_plain": figures["audited"] / figures["plain"],
-        "audited_to_decision_alone": figures["audited"] / figures["decision alone"],
+        "plain_per_s": figures["plain, simple"],
+        "audited_per_s": figures["audited, simple"],
+        "audited_to_plain": figures["audited, simple"] / figures["plain, simple"],
         "target": TARGET,
+        "audited_to_decision_alone": figures["audited, simple"] / figures["decision alone, simple"],
+        "audited_to_plain_prepared": figures["audited, prepared"] / figures["plain, prepared"],
     }
 
 
@@ -97,10 +104,10 @@ def prepared() -> tuple[int, int]:
     return person, size
 
 
-def per_second(script: Path, person: int, size: int) -> float:
+def per_second(script: Path, protocol: str, person: int, size: int) -> float:
     """The transactions a second that pgbench counts."""
     variables = ["-D", f"person={person}", "-D", f"size={size}"]
-    how = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
+    how = ["-n", "-M", protocol, "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
     command = [pgbench(), *how, *variables, "-f", str(script), os.environ["DATABASE_URL"]]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"^tps = ([\d.]+)", told, re.MULTILINE)
