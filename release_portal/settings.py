@@ -37,7 +37,11 @@ PATIENCE = {
     "tcp_user_timeout": 20_000,  # milliseconds
 }
 STATEMENT_SECONDS = env.int("STATEMENT_SECONDS", default=60)
-STATEMENTS = {"options": f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=20s"}
+# Whether queries that are asked often are planned once for each connection (lib/prepared.py). Behind a pooler that
+# gives each transaction another connection, they cannot be.
+PREPARED_QUERIES = env.bool("PREPARED_QUERIES", default=True)
+PLANS = "force_generic_plan" if PREPARED_QUERIES else "auto"  # and not planned again the first five times
+STATEMENTS = {"options": f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=20s -c plan_cache_mode={PLANS}"}
 for name, database in DATABASES.items():
     limits = PATIENCE if name == "owner" else PATIENCE | STATEMENTS
     database["OPTIONS"] = limits | database.get("OPTIONS", {})

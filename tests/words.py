@@ -15,6 +15,7 @@ GIVEN_UP = {
     "anew": "again",
     "at_odds": "violating_rule",
     "keep_to_the_rule": "enforce_rule",
+    "lane": "queue",
     "how-manieth": "its place in the order",
     "InHand": "TrackedOrder",
     "nought": "zero",

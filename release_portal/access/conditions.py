@@ -5,7 +5,7 @@ the present one.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models import (
     Case,
@@ -24,29 +24,31 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Least
 
 from agreements.models import Agreement
-from release_portal.releases.models import Audience, Component, Opening
+from release_portal.lib.prepared import Parameter
+from release_portal.releases.models import Audience, Opening
 
 from .models import Finding, Grant, Right, SizeRule, Suspension
+
+Moment: TypeAlias = datetime | Parameter
+Number: TypeAlias = int | Parameter
 
 SUSPENDED = frozenset({"everything_on", "size_on", "partner_on", "grant_on"})
 STEPS = ("after_name", "after_days", "after_findings", "days_held", "findings_sent")
 NO_TIME = Value(timedelta(0), output_field=DurationField())
 
 
-def with_rule_facts(
-    rows: Any, *, at: datetime, partner: F, size: F | Value, right: F | Value, grant: str | None
-) -> Any:
+def with_rule_facts(rows: Any, *, at: Moment, partner: F, size: F | Value, right: F | Value, grant: str | None) -> Any:
     """The rows with the columns that `conditions()` reads: who, which size and right, and what is asked before it.
 
     `partner`, `size` and `right` tell where these are in a row; `grant` is the lookup prefix of its grant, or None for
     rows that have none.
     """
     rows = rows.alias(the_partner=partner, the_size=size, the_right=right)
-    start: Any = Value(at)
+    start: Any = _value(at)
     if grant is not None:
         rows = rows.alias(the_grant=F(f"{grant}id"))
         start = Coalesce(F(f"{grant}starts_at"), start)
-    component = Case(When(the_right=Right.WEIGHTS, then=Value(Component.WEIGHTS)), default=Value(Component.GENERATION))
+    component = Case(*(When(the_right=right.value, then=Value(right.component)) for right in Right))
     rows = rows.alias(the_component=component, the_start=start)
     opening = Opening.objects.filter(size=OuterRef("the_size"), component=OuterRef("the_component"), at__lte=at)
     rule = SizeRule.objects.filter(size=OuterRef("the_size")).holding(at=OuterRef("the_start"))
@@ -62,7 +64,13 @@ def with_rule_facts(
 
 
 def conditions(
-    *, at: datetime, partner: str, grant: str, tokens: int = 0, samples: int = 0, purpose: str = ""
+    *,
+    at: Moment,
+    partner: str,
+    grant: str,
+    tokens: Number = 0,
+    samples: Number = 0,
+    purpose: str | Parameter = "",
 ) -> dict[str, Q]:
     """What must hold, each condition under its name, over rows that are `with_rule_facts()`.
 
@@ -88,7 +96,7 @@ def conditions(
     return rule | ({"purpose": Q(**{f"{grant}purposes__contains": [purpose]})} if purpose else {})
 
 
-def _begun(prefix: str, start: str, end: str, at: datetime) -> Q:
+def _begun(prefix: str, start: str, end: str, at: Moment) -> Q:
     return Q(**{f"{prefix}{start}__lte": at}) & (
         Q(**{f"{prefix}{end}__isnull": True}) | Q(**{f"{prefix}{end}__gt": at})
     )
@@ -101,15 +109,15 @@ def _ladder(grant: str) -> Q:
     return Q(after_size__isnull=True) | ~Q(**{f"{grant}waiver": ""}) & Q(**{f"{grant}id__isnull": False}) | done
 
 
-def _room(grant: str, tokens: int, samples: int) -> Q:
+def _room(grant: str, tokens: Number, samples: Number) -> Q:
     left = Q(**{f"{grant}token_quota__gte": F(f"{grant}tokens_used") + F(f"{grant}tokens_reserved") + tokens})
     taken = F(f"{grant}samples_used") + F(f"{grant}samples_reserved") + samples
     return left & (Q(**{f"{grant}sample_quota__isnull": True}) | Q(**{f"{grant}sample_quota__gte": taken}))
 
 
-def _held(at: datetime) -> Coalesce:
+def _held(at: Moment) -> Coalesce:
     """For how long the organisation has held hosted generation of the size before this one, all its grants together."""
-    ended = Least(Coalesce(F("ended_at"), F("ends_at")), F("ends_at"), Value(at))
+    ended = Least(Coalesce(F("ended_at"), F("ends_at")), F("ends_at"), _value(at))
     span = ExpressionWrapper(ended - F("starts_at"), output_field=DurationField())
     grants = Grant.objects.filter(
         partner=OuterRef("the_partner"), size=OuterRef("after_size"), right=Right.GENERATION, starts_at__lte=at
@@ -118,6 +126,10 @@ def _held(at: datetime) -> Coalesce:
     return Coalesce(Subquery(summed, output_field=DurationField()), NO_TIME)
 
 
-def _findings(at: datetime) -> Subquery:
+def _findings(at: Moment) -> Subquery:
     accepted = Finding.objects.accepted(at=at).filter(partner=OuterRef("the_partner"), size=OuterRef("after_size"))
     return Subquery(accepted.order_by().values("partner").annotate(number=Count("pk")).values("number"))
+
+
+def _value(at: Moment) -> Value:
+    return at if isinstance(at, Parameter) else Value(at)

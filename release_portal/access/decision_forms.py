@@ -14,7 +14,7 @@ from release_portal.releases.models import ModelSize
 from .actions.reviews import LONGEST_RECUSAL, Answer
 from .actions.rules import LONGEST_RULE_REASON
 from .forms import DayField, TokensField, unmark
-from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason, Right
+from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason
 from .terms import LONGEST_WAIVER, Terms, check_terms
 
 LATER, APPROVE, DECLINE = "", "approve", "decline"
@@ -79,7 +79,7 @@ class AnswerForm(forms.Form):
         self.steps_missing = steps_missing
         asked = set(item.request.purposes)
         self.fields["purposes"].choices = [choice for choice in Purpose.choices if choice[0] in asked]  # type: ignore[attr-defined]
-        if item.right != Right.GENERATION:
+        if not item.is_metered:
             for field in ("token_quota", *LIMITS):
                 del self.fields[field]
         if not steps_missing:

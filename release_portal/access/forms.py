@@ -14,7 +14,7 @@ from release_portal.releases.models import ModelSize
 
 from .actions.requests import LONGEST, LONGEST_REMARK, Wanted
 from .actions.rules import LONGEST_FINDING
-from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason, vocabulary
+from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason
 
 
 def typed_as(word: str, typed: str) -> str:
@@ -107,7 +107,7 @@ class AccessRequestForm(forms.Form):
     def __init__(self, *args: Any, kind: str = AccessRequest.Kind.NEW, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sizes = list(ModelSize.objects.smallest_first())
-        offered = [(right.value, right.label) for right in Right if right in vocabulary.SERVED]
+        offered = [(right.value, right.label) for right in Right.served()]
         for size in self.sizes:
             rights = forms.MultipleChoiceField(
                 label=f"Rights on {size}", choices=offered, required=False, widget=forms.CheckboxSelectMultiple
@@ -126,7 +126,7 @@ class AccessRequestForm(forms.Form):
         initial = {field: getattr(request, field) for field in (*LONGEST, "purposes", "until_wanted")}
         for item in request.items.exclude(status=RequestItem.Status.DROPPED):
             initial.setdefault(f"rights_{item.size_id}", []).append(item.right)
-            if item.right == Right.GENERATION:
+            if item.is_metered:
                 initial[f"tokens_{item.size_id}"] = item.tokens_wanted
         return initial
 
@@ -144,7 +144,7 @@ class AccessRequestForm(forms.Form):
         """What was filled in, as the verbs take it."""
         cleaned = self.cleaned_data
         wanted = [
-            Wanted(size, right, cleaned[f"tokens_{size.pk}"] or 0 if right == Right.GENERATION else 0)
+            Wanted(size, right, cleaned[f"tokens_{size.pk}"] or 0 if Right(right).is_metered else 0)
             for size in self.sizes
             for right in cleaned[f"rights_{size.pk}"]
         ]

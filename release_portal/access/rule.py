@@ -2,13 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.db.models import BooleanField, Case, F, FilteredRelation, Q, Value, When
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    Case,
+    CharField,
+    DateTimeField,
+    F,
+    FilteredRelation,
+    Q,
+    Value,
+    When,
+)
 
-from release_portal.lib.prepared import Prepared
+from release_portal.lib.prepared import Parameter, Prepared
 from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
 from release_portal.releases.models import ModelSize
@@ -18,16 +29,10 @@ from .models import Grant, Right
 from .sentences import Missing, Situation, missing_of
 
 COLUMNS = [field.attname for field in Grant._meta.concrete_fields]
-MARKS: Any = {  # what stands in the query for what each question tells
-    "at": datetime(1, 1, 1, 1, 1, 1, 1, tzinfo=UTC),
-    "partner": -7_001,
-    "size": -7_002,
-    "user": -7_003,
-    "tokens": -7_004,
-    "samples": -7_005,
-    "right": "-right-",
-    "purpose": "-purpose-",
-}
+AT = Parameter("at", DateTimeField())
+PARTNER, SIZE, USER = (Parameter(name, BigIntegerField()) for name in ("partner", "size", "user"))
+TOKENS, SAMPLES = (Parameter(name, BigIntegerField()) for name in ("tokens", "samples"))
+RIGHT, PURPOSE = (Parameter(name, CharField()) for name in ("right", "purpose"))
 
 
 @dataclass(frozen=True)
@@ -93,32 +98,29 @@ def decide(
 @cache
 def _query(*, with_user: bool, with_purpose: bool) -> Prepared:
     """The rule as one query, asked from an organisation: each condition, the grant, and the steps before the size."""
-    left_out = {"user": not with_user, "purpose": not with_purpose}
-    marks = {name: mark for name, mark in MARKS.items() if not left_out.get(name)}
-    at, size, right = marks["at"], marks["size"], marks["right"]
-    wanted = {name: marks.get(name, "") for name in ("tokens", "samples", "purpose")}
-    rule = conditions(at=at, partner="", grant="its_grant__", **wanted)
+    purpose = PURPOSE if with_purpose else ""
+    rule = conditions(at=AT, partner="", grant="its_grant__", tokens=TOKENS, samples=SAMPLES, purpose=purpose)
     if with_user:
-        rule["member"] = Q(pk__in=_partners_of(marks["user"], at))
-    held = Q(grants__size=size, grants__right=right)
-    rows = Partner.objects.filter(pk=marks["partner"]).annotate(its_grant=FilteredRelation("grants", condition=held))
-    rows = with_rule_facts(rows, at=at, partner=F("pk"), size=Value(size), right=Value(right), grant="its_grant__")
+        rule["member"] = Q(pk__in=_partners_of(USER, AT))
+    held = Q(grants__size=SIZE, grants__right=RIGHT)
+    rows = Partner.objects.filter(pk=PARTNER).annotate(its_grant=FilteredRelation("grants", condition=held))
+    rows = with_rule_facts(rows, at=AT, partner=F("pk"), size=SIZE, right=RIGHT, grant="its_grant__")
     rows = rows.annotate(**{f"holds_{name}": _truth(holds) for name, holds in rule.items()})
-    rows = rows.order_by(_in_its_time(at), F("its_grant__starts_at").desc()).values(
+    rows = rows.order_by(_in_its_time(AT), F("its_grant__starts_at").desc()).values(
         *(f"holds_{name}" for name in rule),
         **{f"its_{name}": F(f"its_grant__{name}") for name in COLUMNS},
         **{f"step_{name}": F(name) for name in STEPS},
     )
-    return Prepared.of(rows[:1], marks)
+    return Prepared.of(rows[:1])
 
 
-def _partners_of(user: int, at: datetime) -> Any:
+def _partners_of(user: Parameter, at: Parameter) -> Any:
     """Those for which the person may submit at that time."""
     member = Membership.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=at), user=user, started_at__lte=at)
     return member.may(Permission.JOB_SUBMIT).values("partner")
 
 
-def _in_its_time(at: datetime) -> Case:
+def _in_its_time(at: Parameter) -> Case:
     """The grant that runs at that time comes first; there is at most one."""
     runs = Q(its_grant__starts_at__lte=at, its_grant__ends_at__gt=at) & (
         Q(its_grant__ended_at__isnull=True) | Q(its_grant__ended_at__gt=at)

@@ -41,7 +41,7 @@ class Situation:
     @property
     def what(self) -> str:
         """The size, and the right where it is not generation."""
-        return str(self.size) if self.right == Right.GENERATION else f"{self.size} ({self.right.label.lower()})"
+        return self.right.of(self.size)
 
     @property
     def ask_url(self) -> str:

@@ -11,7 +11,7 @@ from release_portal.lib.reasons import check_length
 from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
 
-from .models import Purpose, RequestItem, Right, vocabulary
+from .models import Purpose, RequestItem, Right
 
 LONGEST_DAYS = 2 * 365
 LONGEST_WAIVER = 500  # characters
@@ -134,9 +134,9 @@ def reductions(item: RequestItem, terms: Terms) -> list[str]:
 
 def check_served(field: str, right: str) -> None:
     """Raise Refused where nothing of the portal serves a right yet."""
-    if right not in vocabulary.SERVED:
+    if right not in Right.served():
         sentence = f"{Right(right).label} cannot be had yet: nothing here serves it."
-        raise Refused(sentence, field=field, limit=sorted(vocabulary.SERVED), given=right)
+        raise Refused(sentence, field=field, limit=sorted(Right.served()), given=right)
 
 
 def _check_reduction(item: RequestItem, terms: Terms) -> None:
@@ -153,9 +153,10 @@ def _check_reduction(item: RequestItem, terms: Terms) -> None:
 
 
 def check_tokens(field: str, right: str, tokens: int) -> None:
-    if right != Right.GENERATION:
+    if not Right(right).is_metered:
         if tokens:
-            sentence = f"{Right(right).label} has no quota of tokens; hosted generation has. You gave {tokens:,}."
+            others = ", ".join(other.label.lower() for other in Right.metered())
+            sentence = f"{Right(right).label} has no quota of tokens; {others} has. You gave {tokens:,}."
             raise Refused(sentence, field=field, limit=0, given=tokens)
     elif not 1 <= tokens <= MOST_TOKENS:
         sentence = f"A quota has from 1 to {MOST_TOKENS:,} tokens; you gave {tokens:,}."

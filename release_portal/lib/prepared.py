@@ -1,24 +1,35 @@
 """A query that is written and planned once, and asked many times with other parameters.
 
 Django writes the SQL of a query each time, and PostgreSQL plans it each time; for one with hundreds of expressions both
-take far longer than the answer.
+take far longer than the answer. `PREPARED_QUERIES=0` leaves the planning to each time: PREPARE belongs to a connection,
+so it fails behind a pooler that gives each transaction another one.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import connection
-from django.db.backends.signals import connection_created
-from django.db.models import Lookup, QuerySet
-from django.dispatch import receiver
+from django.db.models import Field, Lookup, QuerySet, Value
 from psycopg.adapt import Dumper
 
 _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 """By connection to the server: the names of what was prepared on it, which it forgets when the connection ends."""
+
+
+class Parameter(Value):
+    """In a query, the value of that name: it is given each time that the query is asked."""
+
+    def __init__(self, name: str, output_field: Field[Any, Any]) -> None:
+        super().__init__(name, output_field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [self]
 
 
 class AnyOf(Lookup[Any]):
@@ -49,31 +60,18 @@ class PlaceDumper(Dumper):
         return self.dump(obj)
 
 
-@receiver(connection_created)
-def plan_once(connection: Any, **_: Any) -> None:
-    """Have the server plan what is prepared once, for all values, and not again at each of the first five times."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET plan_cache_mode = force_generic_plan")
-
-
 @dataclass(frozen=True)
 class Prepared:
-    """The SQL of a query, and its parameters; marks among them stand for values given when it runs."""
+    """The SQL of a query, and what it is filled with: constants, and each `Parameter` wherever it stands."""
 
     sql: str
-    parameters: tuple[Any, ...]
-    marks: Mapping[str, Any]
+    filling: tuple[Any, ...]
 
     @classmethod
-    def of(cls, rows: QuerySet[Any, Any], marks: Mapping[str, Any]) -> "Prepared":
-        """Write the SQL of a query of `.values()` that was built with the marks in place of the values.
-
-        A mark is a value of the parameter's own type that the query has for nothing else.
-        """
-        sql, parameters = rows.query.get_compiler(connection=connection).as_sql()
-        if missing := [name for name, mark in marks.items() if mark not in parameters]:
-            raise ValueError(f"The query never asks for {', '.join(missing)}.")
-        return cls(sql, tuple(parameters), marks)
+    def of(cls, rows: QuerySet[Any, Any]) -> "Prepared":
+        """Write the SQL of a query of `.values()`."""
+        sql, filling = rows.query.get_compiler(connection=connection).as_sql()
+        return cls(sql, tuple(filling))
 
     def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The first row. Raises LookupError."""
@@ -82,31 +80,40 @@ class Prepared:
         raise LookupError(f"There is no row for {values}.")
 
     def rows(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows, by the names of their columns. `values` gives a value for each mark."""
+        """The rows, by the names of their columns. `values` has a value for each parameter, and no other."""
+        if wrong := values.keys() ^ self._types.keys():
+            raise ValueError(f"The query asks for {', '.join(self._types)}; {', '.join(sorted(wrong))} does not fit.")
         with connection.cursor() as cursor:
-            self._prepare(cursor.cursor)
-            places = ", ".join(["%s"] * len(self.marks))
-            cursor.execute(f"EXECUTE {self._name} ({places})", [values[name] for name in self.marks])
-            names = [column.name for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            if settings.PREPARED_QUERIES:
+                self._prepare(cursor.cursor)
+                places = ", ".join(["%s"] * len(self._types))
+                cursor.execute(f"EXECUTE {self._name} ({places})", [values[name] for name in self._types])
+            else:
+                cursor.execute(self.sql, list(self._filled(values)))
+            columns = [column.name for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    @cached_property
+    def _types(self) -> dict[str, str | None]:
+        """Of each parameter, as PostgreSQL names it, in the order in which they first stand in the query."""
+        parameters = [part for part in self.filling if isinstance(part, Parameter)]
+        return {one.name: one.output_field.db_type(connection) for one in parameters}
 
     @cached_property
     def _name(self) -> str:
-        return "prepared_" + hashlib.sha256(f"{self.sql} {self.parameters}".encode()).hexdigest()[:24]
+        return "prepared_" + hashlib.sha256(f"{self.sql} {self.filling}".encode()).hexdigest()[:24]
+
+    def _filled(self, values: Mapping[str, Any]) -> Iterator[Any]:
+        return (values[part.name] if isinstance(part, Parameter) else part for part in self.filling)
 
     def _prepare(self, cursor: Any) -> None:
-        """Have the server plan the query where this connection has not: all but the marks as constants, for a plan can
-        use an index over some of the rows only where it knows that the query asks for no other."""
+        """Have the server plan the query where this connection has not: all but its parameters as constants, for a plan
+        can use an index over some of the rows only where it knows that the query asks for no other."""
         known = _known.setdefault(connection.connection, set())
         if self._name in known:
             return
         cursor.adapters.register_dumper(Place, PlaceDumper)
-        places = [(mark, Place(number)) for number, mark in enumerate(self.marks.values(), start=1)]
-        query = cursor.mogrify(self.sql, [_filled(parameter, places) for parameter in self.parameters])
-        cursor.execute(f"PREPARE {self._name} AS {query}")
+        places = {name: Place(number) for number, name in enumerate(self._types, start=1)}
+        query = cursor.mogrify(self.sql, list(self._filled(places)))
+        cursor.execute(f"PREPARE {self._name} ({', '.join(map(str, self._types.values()))}) AS {query}")
         known.add(self._name)
-
-
-def _filled(parameter: Any, values: list[tuple[Any, Any]]) -> Any:
-    """The value in the place of a mark; Django may have made the mark a type of the driver's, such as Int8."""
-    return next((value for mark, value in values if isinstance(parameter, type(mark)) and parameter == mark), parameter)

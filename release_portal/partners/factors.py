@@ -9,11 +9,11 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BigIntegerField, Exists, OuterRef, Q
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from release_portal.lib.prepared import Prepared
+from release_portal.lib.prepared import Parameter, Prepared
 from release_portal.lib.sealed import seal, unseal
 
 from .models import Membership, Partner, User
@@ -48,8 +48,8 @@ def _record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
 
 @cache
 def _lacking() -> Prepared:
-    person = -7_101  # stands in the query for the one who is asked about
-    return Prepared.of(User.objects.filter(_NEEDS, ~_HAS, pk=person).values("pk"), {"user": person})
+    user = Parameter("user", BigIntegerField())
+    return Prepared.of(User.objects.filter(_NEEDS, ~_HAS, pk=user).values("pk"))
 
 
 _SIGNATORIES = (

@@ -6,7 +6,7 @@ from django.utils import timezone
 from release_portal.access import actions
 from release_portal.access.changes import changes_of
 from release_portal.access.forms import AccessRequestForm
-from release_portal.access.models import AccessRequest, Grant, RequestItem, Right, vocabulary
+from release_portal.access.models import AccessRequest, Grant, RequestItem, Right
 from release_portal.audit.models import Event
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Forbidden, Refused
@@ -27,7 +27,7 @@ def test_request_waits_and_tells_both_sides(access_request, ada, rita, letters):
 @pytest.fixture
 def every_right_served(monkeypatch):
     """As once the portal hands out weights and log-probabilities too."""
-    monkeypatch.setattr(vocabulary, "SERVED", frozenset(Right))
+    monkeypatch.setattr(Right, "served", classmethod(list))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_right_that_nothing_serves_can_be_neither_asked_for_nor_granted(
     asked = asking(wanted=[actions.Wanted(size_124m, right)])
     earlier = actions.request_access(by=ada, partner=northlake, **asked)
     draft = actions.start_request(by=ada, partner=northlake, **asked)
-    monkeypatch.setattr(vocabulary, "SERVED", frozenset({Right.GENERATION}))
+    monkeypatch.setattr(Right, "served", classmethod(lambda cls: [Right.GENERATION]))
 
     with pytest.raises(Refused, match="cannot be had yet: nothing here serves it") as refused:
         actions.request_access(by=ada, partner=northlake, **asked)

@@ -241,7 +241,7 @@ def test_prompt_that_kills_workers_is_given_up_after_three(portal, submit, resea
 
 
 def test_prompts_that_kill_workers_take_no_other_with_them(portal, researcher, organisation, grant_of):
-    """One in each lane, so that each is tried while the other is there."""
+    """One in each queue, so that each is tried while the other is there."""
     grant = grant_of("124M")
     portal.kill("generate", signal.SIGTERM)
     portal.start("generate", worker="tests.faults.deadly")

@@ -48,7 +48,7 @@ def work_until_it_dies(orders, at, chance):
 
 @pytest.mark.parametrize("seed", range(8 if AT_LENGTH else 2))
 def test_only_what_brings_workers_down_is_given_up(submit, wire, seed):
-    """Jobs in both lanes, several deadly texts, a worker started anew after each death."""
+    """Jobs in both queues, several deadly texts, a worker started anew after each death."""
     chance = random.Random(seed)
     for texts in (3, 16, 30):
         prompts = [f"Prompt {number}" for number in range(texts)]

@@ -80,7 +80,7 @@ def test_dispatch_starts_the_job(job, worker):
 
 @pytest.fixture
 def failure(job):
-    """The lane of the job failed before, and is due."""
+    """The queue of the job failed before, and is due."""
     Failure.objects.all().delete()
     return factories.FailureFactory(
         task="jobs.fill", thing=f"releases.modelsize:{job.size_id}:urgent", next_try_at=timezone.now()
@@ -359,7 +359,7 @@ def test_text_is_tried_beside_fewer_others_each_time_and_the_last_time_alone(sub
 
 @pytest.mark.parametrize("texts", [10, 40])
 def test_texts_that_bring_workers_down_do_not_keep_others_waiting(submit, worker, wire, texts):
-    """In either lane, every second order is of texts that nobody tried."""
+    """In either queue, every second order is of texts that nobody tried."""
     submit([f"Bad {number}" for number in range(texts)])
     actions.dispatch(by=None)
     good = submit([f"Good {number}" for number in range(texts)])

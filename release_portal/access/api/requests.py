@@ -24,8 +24,8 @@ class WantedIn(Body):
     """One right on one size."""
 
     size: Word = Field(description="family/size, such as gpt2/124M")
-    right: Right = Field(Right.GENERATION, description="generation, logprobs or weights")
-    tokens: int = Field(0, description="for generation alone")
+    right: Right = Field(Right.GENERATION, description=f"one of {', '.join(Right.values)}")
+    tokens: int = Field(0, description=f"for {', '.join(Right.metered())} alone")
 
 
 class RequestIn(Body):

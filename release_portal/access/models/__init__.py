@@ -6,10 +6,9 @@ from .requests import AccessRequest, RequestItem
 from .reviews import Recusal, Remark, Review, Submission
 from .rules import Finding, SizeRule
 from .suspensions import Subject, Suspension
-from .vocabulary import COMPONENT_OF, DeclineReason, Purpose, ReturnReason, RevokeReason, Right, SuspendReason
+from .vocabulary import DeclineReason, Purpose, ReturnReason, RevokeReason, Right, SuspendReason
 
 __all__ = [
-    "COMPONENT_OF",
     "AccessRequest",
     "Batch",
     "DeclineReason",

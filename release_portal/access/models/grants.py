@@ -120,7 +120,7 @@ class Grant(Stateful):
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="grant_ends_after_it_starts"),
             models.CheckConstraint(
                 condition=Q(tokens_used__gte=0, tokens_reserved__gte=0)
-                & (Q(right="generation", token_quota__gt=0) | ~Q(right="generation") & Q(token_quota=0))
+                & (Q(right__in=Right.metered(), token_quota__gt=0) | ~Q(right__in=Right.metered()) & Q(token_quota=0))
                 & Q(token_quota__gte=F("tokens_used") + F("tokens_reserved")),
                 name="quota_is_kept",
             ),
@@ -157,7 +157,11 @@ class Grant(Stateful):
     @property
     def what(self) -> str:
         """The size, and the right where it is not generation."""
-        return str(self.size) if self.right == Right.GENERATION else f"{self.size} ({self.get_right_display().lower()})"
+        return Right(self.right).of(self.size)
+
+    @property
+    def is_metered(self) -> bool:
+        return Right(self.right).is_metered
 
     @property
     def is_held(self) -> bool:

@@ -248,7 +248,11 @@ class RequestItem(Stateful):
         ]
 
     def __str__(self) -> str:
-        return str(self.size) if self.right == Right.GENERATION else f"{self.size} ({self.get_right_display().lower()})"
+        return Right(self.right).of(self.size)
+
+    @property
+    def is_metered(self) -> bool:
+        return Right(self.right).is_metered
 
     @property
     def status_tag(self) -> dict[str, str]:

@@ -1,26 +1,64 @@
 """The closed lists of this room: rights, purposes, and the reasons that staff give."""
 
+from dataclasses import dataclass
+
 from django.db import models
 
 from release_portal.releases.models import Component
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """What follows from a right: forms, terms, the API, the ladder and the access rule ask it here."""
+
+    component: Component
+    """What of the size must be opened for it."""
+    is_metered: bool = False
+    """Whether it is counted in tokens. What is not has no quota."""
+    is_served: bool = False
+    """Whether the portal hands it out. What nothing serves can be neither asked for nor granted."""
+    words: str = "{size} ({right})"
+    """A size with it, as sentences name it."""
+
+
 class Right(models.TextChoices):
-    """What of a size an organisation may be allowed."""
+    """What of a size an organisation may be allowed, and what follows from it."""
 
-    GENERATION = "generation", "Hosted generation"
-    LOGPROBS = "logprobs", "Log-probabilities"
-    WEIGHTS = "weights", "Weights download"
+    GENERATION = (
+        "generation",
+        Behaviour(Component.GENERATION, is_metered=True, is_served=True, words="{size}"),
+        "Hosted generation",
+    )
+    LOGPROBS = "logprobs", Behaviour(Component.GENERATION), "Log-probabilities"
+    WEIGHTS = "weights", Behaviour(Component.WEIGHTS), "Weights download"
 
+    behaviour: Behaviour
 
-SERVED = frozenset({Right.GENERATION})
-"""What the portal hands out today. What nothing serves can be neither asked for nor granted."""
+    def __new__(cls, value: str, behaviour: Behaviour) -> "Right":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.behaviour = behaviour
+        return member
 
-COMPONENT_OF = {
-    Right.GENERATION: Component.GENERATION,
-    Right.LOGPROBS: Component.GENERATION,
-    Right.WEIGHTS: Component.WEIGHTS,
-}
+    @classmethod
+    def metered(cls) -> list["Right"]:
+        return [right for right in cls if right.is_metered]
+
+    @classmethod
+    def served(cls) -> list["Right"]:
+        return [right for right in cls if right.behaviour.is_served]
+
+    @property
+    def component(self) -> Component:
+        return self.behaviour.component
+
+    @property
+    def is_metered(self) -> bool:
+        return self.behaviour.is_metered
+
+    def of(self, size: object) -> str:
+        """ "GPT-2 124M", or "GPT-2 124M (weights download)"."""
+        return self.behaviour.words.format(size=size, right=self.label.lower())
 
 
 class Purpose(models.TextChoices):

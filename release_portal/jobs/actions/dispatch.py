@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BigIntegerField, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.audit.models import key_of
-from release_portal.lib.prepared import Prepared
+from release_portal.lib.prepared import Parameter, Prepared
 from release_portal.lib.states import transition
 from release_portal.partners.models import User
 from release_portal.releases.models import ModelSize
@@ -28,8 +28,8 @@ TURN_TEXTS = 8
 TRIED_AGAIN_TOGETHER = {1: 16, 2: 1}
 """By the number of earlier attempts: how many texts go out together at the most."""
 ONE_AT_A_TIME = 7_241_001  # the advisory lock of dispatch
-Lane: TypeAlias = tuple[ModelSize, bool]
-"""A size, and whether of what people wait for."""
+Queue: TypeAlias = tuple[ModelSize, bool]
+"""A size, and whether of what is urgent."""
 
 
 def dispatch(*, by: User | None, at: datetime | None = None) -> int:
@@ -47,9 +47,9 @@ def dispatch(*, by: User | None, at: datetime | None = None) -> int:
 def fill(*, by: User | None, at: datetime | None = None) -> int:
     """Hand out what waits and is allowed to the workers that have room; returns how many orders were handed out."""
     at = at or timezone.now()
-    lanes, packed = list(_lanes(at)), 0
+    queues, packed = list(_queues(at)), 0
     while more := each(
-        lanes, lambda lane: _pack(*lane, at, by=by), task="jobs.fill", at=at, key=_key_of_lane, name=_name_of_lane
+        queues, lambda queue: _pack(*queue, at, by=by), task="jobs.fill", at=at, key=_key_of_queue, name=_name_of_queue
     ):
         packed += more
     return packed
@@ -77,7 +77,7 @@ def _sizes_with_work() -> list[ModelSize]:
     return list(ModelSize.objects.filter(jobs__in=Job.objects.working()).select_related("family").distinct())
 
 
-def _lanes(at: datetime) -> Iterator[Lane]:
+def _queues(at: datetime) -> Iterator[Queue]:
     """Those of the sizes with work that a live worker serves."""
     sizes = _sizes_with_work()
     workers = Worker.objects.alive(at=at).values_list("sizes", flat=True) if sizes else ()
@@ -88,13 +88,13 @@ def _lanes(at: datetime) -> Iterator[Lane]:
             yield size, False
 
 
-def _key_of_lane(lane: Lane) -> str:
-    size, urgent = lane
+def _key_of_queue(queue: Queue) -> str:
+    size, urgent = queue
     return f"{key_of(size)}:{'urgent' if urgent else 'ordinary'}"
 
 
-def _name_of_lane(lane: Lane) -> str:
-    size, urgent = lane
+def _name_of_queue(queue: Queue) -> str:
+    size, urgent = queue
     return f"{size}, {'urgent' if urgent else 'ordinary'} orders"
 
 
@@ -148,7 +148,7 @@ def _next_texts(size: ModelSize, urgent: bool) -> list[Completion]:
 
 def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
     """Texts that a worker began and did not end, apart from all others: one of them may be the reason."""
-    working = Job.objects.working().of_lane(urgent=urgent).filter(size=size)
+    working = Job.objects.working().with_urgency(urgent=urgent).filter(size=size)
     waiting = Completion.objects.waiting().filter(attempts__gt=0, job__in=working).order_by("attempts", "job", "index")
     if (first := waiting.first()) is None:
         return []
@@ -159,33 +159,33 @@ def _tried_before(size: ModelSize, urgent: bool) -> list[Completion]:
 def _by_turns(size: ModelSize, urgent: bool) -> Iterator[Completion]:
     """Texts for one order: a few of each organisation in turn, from the job of it that was served longest ago."""
     left = settings.ORDER_SEQUENCES
-    queues: dict[int, deque[tuple[Job, int]]] = {}
-    for row in _queue(urgent=urgent).rows({"size": size.pk, "number": left}):
+    waiting: dict[int, deque[tuple[Job, int]]] = {}
+    for row in _next_jobs(urgent=urgent).rows({"size": size.pk, "number": left}):
         job = Job(**row)
-        queues.setdefault(job.partner_id, deque()).append((job, 0))
-    shares = {share.partner_id: share for share in Share.objects.filter(size=size, partner__in=queues)}
-    while left and queues:
-        partner = min(queues, key=lambda key: (shares[key].along, queues[key][0][0].submitted_at))
-        job, start = queues[partner].popleft()
+        waiting.setdefault(job.partner_id, deque()).append((job, 0))
+    shares = {share.partner_id: share for share in Share.objects.filter(size=size, partner__in=waiting)}
+    while left and waiting:
+        partner = min(waiting, key=lambda key: (shares[key].start_tag, waiting[key][0][0].submitted_at))
+        job, start = waiting[partner].popleft()
         texts = _untried().filter(job=job, index__gte=start).order_by("index")
         turn = list(texts[: min(TURN_TEXTS, left)])
         yield from turn
         left -= len(turn)
         shares[partner].handed_out += len(turn) * job.max_new_tokens
         if len(turn) == TURN_TEXTS:
-            queues[partner].append((job, turn[-1].index + 1))
-        if not queues[partner]:
-            del queues[partner]
+            waiting[partner].append((job, turn[-1].index + 1))
+        if not waiting[partner]:
+            del waiting[partner]
 
 
 @cache
-def _queue(*, urgent: bool) -> Prepared:
+def _next_jobs(*, urgent: bool) -> Prepared:
     """The first `number` jobs of each organisation that have texts waiting for their first attempt."""
-    marks = {"size": -7, "number": -8}
-    jobs = Job.objects.working().of_lane(urgent=urgent)
-    jobs = jobs.filter(Exists(_untried().filter(job=OuterRef("pk"))), size=marks["size"])
+    size, number = (Parameter(name, BigIntegerField()) for name in ("size", "number"))
+    jobs = Job.objects.working().with_urgency(urgent=urgent)
+    jobs = jobs.filter(Exists(_untried().filter(job=OuterRef("pk"))), size=size)
     columns = ("id", "partner_id", "submitted_at", "max_new_tokens")
-    return Prepared.of(jobs.first_of_each(marks["number"]).values(*columns), marks)
+    return Prepared.of(jobs.first_of_each(number).values(*columns))
 
 
 def _untried() -> QuerySet[Completion]:

@@ -4,13 +4,13 @@ Whatever the end, its orders stop and its quota is settled.
 """
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import DateTimeField, F, QuerySet, UUIDField
 from django.utils import timezone
 
 from release_portal.access.actions import settle
@@ -18,7 +18,7 @@ from release_portal.access.models import Grant
 from release_portal.access.rule import Decision, decide
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
-from release_portal.lib.prepared import AnyOf, Prepared
+from release_portal.lib.prepared import AnyOf, Parameter, Prepared
 from release_portal.lib.states import transition
 from release_portal.partners.actions import write_letter
 from release_portal.partners.guards import require
@@ -113,11 +113,9 @@ def violating_rule(*, at: datetime, among: Collection[UUID] | None = None) -> li
 @cache
 def _violating_rule(*, some: bool) -> Prepared:
     """The query, which is asked many times a second while workers report."""
-    marks: dict[str, Any] = {"at": datetime(1, 1, 1, 1, 1, 1, 1, tzinfo=UTC)} | (
-        {"among": [UUID(int=7)]} if some else {}
-    )
-    jobs = Job.objects.filter(AnyOf(F("pk"), marks["among"])) if some else Job.objects.all()
-    return Prepared.of(jobs.violating_rule(at=marks["at"]).values("id"), marks)
+    among = AnyOf(F("pk"), Parameter("among", ArrayField(UUIDField())))
+    jobs = Job.objects.filter(among) if some else Job.objects.all()
+    return Prepared.of(jobs.violating_rule(at=Parameter("at", DateTimeField())).values("id"))
 
 
 @transaction.atomic
@@ -153,7 +151,7 @@ def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
 
 
 def _let_go_on(job: Job, *, by: User | None) -> bool:
-    Share.objects.join(partner=job.partner, size=job.size)
+    Share.objects.activate(partner=job.partner, size=job.size)
     transition(job, Job.Status.QUEUED)
     record("job.resumed", f"A job of {job.what} goes on", job, job.partner, job.size, by=by)
     return True

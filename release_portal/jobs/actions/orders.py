@@ -22,8 +22,8 @@ MOST_ATTEMPTS = 3
 
 
 def worker_with_room(size: ModelSize, *, urgent: bool, at: datetime, but: UUID | None = None) -> Worker | None:
-    """The live worker that serves the size and has the fewest orders of this lane; none whose key cannot be read, for
-    no order can be sealed for it. The order with the key `but` does not count."""
+    """The live worker that serves the size and has the fewest orders of this urgency; none whose key cannot be read,
+    for no order can be sealed for it. The order with the key `but` does not count."""
     workers = Worker.objects.alive(at=at).with_room(size, urgent=urgent, but=but)
     return next((worker for worker in workers if worker.has_readable_key), None)
 

@@ -148,7 +148,7 @@ def _admit(
     job.agreement = Agreement.objects.in_force(at=now).filter(partner=partner).latest("starts_at")
     job.purpose = purpose or (job.grant.purposes[0] if job.grant.purposes else "")
     job.idempotency_key, job.content_sha256 = key, asked.sha256
-    share = Share.objects.join(partner=partner, size=size)
+    share = Share.objects.activate(partner=partner, size=size)
     job.save(force_insert=True)
     with connection.cursor() as cursor:
         cursor.execute(COMPLETIONS, {"job": job.pk, "samples": job.samples})

@@ -2,14 +2,14 @@
 
 from .completion import NOT_DELIVERED, Completion, FinishReason
 from .file_index import FileIndex
-from .job import INTERACTIVE_SEQUENCES, Job, JobQuerySet, Prompt
+from .job import URGENT_SEQUENCES, Job, JobQuerySet, Prompt
 from .order import WorkOrder
 from .share import Share
 from .worker import WORKER_SILENCE, Drop, Outage, SeenMessage, Worker
 
 __all__ = [
-    "INTERACTIVE_SEQUENCES",
     "NOT_DELIVERED",
+    "URGENT_SEQUENCES",
     "WORKER_SILENCE",
     "Completion",
     "Drop",

@@ -20,8 +20,8 @@ from release_portal.releases.models import ModelSize
 if TYPE_CHECKING:
     from .order import WorkOrder
 
-INTERACTIVE_SEQUENCES = 16
-"""Texts up to which a job is one that a person waits for: it has a lane of its own to the workers."""
+URGENT_SEQUENCES = 16
+"""Texts up to which a job is one that a person waits for: such jobs are urgent and have a queue of their own."""
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -66,9 +66,9 @@ class JobQuerySet(models.QuerySet["Job"]):
             | Q(submitted_by__name__icontains=words)
         )
 
-    def of_lane(self, *, urgent: bool) -> "JobQuerySet":
+    def with_urgency(self, *, urgent: bool) -> "JobQuerySet":
         """Those that a person waits for, or all others."""
-        few = Q(sequences__lte=INTERACTIVE_SEQUENCES)
+        few = Q(sequences__lte=URGENT_SEQUENCES)
         return self.filter(few if urgent else ~few)
 
     def first_of_each(self, number: int) -> "JobQuerySet":

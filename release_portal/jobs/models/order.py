@@ -62,7 +62,7 @@ class WorkOrder(Stateful):
     class Meta:
         indexes = [
             models.Index(fields=["leased_until"], condition=Q(status="out"), name="orders_out"),
-            models.Index(fields=["size", "urgent", "-handed_out_at"], name="orders_of_lane"),
+            models.Index(fields=["size", "urgent", "-handed_out_at"], name="orders_of_queue"),
         ]
 
     def __str__(self) -> str:

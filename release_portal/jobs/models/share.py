@@ -21,7 +21,7 @@ class ShareQuerySet(models.QuerySet["Share"]):
         jobs = Job.objects.working().filter(size=OuterRef("size"), partner=OuterRef("partner"))
         return self.filter(Exists(jobs))
 
-    def join(self, *, partner: Partner, size: ModelSize) -> "Share":
+    def activate(self, *, partner: Partner, size: ModelSize) -> "Share":
         """Let an organisation with new work take its place: level with those at work, never before them.
 
         What it did not use while it had no work gives it no claim; what it has used recently stays counted.
@@ -43,7 +43,7 @@ class ShareQuerySet(models.QuerySet["Share"]):
 
 
 class Share(models.Model):
-    """An organisation's place in the queue of a size: the one that is least far along is next.
+    """An organisation's place in the queue of a size: the one with the smallest start tag is next.
 
     Fair queueing by start times (Goyal, Vin and Cheng 1996) with tokens as the cost: what texts used, and for those
     with workers the longest that they can be.
@@ -67,6 +67,6 @@ class Share(models.Model):
         return f"{self.partner} at {self.size}"
 
     @property
-    def along(self) -> float:
-        """How far along it is, if every text with a worker becomes as long as it can."""
+    def start_tag(self) -> float:
+        """Its place if every text with a worker becomes as long as it can: the smallest is next."""
         return self.tokens + self.handed_out / self.weight

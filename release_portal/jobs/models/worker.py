@@ -41,11 +41,11 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         return self.filter(sizes__contains=[size.path])
 
     def with_room(self, size: ModelSize, *, urgent: bool, but: UUID | None = None) -> "WorkerQuerySet":
-        """Those that serve the size and have few orders of this lane of it, the fewest first; the order with the key
+        """Those that serve the size and have few orders of this urgency of it, the fewest first; the order with the key
         `but` does not count."""
         most = settings.URGENT_ORDERS_PER_WORKER if urgent else settings.ORDERS_PER_WORKER
-        lane = Q(orders__status="out", orders__size=size, orders__urgent=urgent) & ~Q(orders__pk=but)
-        return self.serving(size).annotate(out=Count("orders", lane)).filter(out__lt=most).order_by("out", "name")
+        orders = Q(orders__status="out", orders__size=size, orders__urgent=urgent) & ~Q(orders__pk=but)
+        return self.serving(size).annotate(out=Count("orders", orders)).filter(out__lt=most).order_by("out", "name")
 
 
 class Worker(models.Model):

@@ -144,7 +144,7 @@ class Story:
             partner=self.home.partner,
             size=next(one for one in self.world.sizes if one.pk == size),
             right=right,
-            tokens_wanted=self.random.choice(QUOTAS) if right == Right.GENERATION else 0,
+            tokens_wanted=self.random.choice(QUOTAS) if Right(right).is_metered else 0,
         )
         self.items.append(item)
         return item
