@@ -19,7 +19,6 @@ TRIED = """
 from django.urls import reverse
 from django.utils import timezone
 
-from release_portal.access import actions as access
 from release_portal.access.models import Right
 from release_portal.access.rule import decide
 from release_portal.releases.actions import open_component
@@ -32,20 +31,22 @@ def missing(partner, size, right):
     return {one.code for one in decide(partner=partner, size=size, right=right, at=timezone.now()).missing}
 
 
-def test_right_of_the_walk(northlake, ada, rita, mara, size_124m, asking, client_of, api_of):
+def test_right_of_the_walk(northlake, ada, rita, mara, size_124m, client_of, api_of):
     assert missing(northlake, size_124m, Right.EMBEDDINGS) == {"opened", "granted"}, "open is generation alone"
     opening = {"component": Component.EMBEDDINGS, "audience": Audience.PARTNER, "reason": "Embeddings say less."}
     open_component(by=mara, size=size_124m, **opening)
     assert missing(northlake, size_124m, Right.EMBEDDINGS) == {"granted"}
 
     assert "Embeddings" in client_of(ada).get(reverse("access:new", args=[northlake.slug])).content.decode()
-    wanted = {"wanted": [{"size": "gpt2/124M", "right": "embeddings"}]}
+    wanted = {
+        "wanted": [{"size": "gpt2/124M", "right": "embeddings"}],
+        "purposes": ["belief"],
+        "purpose": factories.PURPOSE,
+        "until_wanted": factories.in_days(365).isoformat(),
+    }
     answer = api_of(ada).post(f"/api/v1/organisations/{northlake.slug}/requests", wanted, "application/json")
     assert answer.status_code == 201, answer.content
-
-    asked = access.request_access(
-        by=ada, partner=northlake, **asking(wanted=[access.Wanted(size_124m, Right.EMBEDDINGS)])
-    )
+    asked = northlake.access_requests.get()
     grant = factories.granted(asked, by=rita)
     assert str(asked.items.get()) == grant.what == "GPT-2 124M (embeddings)"
     assert missing(northlake, size_124m, Right.EMBEDDINGS) == set()

@@ -3,7 +3,6 @@
 import pytest
 
 from release_portal.access import actions as access
-from release_portal.access import decision_forms
 from release_portal.access import forms as access_forms
 from release_portal.access.api.organisation import FindingIn
 from release_portal.access.api.requests import RemarkIn, RequestIn
@@ -15,6 +14,7 @@ from release_portal.jobs.limits import LIMITS, read_settings
 from release_portal.lib.schemas import LONGEST_WORD
 from release_portal.partners import api as partner_api
 from release_portal.partners import forms as partner_forms
+from release_portal.review import forms as lab_forms
 from release_portal.review.api import fleet, grants, people, requests, rules, suspensions
 
 from . import factories
@@ -34,19 +34,17 @@ def test_a_job_has_the_same_settings_where_they_are_left_out_at_every_door(api_o
 FORMS = {
     job_forms.JobForm: [Sampling],
     job_forms.WorkerForm: [fleet.WorkerIn],
-    job_forms.RevokeForm: [fleet.RevokeIn],
-    decision_forms.AnswerForm: [requests.AnswerIn, requests.TermsIn],
-    decision_forms.ReturnForm: [requests.ReturnIn],
-    decision_forms.RecuseForm: [requests.RecuseIn],
-    decision_forms.RevokeForm: [grants.RevokeIn],
-    decision_forms.RuleForm: [rules.RuleIn],
+    lab_forms.AnswerForm: [requests.AnswerIn, requests.TermsIn],
+    lab_forms.ReturnForm: [requests.ReturnIn],
+    lab_forms.RecuseForm: [requests.RecuseIn],
+    lab_forms.RevokeForm: [grants.RevokeIn],
+    lab_forms.RuleForm: [rules.RuleIn],
     access_forms.AccessRequestForm: [RequestIn],
     access_forms.FindingForm: [FindingIn],
     access_forms.RemarkForm: [RemarkIn],
-    access_forms.SuspendForm: [suspensions.SuspensionIn],
+    lab_forms.SuspendForm: [suspensions.SuspensionIn],
     partner_forms.ApplicationForm: [partner_api.Application],
-    partner_forms.ReasonForm: [partner_api.Reason],
-    partner_forms.AccountForm: [people.AccountReason],
+    partner_forms.ReasonForm: [partner_api.Reason, people.AccountReason, fleet.RevokeIn, requests.ReasonIn],
     partner_forms.ServiceAccountForm: [partner_api.NewServiceAccount],
 }
 

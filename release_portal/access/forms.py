@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.text import number_in
 from release_portal.partners.models import Partner
 from release_portal.partners.shortcuts import PlainWords
@@ -14,7 +13,7 @@ from release_portal.releases.models import ModelSize
 
 from .actions.requests import LONGEST, LONGEST_REMARK, Wanted
 from .actions.rules import LONGEST_FINDING
-from .models import AccessRequest, Purpose, RequestItem, Right, SuspendReason
+from .models import AccessRequest, Purpose, RequestItem, Right
 
 
 def typed_as(word: str, typed: str) -> str:
@@ -178,67 +177,3 @@ class CloseForm(PlainWords, forms.Form):
 
     def clean_typed(self) -> str:
         return typed_as(self.word, self.cleaned_data["typed"])
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        error_messages={"required": "Say why: the organisation reads the reason."},
-    )
-
-
-class PauseForm(PlainWords, forms.Form):
-    message = forms.CharField(
-        label="Message to applicants",
-        max_length=500,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Every page shows it, such as: “We are at work on the next size and read no applications now.”",
-    )
-    resumes_on = DayField(
-        label="Taken again from", required=False, help_text="Leave it empty to resume by hand. In UTC."
-    )
-
-
-class SuspendForm(PlainWords, forms.Form):
-    """A reason from the list and in words; for the gravest, a word typed on purpose."""
-
-    reason_code = forms.ChoiceField(label="Reason", choices=SuspendReason)
-    reason = forms.CharField(
-        label="In words",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="The organisations concerned read it.",
-    )
-    typed = forms.CharField(label="To be sure")
-
-    def __init__(self, *args: Any, word: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.word = word
-        if word:
-            self.fields["typed"].help_text = f"Type “{word}”."
-        else:
-            del self.fields["typed"]
-
-    def clean_typed(self) -> str:
-        return typed_as(self.word, self.cleaned_data["typed"])
-
-
-class LiftForm(PlainWords, forms.Form):
-    reason = forms.CharField(
-        label="Why it can go on",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="The organisations concerned read it.",
-    )
-
-
-class TimeForm(PlainWords, forms.Form):
-    """A moment, in UTC, and perhaps one size."""
-
-    at = forms.DateTimeField(
-        label="At (UTC)",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        error_messages={"invalid": "Give a day and a time, such as 2026-09-01 12:00."},
-    )
-    size = forms.ModelChoiceField(queryset=ModelSize.objects.smallest_first(), required=False, empty_label="Every size")

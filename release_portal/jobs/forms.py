@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 
 from release_portal.access.models import Grant, Purpose
-from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.states import Refused
 from release_portal.partners.shortcuts import PlainWords
 
@@ -39,16 +38,6 @@ class WorkerForm(PlainWords, forms.Form):
         label="Name",
         max_length=63,
         help_text="Such as the name of its machine: letters, digits, dots, dashes and underscores.",
-    )
-
-
-class RevokeForm(PlainWords, forms.Form):
-    """Why a worker's key ends."""
-
-    reason = forms.CharField(
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="For those who look after the workers.",
     )
 
 

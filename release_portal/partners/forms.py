@@ -66,18 +66,17 @@ class CorrectionForm(ApplicationForm):
 
 
 class ReasonForm(PlainWords, forms.Form):
-    reason = forms.CharField(required=False, max_length=LONGEST_REASON, widget=forms.Textarea(attrs={"rows": 4}))
+    """A reason in words, and nothing else; `readers` says who reads it."""
 
+    reason = forms.CharField(max_length=LONGEST_REASON, widget=forms.Textarea(attrs={"rows": 4}))
 
-class AccountForm(PlainWords, forms.Form):
-    """Why a person is disabled, or enabled again."""
-
-    reason = forms.CharField(
-        label="Why",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="The person reads it.",
-    )
+    def __init__(
+        self, *args: Any, label: str = "Reason", readers: str = "The organisation reads it.", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["reason"]
+        field.label, field.help_text = label, readers
+        field.error_messages["required"] = f"Say why. {readers}"
 
 
 class MailForm(PlainWords, forms.Form):

@@ -187,7 +187,7 @@ def test_revoke_says_first_what_it_does(client_of, nadia, order):
 
 def test_revoke_needs_a_reason_and_then_the_fleet_says_so(client_of, nadia, worker):
     address = f"/review/fleet/workers/{worker.pk}/revoke/"
-    assert "Reason is missing." in body(client_of(nadia).post(address, {"reason": ""}))
+    assert "Say why. Those who look after the workers read it." in body(client_of(nadia).post(address, {"reason": ""}))
     page = body(client_of(nadia).post(address, {"reason": "Its machine was stolen."}, follow=True))
     assert "The key of worker worker-1 is revoked. It stops now." in page
     assert "its key was revoked" in page

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from release_portal.access import actions as access
-from release_portal.access.decision_forms import BatchForm
 from release_portal.access.models import AccessRequest, Batch, Grant
 from release_portal.lib.states import Refused
 from release_portal.lib.text import number_in
@@ -17,6 +16,7 @@ from release_portal.partners.shortcuts import SignedIn, refusals_on, refusals_to
 
 from ..decorators import staff
 from ..effect import effect_of
+from ..forms import BatchForm
 
 LISTS = {"request": "review:desk", "grant": "review:grants"}  # where the rows are chosen
 

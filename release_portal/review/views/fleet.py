@@ -12,8 +12,9 @@ from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import NO_ACCOUNT, address_for, has_account
 from release_portal.jobs.fleet import effect_of_revoking, fleet_of
-from release_portal.jobs.forms import RevokeForm, WeightForm, WorkerForm
+from release_portal.jobs.forms import WeightForm, WorkerForm
 from release_portal.jobs.models import Share, Worker
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on
 
@@ -56,7 +57,7 @@ def enroll_worker(request: SignedIn) -> HttpResponse:
 def revoke_worker(request: SignedIn, pk: int) -> HttpResponse:
     """What it has in hand and which sizes it alone serves, before the reason is asked."""
     worker = get_object_or_404(Worker, pk=pk)
-    form = RevokeForm(request.POST or None)
+    form = ReasonForm(request.POST or None, readers="Those who look after the workers read it.")
     if form.is_valid():
         with refusals_on(form):
             jobs.revoke_worker(by=request.user, worker=worker, **form.cleaned_data)

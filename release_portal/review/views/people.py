@@ -10,7 +10,7 @@ from django.utils import timezone
 from release_portal.audit.models import Event
 from release_portal.partners import actions
 from release_portal.partners.factors import FACTORS
-from release_portal.partners.forms import AccountForm
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.models import ApiToken, User
 from release_portal.partners.permissions import Permission
 from release_portal.partners.sessions import sessions_of
@@ -35,7 +35,7 @@ def people(request: SignedIn) -> HttpResponse:
 def person(request: SignedIn, pk: int) -> HttpResponse:
     """One person: what they may, what they have open, what happened; and the form to disable or enable them."""
     shown = get_object_or_404(User.objects.people().select_related("decided_by"), pk=pk)
-    form = AccountForm(request.POST or None)
+    form = ReasonForm(request.POST or None, label="Why", readers="The person reads it.")
     if form.is_valid():
         act = actions.disable_person if shown.is_active else actions.enable_person
         with refusals_on(form):
@@ -58,7 +58,7 @@ def person(request: SignedIn, pk: int) -> HttpResponse:
 @staff(Permission.PERSON_DISABLE)
 def remove_factors(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(User.objects.people(), pk=pk)
-    form = AccountForm(request.POST or None)
+    form = ReasonForm(request.POST or None, label="Why", readers="The person reads it.")
     if form.is_valid():
         with refusals_on(form):
             actions.remove_factors(by=request.user, person=shown, **form.cleaned_data)

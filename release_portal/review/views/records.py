@@ -8,20 +8,20 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.access import actions as access
-from release_portal.access.decision_forms import RevokeForm
-from release_portal.access.forms import PauseForm, ReasonForm
 from release_portal.access.models import AccessRequest, Grant
 from release_portal.audit.models import Event
 from release_portal.jobs.models import Job
 from release_portal.partners import actions as partners
 from release_portal.partners.changes import changes_of
 from release_portal.partners.conflicts import conflict_of, partners_of
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on, with_addresses
 from release_portal.partners.vetting import signals_of
 
 from ..decorators import staff
+from ..forms import PauseForm, RevokeForm
 
 ROWS_PER_PAGE = 50
 EVENTS_PER_PAGE = 100

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_POST
 
 from release_portal.access import actions as access
 from release_portal.access.changes import changes_of
-from release_portal.access.decision_forms import AnswerForm, RecuseForm, ReturnForm
 from release_portal.access.forms import RemarkForm
 from release_portal.access.models import AccessRequest, Grant, RequestItem, Suspension
 from release_portal.access.tally import Tally, tally_of, terms_offered
@@ -27,6 +26,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_told
 
 from ..decorators import staff
+from ..forms import AnswerForm, RecuseForm, ReturnForm
 from .desk import address_of, found, promise_of
 
 EVENTS_SHOWN = 100

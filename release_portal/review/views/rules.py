@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from release_portal.access import actions as access
-from release_portal.access.decision_forms import RuleForm
 from release_portal.access.models import Finding, SizeRule
 from release_portal.partners.conflicts import conflict_of
 from release_portal.partners.models import Role
@@ -17,6 +16,7 @@ from release_portal.partners.shortcuts import SignedIn, refusals_on, refusals_to
 from release_portal.releases.models import ModelSize
 
 from ..decorators import staff
+from ..forms import RuleForm
 
 ROWS_PER_PAGE = 50
 

@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.access import actions as access
-from release_portal.access.forms import LiftForm, SuspendForm, TimeForm
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.audit.models import Event
 from release_portal.lib.text import number_in
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on
@@ -20,8 +20,10 @@ from release_portal.releases.models import ModelSize
 
 from ..blast import blast_of
 from ..decorators import staff
+from ..forms import SuspendForm, TimeForm
 
 ROWS_PER_PAGE = 50
+READERS = "The organisations concerned read it."
 
 
 @staff(Permission.ACCESS_SUSPEND, Permission.BOOK_READ)
@@ -65,7 +67,7 @@ def suspend(request: SignedIn) -> HttpResponse:
 def suspension(request: SignedIn, pk: int) -> HttpResponse:
     """One suspension: confirm or drop it while it is proposed, lift it while it holds."""
     shown = get_object_or_404(Suspension.objects.newest_first(), pk=pk)
-    form = LiftForm(request.POST if "lift" in request.POST else None)
+    form = ReasonForm(request.POST if "lift" in request.POST else None, label="Why it can go on", readers=READERS)
     is_open = shown.status in (Suspension.Status.PROPOSED, Suspension.Status.ACTIVE)
     widens = shown.status == Suspension.Status.ACTIVE
     if "confirm" in request.POST:

@@ -1,21 +1,28 @@
-"""Forms of reviewers: an answer to each item, returning, stepping aside, rules, revoking."""
+"""Forms of the lab: an answer to each item, returning, stepping aside, rules, revoking, suspending, pausing."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
+from release_portal.access.actions.reviews import LONGEST_RECUSAL, Answer
+from release_portal.access.actions.rules import LONGEST_RULE_REASON
+from release_portal.access.forms import DayField, TokensField, typed_as, unmark
+from release_portal.access.models import (
+    Batch,
+    DeclineReason,
+    Purpose,
+    RequestItem,
+    ReturnReason,
+    RevokeReason,
+    SuspendReason,
+)
+from release_portal.access.terms import LONGEST_WAIVER, Terms, check_terms
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import PlainWords, refusals_on
 from release_portal.releases.models import ModelSize
-
-from .actions.reviews import LONGEST_RECUSAL, Answer
-from .actions.rules import LONGEST_RULE_REASON
-from .forms import DayField, TokensField, unmark
-from .models import Batch, DeclineReason, Purpose, RequestItem, ReturnReason, RevokeReason
-from .terms import LONGEST_WAIVER, Terms, check_terms
 
 LATER, APPROVE, DECLINE = "", "approve", "decline"
 LIMITS = ("sample_quota", "concurrent_jobs", "longest_text", "samples_per_prompt")
@@ -217,3 +224,50 @@ class BatchForm(PlainWords, forms.Form):
             del self.fields["reason_code"]
         if verb == Batch.Verb.GRANT:
             del self.fields["reason"]
+
+
+class PauseForm(PlainWords, forms.Form):
+    message = forms.CharField(
+        label="Message to applicants",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Every page shows it, such as: “We are at work on the next size and read no applications now.”",
+    )
+    resumes_on = DayField(
+        label="Taken again from", required=False, help_text="Leave it empty to resume by hand. In UTC."
+    )
+
+
+class SuspendForm(PlainWords, forms.Form):
+    """A reason from the list and in words; for the gravest, a word typed on purpose."""
+
+    reason_code = forms.ChoiceField(label="Reason", choices=SuspendReason)
+    reason = forms.CharField(
+        label="In words",
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="The organisations concerned read it.",
+    )
+    typed = forms.CharField(label="To be sure")
+
+    def __init__(self, *args: Any, word: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.word = word
+        if word:
+            self.fields["typed"].help_text = f"Type “{word}”."
+        else:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> str:
+        return typed_as(self.word, self.cleaned_data["typed"])
+
+
+class TimeForm(PlainWords, forms.Form):
+    """A moment, in UTC, and perhaps one size."""
+
+    at = forms.DateTimeField(
+        label="At (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        error_messages={"invalid": "Give a day and a time, such as 2026-09-01 12:00."},
+    )
+    size = forms.ModelChoiceField(queryset=ModelSize.objects.smallest_first(), required=False, empty_label="Every size")
