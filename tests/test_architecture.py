@@ -36,6 +36,12 @@ def calls(path: Path) -> Iterator[ast.Call]:
     return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
 
 
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Those of a module itself, without methods and what is defined within them."""
+    body = ast.parse(path.read_text()).body
+    return (node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
 def test_what_is_checked_is_there():
     assert len(CODE) > 50
     assert len(TEMPLATES) > 30
@@ -54,6 +60,8 @@ def test_no_door_writes_to_a_model(door):
     assert not written
 
 
+READ_LIKE_THE_BOOK = {"record", "note"}
+"""The functions whose calls read as a line of the book: they take it by position."""
 BY_KEYWORD = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -70,7 +78,7 @@ def public_verbs(path: Path) -> list[Callable]:
 def test_every_verb_is_keyword_only_and_names_its_actor(path):
     wrong = []
     for verb in public_verbs(path):
-        if verb.__name__ in ("record", "note"):  # what every other verb and door calls reads as a line of the book
+        if verb.__name__ in READ_LIKE_THE_BOOK:
             assert "by" in inspect.signature(verb).parameters
             continue
         parameters = inspect.signature(verb).parameters.values()
@@ -79,6 +87,18 @@ def test_every_verb_is_keyword_only_and_names_its_actor(path):
         if "by" not in {parameter.name for parameter in parameters}:
             wrong.append(f"{verb.__name__} does not say who acts")
     assert not wrong
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+def test_every_public_function_beside_the_verbs_is_keyword_only(path):
+    """Those that a package does not offer in `__all__` too: each of its files could be imported from."""
+    wrong = [
+        f"line {found.lineno}: {found.name}"
+        for found in functions_of(path)
+        if not found.name.startswith("_") and found.name not in READ_LIKE_THE_BOOK
+        if found.args.posonlyargs or found.args.args or found.args.vararg
+    ]
+    assert not wrong, "these take arguments by position"
 
 
 @pytest.mark.parametrize("path", VERBS, ids=name_of)

@@ -42,7 +42,7 @@ class Story:
     loop: Callable[[datetime], object]
     at: datetime
     fails: str
-    concerns: Callable[[models.Model, tuple], bool] = lambda row, given: row in given
+    concerns: Callable[[models.Model, list], bool] = lambda row, given: row in given
     is_done: Callable[[Any], object] = field(default=lambda row: row.ended_at)
     key: Callable[[Any], str] = key_of
 
@@ -210,10 +210,10 @@ def fail_for(row: models.Model, story: Story, monkeypatch) -> None:
     module = import_module(path)
     whole = getattr(module, name)
 
-    def failing(*given, **told):
-        if story.concerns(row, given):
+    def failing(*given, **named):
+        if story.concerns(row, [*given, *named.values()]):
             raise ValueError(SECRET)
-        return whole(*given, **told)
+        return whole(*given, **named)
 
     monkeypatch.setattr(module, name, failing)
 

@@ -172,7 +172,7 @@ def test_digest_of_days_in_which_the_clock_was_away_is_one():
 
 def test_one_letter_each_gathers_what_each_address_gets(reader):
     one, other = reader("at_once"), reader("at_once")
-    with one_letter_each("Two grants were suspended"):
+    with one_letter_each(subject="Two grants were suspended"):
         write(one, subject="First")
         write(one, other, subject="Second")
         assert carried() == []
@@ -186,7 +186,7 @@ def test_one_letter_each_gathers_what_each_address_gets(reader):
 
 def test_one_letter_each_forgets_an_act_that_was_rolled_back(reader):
     person = reader("at_once")
-    with one_letter_each("Several"):
+    with one_letter_each(subject="Several"):
         write(person, subject="Done")
         with pytest.raises(Refused), transaction.atomic():
             write(person, subject="Not done")
@@ -197,7 +197,7 @@ def test_one_letter_each_forgets_an_act_that_was_rolled_back(reader):
 def test_one_letter_each_goes_by_the_most_urgent(reader):
     daily, decisions, only_news = reader("daily"), reader("decisions"), reader("decisions")
     patient = reader("daily")
-    with one_letter_each("Several"):
+    with one_letter_each(subject="Several"):
         write(daily, decisions, only_news, subject="News", urgency=NEWS)
         write(decisions, patient, subject="Decided", urgency=DECISION)
         write(daily, subject="Urgent", urgency=URGENT)
@@ -212,8 +212,8 @@ def test_one_letter_each_goes_by_the_most_urgent(reader):
 def test_one_letter_each_that_is_urgent_leaves_the_day_its_digest(reader):
     """It goes between 07:00 and the digest's round."""
     daily, now = reader("daily"), timezone.now()
-    put_aside(daily.email, digests.last_digest(now) - timedelta(hours=1))
-    with one_letter_each("Several"):
+    put_aside(daily.email, digests.last_digest(at=now) - timedelta(hours=1))
+    with one_letter_each(subject="Several"):
         write(daily, subject="First", urgency=URGENT)
         write(daily, subject="Second", urgency=URGENT)
     assert carried() == ["Several"]
@@ -222,7 +222,7 @@ def test_one_letter_each_that_is_urgent_leaves_the_day_its_digest(reader):
 
 def test_one_letter_each_stopped_by_an_error_leaves_its_letters_to_the_digest(reader):
     person = reader("at_once")
-    with pytest.raises(ZeroDivisionError), one_letter_each("Several"):
+    with pytest.raises(ZeroDivisionError), one_letter_each(subject="Several"):
         write(person, subject="Done")
         raise ZeroDivisionError
     assert carried() == []

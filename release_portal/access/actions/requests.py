@@ -68,7 +68,7 @@ def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], 
         setattr(row, field, value)
     row.revision += 1
     row.save()
-    store_items(row, wanted)
+    store_items(request=row, wanted=wanted)
     request.refresh_from_db()
 
 
@@ -93,7 +93,7 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     sent = {"submitted_by": by, "submitted_at": now, "promised_at": now + PROMISED, "escalated_at": None}
     transition(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
     number = row.submissions.count() + 1
-    submission = Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
+    submission = Submission.objects.create(request=row, number=number, content=content_of(request=row), by=by, at=now)
     request.refresh_from_db()
     verb = "corrected" if again else "requested"
     sizes = [item.size for item in items]
@@ -170,7 +170,7 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     return remark
 
 
-def content_of(request: AccessRequest) -> dict[str, Any]:
+def content_of(*, request: AccessRequest) -> dict[str, Any]:
     """What a request says, as a submission keeps it."""
     items = request.items.exclude(status=RequestItem.Status.DROPPED).smallest_first()
     until = request.until_wanted.isoformat() if request.until_wanted else ""
@@ -191,7 +191,7 @@ def _locked(request: AccessRequest) -> AccessRequest:
     return rows.get(pk=request.pk)
 
 
-def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
+def store_items(*, request: AccessRequest, wanted: Sequence[Wanted]) -> None:
     """The items as they are wanted now; one that is no longer wanted is dropped."""
     keys = [(one.size.pk, one.right) for one in wanted]
     if len(set(keys)) < len(keys):

@@ -138,7 +138,7 @@ def decide_request(
         transition(row, AccessRequest.Status.DECIDED, decided_by=by, decided_at=timezone.now())
     request.refresh_from_db()
     if decided := [answer for answer, tally in zip(answers, tallies, strict=True) if tally.decided]:
-        subject, text = decision_letter(request, decided)
+        subject, text = _decision_letter(request, decided)
         write_letter(
             to=people_who(Permission.PARTNER_READ, request.partner),
             subject=subject,
@@ -158,13 +158,13 @@ def preview_decision(
     with transaction.atomic():
         tallies = decide_request(by=by, request=request, answers=answers, seen=seen)
         decided = [answer for answer, tally in zip(answers, tallies, strict=True) if tally.decided]
-        letter = decision_letter(request, decided) if decided else NO_LETTER
+        letter = _decision_letter(request, decided) if decided else NO_LETTER
         transaction.set_rollback(True)
     request.refresh_from_db()
     return letter
 
 
-def decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[str, str]:
+def _decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[str, str]:
     """Subject and text of the mail that tells applicants of these answers: also its preview."""
     lines = []
     for answer in answers:

@@ -91,11 +91,11 @@ def _take_back_orders(worker: Worker, *, by: User | None) -> None:
     """What it has under its old key waits for another hand-out: the new key's worker does not know of it."""
     out = WorkOrder.objects.out().filter(worker=worker)
     unfinished = Completion.objects.unfinished().filter(order__in=out)
-    jobs = locked_all(Job.objects.filter(pk__in=unfinished.values("job")))
+    jobs = locked_all(jobs=Job.objects.filter(pk__in=unfinished.values("job")))
     for order in out.order_by("pk").select_for_update():
         held = set(order.completions.unfinished().values_list("job", flat=True))
         why = f"the key of worker {worker} was revoked."
-        take_back(order, [job for job in jobs if job.pk in held], why, timezone.now(), by=by)
+        take_back(by=by, order=order, jobs=[job for job in jobs if job.pk in held], why=why, at=timezone.now())
     send_task_on_commit("jobs.fill")
 
 

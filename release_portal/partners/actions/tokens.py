@@ -81,7 +81,7 @@ def read_token(*, secret: str, by: User | None = None) -> User | None:
     return token.user
 
 
-def token_named(secret: str) -> ApiToken | None:
+def token_named(*, secret: str) -> ApiToken | None:
     """The token that the secret form names, in force or not, whether or not the rest of it is right."""
     shape = SHAPE.fullmatch(secret)
     return ApiToken.objects.select_related("user").filter(key_id=shape[1]).first() if shape else None
