@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from cryptography.fernet import Fernet
@@ -36,10 +37,21 @@ def calls(path: Path) -> Iterator[ast.Call]:
     return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
 
 
-def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions_of(path: Path) -> Iterator[Function]:
     """Those of a module itself, without methods and what is defined within them."""
-    body = ast.parse(path.read_text()).body
-    return (node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in ast.parse(path.read_text()).body if isinstance(node, Function))
+
+
+def arguments_of(function: Function) -> list[ast.arg]:
+    return [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+
+
+def reads(function: Function, name: str) -> bool:
+    names = [node for line in function.body for node in ast.walk(line) if isinstance(node, ast.Name)]
+    return any(node.id == name and isinstance(node.ctx, ast.Load) for node in names)
 
 
 def test_what_is_checked_is_there():
@@ -62,6 +74,15 @@ def test_no_door_writes_to_a_model(door):
 
 READ_LIKE_THE_BOOK = {"record", "note"}
 """The functions whose calls read as a line of the book: they take it by position."""
+WITHOUT_ACTOR = {
+    "deliver_letters": "it carries letters; the verbs that wrote them named who acts",
+    "keep_accounts": "it makes the broker's accounts what the rows of workers say",
+    "read_token": "it finds out who acts",
+    "reserve": "a step of submitting a job, whose event names who acts",
+    "send_digests": "it gathers letters; the verbs that wrote them named who acts",
+    "settle": "a step of a job's end and of storing texts, whose events name who acts",
+}
+"""What a room offers that leaves no event of its own, and why."""
 BY_KEYWORD = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -84,9 +105,21 @@ def test_every_verb_is_keyword_only_and_names_its_actor(path):
         parameters = inspect.signature(verb).parameters.values()
         if any(parameter.kind not in BY_KEYWORD for parameter in parameters):
             wrong.append(f"{verb.__name__} takes arguments by position")
-        if "by" not in {parameter.name for parameter in parameters}:
-            wrong.append(f"{verb.__name__} does not say who acts")
+        if ("by" in {parameter.name for parameter in parameters}) == (verb.__name__ in WITHOUT_ACTOR):
+            wrong.append(f"{verb.__name__} does not say who acts, or has no need to")
     assert not wrong
+
+
+def test_what_needs_no_actor_is_offered():
+    assert {verb.__name__ for path in VERBS for verb in public_verbs(path)} >= WITHOUT_ACTOR.keys()
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_no_function_takes_an_actor_that_it_does_not_use(path):
+    """A `by` that nothing reads looks like a check or an event, where there is none."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, Function)]
+    takes_by = [found for found in functions if "by" in {argument.arg for argument in arguments_of(found)}]
+    assert not [f"line {found.lineno}: {found.name}" for found in takes_by if not reads(found, "by")]
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)

@@ -58,7 +58,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     job = _locked(job)
     transition(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
     left = job.sequences - job.texts_done
-    settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
+    settle(grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
     _take_from_workers(job)
     sentence = f"A job of {job.what} {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}

@@ -24,7 +24,6 @@ def store(*, job: Job, texts: Sequence[Completion], at: datetime) -> None:
     delivered = [text for text in texts if text.finish_reason not in NOT_DELIVERED]
     tokens, set_aside = sum(text.tokens or 0 for text in delivered), len(texts) * job.max_new_tokens
     settle(
-        by=None,
         grant=job.grant,
         reserved=set_aside,
         used=tokens,

@@ -113,7 +113,7 @@ def _remove_account(worker: Worker) -> None:
         logger.warning("The broker still has an account for worker %s, the clock removes it: %s", worker, error)
 
 
-def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
+def keep_accounts(*, at: datetime | None = None) -> int:
     """Set the accounts that the broker lacks or has under another password or other rules, and remove those of workers
     whose key does not hold; returns how many. Each process sets all of them once, after it started."""
     if not settings.WORKER_ACCOUNTS:

@@ -21,7 +21,7 @@ DIGEST_HOUR = 7
 RANK = [Letter.Urgency.NEWS, Letter.Urgency.DECISION, Letter.Urgency.URGENT]
 
 
-def send_digests(*, by: User | None, at: datetime) -> int:
+def send_digests(*, at: datetime) -> int:
     """Write one letter to each address that has letters put aside before the last 07:00 UTC, and none since; returns
     how many addresses got one.
 

@@ -72,7 +72,7 @@ def waits(*, person: User | None, urgency: str) -> bool:
     return person is not None and person.mail == User.Mail.DAILY and urgency != Letter.Urgency.URGENT
 
 
-def deliver_letters(*, by: User | None, at: datetime | None = None) -> int:
+def deliver_letters(*, at: datetime | None = None) -> int:
     """Carry every letter; returns how many went. One that fails is tried again, later each time."""
     carrier = get_connection(settings.CARRIER_BACKEND)
     return each(

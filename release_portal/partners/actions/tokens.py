@@ -63,7 +63,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
     return token, f"rp_{key_id}_{secret}{_checksum(key_id + secret)}"
 
 
-def read_token(*, secret: str, by: User | None = None) -> User | None:
+def read_token(*, secret: str) -> User | None:
     """The person whose token in force this is, or None. Notes its use, at most once a minute. One that was made under
     one of SECRET_KEY_FALLBACKS is hashed again, so that it outlasts that key."""
     shape = SHAPE.fullmatch(secret)
