@@ -12,6 +12,9 @@ from typing import TypeAlias
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.urls import Resolver404, get_resolver, resolve
+
+from release_portal.lib.links import ROUTES
 
 ROOT = Path(settings.BASE_DIR)
 CODE = [
@@ -20,7 +23,12 @@ CODE = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "migrations" not in path.parts
 ]
-TEMPLATES = sorted([*ROOT.glob("release_portal/**/*.html"), *ROOT.glob("agreements/**/*.html")])
+TEMPLATES = sorted(
+    path
+    for kind in ("html", "txt")
+    for folder in ("release_portal", "agreements")
+    for path in (ROOT / folder).glob(f"**/templates/**/*.{kind}")
+)
 ROOMS = ("lib", "audit", "partners", "releases", "agreements", "access", "jobs", "review")
 """Lowest first, as import-linter's first contract has them."""
 WRITES = {
@@ -161,6 +169,105 @@ def as_ruff_sorts(name: str) -> tuple[int, str]:
     """Constants, then classes, then functions."""
     return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
 
+
+# --- no room leads to one above it, but by what that one registered
+
+UPWARD = re.compile(rf"({'|'.join(ROOMS)})(?::(?:\w|$)|\.[A-Z]\w+$|/[\w/]+\.(?:html|txt)$)")
+"""The start of a route, a model or a template of a room, as a string names it."""
+QUOTED = re.compile(r"""["']([^"'<>]*)["']""")
+FILLED = re.compile(r"{[{%].*?[%}]}")
+STAND_INS = ("1", "00000000-0000-0000-0000-000000000000")
+"""What takes the place of a value in a path, for its route to be found."""
+
+
+def strings_of_code(source: str) -> Iterator[str]:
+    """Each string, and each f-string with stand-ins for its values."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            for filler in STAND_INS:
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else filler for part in node.values)
+
+
+def strings_of_template(source: str) -> Iterator[str]:
+    """What is quoted in tags and in attributes, with stand-ins for values."""
+    yield from (text for tag in FILLED.findall(source) for text in QUOTED.findall(tag))
+    for filler in STAND_INS:
+        yield from QUOTED.findall(FILLED.sub(filler, source))
+
+
+def room_named_by(text: str) -> str:
+    """The room whose route, model, template or path this string is; empty where it is something else."""
+    if found := UPWARD.match(text):
+        return found[1]
+    path = re.split("[?#]", text)[0]
+    try:
+        return resolve(path).namespace if path.startswith("/") else ""
+    except Resolver404:
+        return ""
+
+
+def upward(source: str, room: str, *, template: bool) -> list[str]:
+    """The strings of a file that lead from its room to one above it."""
+    strings = strings_of_template(source) if template else strings_of_code(source)
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    return [text for text in strings if room_named_by(text) in above]
+
+
+FILES_OF_ROOMS = [*IN_ROOMS, *(path for path in TEMPLATES if room_of(path))]
+
+
+@pytest.mark.parametrize("path", FILES_OF_ROOMS, ids=name_of)
+def test_no_room_leads_to_one_above_it(path):
+    """import-linter does not read strings. `lib/links.py` has what leads upwards."""
+    assert not upward(path.read_text(), room_of(path), template=path.suffix != ".py")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'redirect("review:desk")',
+        "reverse(f'review:{name}')",
+        'path = f"/review/requests/{request.pk}/"',
+        'path = f"/jobs/{job.pk}/#texts"',
+        'render(request, "jobs/list.html")',
+        'models.ForeignKey("jobs.Job")',
+    ],
+)
+def test_code_that_leads_upwards_is_found(code):
+    assert upward(code, "access", template=False)
+    assert not upward(code, "review", template=False)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% url 'jobs:new' %}",
+        '<a href="{% url "review:request" request.pk %}">Read</a>',
+        '<a href="/review/requests/{{ request.pk }}/">Read</a>',
+        '<form action="/jobs/{{ job.pk }}/cancel/">',
+        '{% include "jobs/texts.html" %}',
+    ],
+)
+def test_template_that_leads_upwards_is_found(template):
+    assert upward(template, "access", template=True)
+    assert not upward(template, "review", template=True)
+
+
+@pytest.mark.parametrize("path", FILES_OF_ROOMS, ids=name_of)
+def test_link_upwards_leads_to_what_a_room_above_registered(path):
+    for page in re.findall(r"""page_url[( ]["'](\w+)["']""", path.read_text()):
+        assert ROOMS.index(ROUTES[page].partition(":")[0]) > ROOMS.index(room_of(path)), f"{page} has a route: use it"
+
+
+@pytest.mark.parametrize("route", ROUTES.values())
+def test_registered_page_has_its_route(route):
+    namespace, _, name = route.partition(":")
+    assert name in get_resolver().namespace_dict[namespace][1].reverse_dict
+
+
+# --- verbs
 
 READ_LIKE_THE_BOOK = {"record", "note"}
 """The functions whose calls read as a line of the book: they take it by position."""

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.links import page_url
 from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
@@ -157,7 +158,7 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     record("access.discussed", "A message was written", request, remark, by=by)
     applicants = people_who(Permission.ACCESS_REQUEST, request.partner)
     readers: Iterable[User] = applicants if from_lab else [request.claimed_by] if request.claimed_by else reviewers()
-    path = request.get_absolute_url() if from_lab else f"/review/requests/{request.pk}/"
+    path = request.get_absolute_url() if from_lab else page_url("lab_request", request.pk)
     write_letter(
         to=readers,
         subject=f"{by} wrote about {request.summary}",
@@ -283,7 +284,7 @@ def _tell_of_request(request: AccessRequest, again: bool, *, by: User) -> None:
         subject=f"{request.partner} {word} {request.summary}",
         text=f"{by} of {request.partner}: {request.summary}, until {request.until_wanted:%-d %B %Y}. An answer is "
         f"promised by {promised}.",
-        path=f"/review/requests/{request.pk}/",
+        path=page_url("lab_request", request.pk),
         action="Review the request",
         by=by,
         urgency=Letter.Urgency.NEWS,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import check_length, checked_reason
 from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
@@ -309,7 +310,7 @@ def _escalate(request: AccessRequest, at: datetime, *, by: User | None) -> int:
         subject=f"Late: {request.summary} for {request.partner}",
         text=f"An answer was promised by {request.promised_at:%-d %B %Y}. The request still waits; nothing is granted "
         "by waiting.",
-        path=f"/review/requests/{request.pk}/",
+        path=page_url("lab_request", request.pk),
         action="See the request",
         by=by,
         urgency=Letter.Urgency.URGENT,

@@ -9,13 +9,13 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.urls import reverse
 from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone, each
 from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
@@ -184,7 +184,7 @@ def flag(*, by: User | None, name: str, flaw: str, at: datetime) -> None:
         subject=f"Worker {worker} reports what cannot be",
         text=f"Worker {worker} reported {flaw}. Such a text fails and is not charged. Look after the worker; if you do "
         "not trust its machine, revoke its key.",
-        path=reverse("review:fleet"),
+        path=page_url("fleet"),
         action="See the fleet",
         by=by,
         urgency=Letter.Urgency.URGENT,
