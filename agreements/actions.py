@@ -112,7 +112,7 @@ def _tell_of(signature: Signature, by: User) -> None:
         text=f"{signature.legal_name}, {signature.title}, signed the {version} for {partner}. It holds until "
         f"{agreement.ends_at:%-d %B %Y}.\n\nSHA-256 of the text: {version.text_sha256}\n\n"
         f"Next, {partner} can request access to sizes.",
-        path=f"/organisations/{partner.slug}/",
+        path=partner.get_absolute_url(),
         action="Request access",
         by=by,
     )

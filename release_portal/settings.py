@@ -171,6 +171,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "release_portal.partners.shortcuts.banners",
             ],
+            "builtins": ["release_portal.lib.links"],
         },
     },
 ]

@@ -326,7 +326,7 @@ def test_an_invitation_accepted_twice_at_once_is_one_membership(race, committed)
         invitation = Invitation.objects.create(
             partner=partner,
             email=invited.email,
-            key_hash=hash_of(key),
+            key_hash=hash_of(key=key),
             invited_by=partner.applied_by,
             invited_at=now,
             expires_at=now + timedelta(days=1),

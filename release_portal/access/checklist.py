@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from agreements.models import Agreement
+from release_portal.lib.links import page_url
 from release_portal.partners.guards import people_who
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
@@ -148,7 +149,7 @@ def _first_job(partner: Partner, *, at: datetime) -> Step:
     if partner.grants.filter(tokens_used__gt=0).exists():
         return Step("First texts generated", "done")
     if Grant.objects.in_force(at=at).filter(partner=partner).exists():
-        return Step("Generate texts", "todo", "a researcher", url=reverse("jobs:new"), action="New job")
+        return Step("Generate texts", "todo", "a researcher", url=page_url("new_job"), action="New job")
     return Step("Generate texts", "todo", detail="Possible once a size is granted and the agreement is signed.")
 
 
@@ -163,7 +164,7 @@ def _yours(
     item = latest.get(size)
     if grant := grants.get(size):
         detail = f"{grant.tokens_left:,} of {grant.token_quota:,} tokens left"
-        generate = f"{reverse('jobs:new')}?grant={grant.pk}"
+        generate = f"{page_url('new_job')}?grant={grant.pk}"
         return Yours(f"Yours until {grant.last_day:%-d %b %Y}", "granted", detail, generate, "New job")
     if grant := held.get(size):
         word = "Suspended" if grant.status == Grant.Status.SUSPENDED else "Granted, not usable now"

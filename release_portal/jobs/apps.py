@@ -2,6 +2,8 @@ import logging
 
 from django.apps import AppConfig
 
+from release_portal.lib.links import register_pages
+
 logger = logging.getLogger(__name__)
 
 
@@ -9,9 +11,10 @@ class JobsConfig(AppConfig):
     name = "release_portal.jobs"
 
     def ready(self) -> None:
-        """Count what Celery's queues drop beside what the receiver drops."""
+        """Register the page of a new job; count what Celery's queues drop beside what the receiver drops."""
         from inference import broker
 
+        register_pages(new_job="jobs:new")
         broker.on_drop(_count_drop)
 
 

@@ -23,7 +23,7 @@ def watch_fleet() -> int:
 
 @shared_task(name="jobs.keep_accounts")
 def keep_accounts() -> int:
-    return actions.keep_accounts(by=None)
+    return actions.keep_accounts()
 
 
 @shared_task(name="jobs.forget_seen")

@@ -8,8 +8,8 @@ from allauth.core.internal import ratelimit
 from django.contrib import messages
 from django.forms import ValidationError
 from django.http import HttpRequest
-from django.urls import reverse
 
+from release_portal.lib.links import page_url
 from release_portal.lib.network import address_of
 
 from .factors import authenticated_lately
@@ -25,9 +25,9 @@ SET_ANEW = (
 
 
 WORK_AT_THE_LAB = {
-    Permission.REQUEST_DECIDE: "review:desk",
-    Permission.FLEET_SEE: "review:fleet",
-    Permission.BOOK_READ: "review:book",
+    Permission.REQUEST_DECIDE: "desk",
+    Permission.FLEET_SEE: "fleet",
+    Permission.BOOK_READ: "book",
 }
 """Where people of the lab land when they sign in, by the first of these that they may."""
 
@@ -71,7 +71,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if isinstance(user, User) and user.is_lab_staff and not Partner.objects.visible_to(user).exists():
             for permission, page in WORK_AT_THE_LAB.items():
                 if user.may(permission):
-                    return reverse(page)
+                    return page_url(page)
         return str(super().get_login_redirect_url(request))
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:

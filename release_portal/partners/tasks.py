@@ -8,9 +8,9 @@ from . import actions
 
 @shared_task(name="partners.deliver_mail")
 def deliver_mail() -> int:
-    return actions.deliver_letters(by=None)
+    return actions.deliver_letters()
 
 
 @shared_task(name="partners.send_digests")
 def send_digests() -> int:
-    return actions.send_digests(by=None, at=timezone.now())
+    return actions.send_digests(at=timezone.now())

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from release_portal.lib.links import page_url
 from release_portal.lib.text import number_in
 
 from . import actions
@@ -128,7 +129,7 @@ def leave(request: SignedIn, slug: str) -> HttpResponse:
     partner = _partner(request, slug)
     actions.leave(by=request.user, partner=partner)
     messages.success(request, f"You left {partner}.")
-    return redirect("access:home")
+    return redirect(page_url("organisations"))
 
 
 @login_required
@@ -181,7 +182,7 @@ def decline_invitations(request: SignedIn, slug: str) -> HttpResponse:
     partner = get_object_or_404(Partner, pk__in=mine.values("partner"), slug=slug)
     actions.decline_invitations(by=request.user, partner=partner)
     messages.success(request, f"You declined to join {partner}.")
-    return redirect("access:home")
+    return redirect(page_url("organisations"))
 
 
 @login_required

@@ -72,7 +72,7 @@ def note_stopped(request: HttpRequest, email: str) -> None:
 
 def note_wrong_token(request: HttpRequest, secret: str) -> None:
     """A request came with a token that is wrong, ended or revoked. Whose it is, is kept; what came is not."""
-    token = token_named(secret)
+    token = token_named(secret=secret)
     whose = "an API token of {whom}" if token else "an API token that nobody has"
     sentence, about = f"A sign-in with {whose} failed", [token.user, token] if token else []
     every = WRONG_TOKEN_IS_NOTED_EVERY

@@ -16,27 +16,27 @@ def ledger(grant) -> tuple[int, int, int]:
 
 
 def test_reserve_sets_tokens_aside(grant):
-    reserve(by=None, grant=grant, tokens=30_000)
+    reserve(grant=grant, tokens=30_000)
     assert ledger(grant) == (0, 30_000, 70_000)
 
 
 def test_settle_charges_what_was_generated_and_gives_back_the_rest(grant):
-    reserve(by=None, grant=grant, tokens=30_000)
-    settle(by=None, grant=grant, reserved=30_000, used=12_345)
+    reserve(grant=grant, tokens=30_000)
+    settle(grant=grant, reserved=30_000, used=12_345)
     assert ledger(grant) == (12_345, 0, 87_655)
 
 
 def test_reserve_takes_the_quota_to_the_last_token(grant):
-    reserve(by=None, grant=grant, tokens=100_000)
+    reserve(grant=grant, tokens=100_000)
     assert ledger(grant) == (0, 100_000, 0)
     with pytest.raises(Refused, match="This needs up to 1 tokens and 0 are left of the 100,000"):
-        reserve(by=None, grant=grant, tokens=1)
+        reserve(grant=grant, tokens=1)
 
 
 def test_reserve_more_than_is_left_changes_nothing_and_says_how_much_is(grant):
-    settle(by=None, grant=grant, reserved=0, used=60_000)
+    settle(grant=grant, reserved=0, used=60_000)
     with pytest.raises(Refused) as refused:
-        reserve(by=None, grant=grant, tokens=40_001)
+        reserve(grant=grant, tokens=40_001)
     assert refused.value.sentence == (
         "This needs up to 40,001 tokens and 40,000 are left of the 100,000 granted for GPT-2 124M."
     )
@@ -46,15 +46,15 @@ def test_reserve_more_than_is_left_changes_nothing_and_says_how_much_is(grant):
 
 def test_reserve_decides_by_the_row_and_not_by_a_stale_copy(grant):
     stale = Grant.objects.select_related("size__family").get(pk=grant.pk)
-    reserve(by=None, grant=grant, tokens=100_000)
+    reserve(grant=grant, tokens=100_000)
     with pytest.raises(Refused, match="0 are left"):
-        reserve(by=None, grant=stale, tokens=1)
+        reserve(grant=stale, tokens=1)
 
 
 def test_reserve_of_a_revoked_grant_is_refused(grant, mara):
     revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with pytest.raises(Refused):
-        reserve(by=None, grant=grant, tokens=1)
+        reserve(grant=grant, tokens=1)
 
 
 @pytest.mark.parametrize("wrong", [{"tokens_used": -1}, {"tokens_reserved": -1}, {"tokens_used": 100_001}])
@@ -76,7 +76,7 @@ def test_ledger_adds_up_whatever_is_asked_for(grant, jobs):
         for number, (tokens, share) in enumerate(jobs):
             fits = tokens <= 100_000 - used - reserved
             try:
-                reserve(by=None, grant=grant, tokens=tokens)
+                reserve(grant=grant, tokens=tokens)
             except Refused:
                 assert not fits
                 continue
@@ -85,6 +85,6 @@ def test_ledger_adds_up_whatever_is_asked_for(grant, jobs):
                 reserved += tokens
             else:
                 used += int(tokens * share)
-                settle(by=None, grant=grant, reserved=tokens, used=int(tokens * share))
+                settle(grant=grant, reserved=tokens, used=int(tokens * share))
         assert ledger(grant) == (used, reserved, 100_000 - used - reserved)
         transaction.set_rollback(True)

@@ -113,7 +113,7 @@ def test_decide_before_the_grant_begins(grant):
 
 
 def test_decide_when_the_quota_is_too_small_says_how_much_is_left(grant, ben):
-    actions.reserve(by=ben, grant=grant, tokens=99_000)
+    actions.reserve(grant=grant, tokens=99_000)
     assert ask(grant, tokens=1_000).allowed
     decision = ask(grant, tokens=1_001)
     assert codes(decision) == ["quota"]

@@ -42,7 +42,7 @@ class Story:
     loop: Callable[[datetime], object]
     at: datetime
     fails: str
-    concerns: Callable[[models.Model, tuple], bool] = lambda row, given: row in given
+    concerns: Callable[[models.Model, list], bool] = lambda row, given: row in given
     is_done: Callable[[Any], object] = field(default=lambda row: row.ended_at)
     key: Callable[[Any], str] = key_of
 
@@ -52,7 +52,7 @@ def _deliver(request) -> Story:
     Letter.objects.all().delete()
     return Story(
         rows=[factories.LetterFactory() for _ in range(3)],
-        loop=lambda at: partners.deliver_letters(by=None, at=at),
+        loop=lambda at: partners.deliver_letters(at=at),
         at=timezone.now(),
         fails="release_portal.partners.actions.letters.empty",
         is_done=lambda letter: letter.sent_at,
@@ -64,7 +64,7 @@ def _digests(request) -> Story:
     to = [f"{name}@elsewhere.example" for name in ("one", "two", "three")]
     return Story(
         rows=[factories.LetterFactory(to=address, digest=True, written_at=at - A_WHILE_AGO) for address in to],
-        loop=lambda at: partners.send_digests(by=None, at=at),
+        loop=lambda at: partners.send_digests(at=at),
         at=at,
         fails="release_portal.partners.actions.digests.empty",
         is_done=lambda letter: letter.sent_at,
@@ -183,7 +183,7 @@ def _accounts(request) -> Story:
             broker().acl_deluser(name)
     return Story(
         rows=workers,
-        loop=lambda at: jobs.keep_accounts(by=None, at=at),
+        loop=lambda at: jobs.keep_accounts(at=at),
         at=timezone.now(),
         fails="release_portal.jobs.actions.workers.set_account",
         is_done=lambda worker: f"worker-{worker.name}" in broker().acl_users(),
@@ -210,10 +210,10 @@ def fail_for(row: models.Model, story: Story, monkeypatch) -> None:
     module = import_module(path)
     whole = getattr(module, name)
 
-    def failing(*given, **told):
-        if story.concerns(row, given):
+    def failing(*given, **named):
+        if story.concerns(row, [*given, *named.values()]):
             raise ValueError(SECRET)
-        return whole(*given, **told)
+        return whole(*given, **named)
 
     monkeypatch.setattr(module, name, failing)
 

@@ -99,14 +99,14 @@ def test_nobody_without_an_account_is_let_in():
 
 
 def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_revoked_workers(anna):
-    assert actions.keep_accounts(by=None) == 0
+    assert actions.keep_accounts() == 0
     broker().acl_deluser("worker-anna")
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     assert client_of(anna).ping()
     actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
     held = client_of(anna)
     held.ping()
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
 
@@ -114,20 +114,20 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
 @pytest.mark.parametrize("changed", [">another", "+get", "~*", "off", "resetpass"])
 def test_keep_accounts_sets_right_what_was_changed(anna, changed):
     broker().execute_command("ACL", "SETUSER", "worker-anna", changed)
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     assert client_of(anna).ping()
     with pytest.raises(NoPermissionError):
         client_of(anna).get("secret")
     with pytest.raises(redis.AuthenticationError):
         redis.Redis.from_url(address_for(anna).replace(password_of(anna), "another")).ping()
-    assert actions.keep_accounts(by=None) == 0
+    assert actions.keep_accounts() == 0
 
 
 def test_keep_accounts_sets_what_another_release_made(anna, monkeypatch):
     monkeypatch.setattr(accounts, "_made", {})  # a process that has just started
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     monkeypatch.setattr(accounts, "COMMANDS", accounts.COMMANDS | {"ttl"})
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     assert client_of(anna).ttl("worker:anna:orders") == -2
 
 
@@ -148,7 +148,7 @@ def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypa
         return names()
 
     monkeypatch.setattr(accounts, "_names", enroll_and_name)
-    assert actions.keep_accounts(by=None) == 0
+    assert actions.keep_accounts() == 0
     assert "worker-bert" in broker().acl_users()
 
 
@@ -173,7 +173,7 @@ def test_revoke_while_the_broker_is_away_leaves_the_account_to_the_clock(
         actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
     assert "The broker still has an account for worker anna" in caplog.text
     assert has_account(anna)
-    assert actions.keep_accounts(by=None) == 1
+    assert actions.keep_accounts() == 1
     assert not has_account(anna)
 
 
@@ -190,4 +190,4 @@ def test_enroll_again_changes_the_password(anna):
 def test_broker_that_lets_the_site_make_none_keeps_the_address_of_the_environment(anna, settings):
     settings.WORKER_ACCOUNTS, settings.WORKER_REDIS_URL = False, "rediss://workers:word@broker.example:6379/0"
     assert address_for(anna) == "rediss://workers:word@broker.example:6379/0"
-    assert actions.keep_accounts(by=None) == 0
+    assert actions.keep_accounts() == 0

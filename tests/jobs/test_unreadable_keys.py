@@ -72,7 +72,7 @@ def test_enroll_command_replaces_the_key(changed, tmp_path):
 
 def test_accounts_of_other_workers_are_kept(changed):
     anna = actions.enroll_worker(by=None, name="anna")
-    actions.keep_accounts(by=None)
+    actions.keep_accounts()
     assert has_account(anna)
     assert not Failure.objects.filter(task="jobs.keep_accounts").exists()
 

@@ -132,9 +132,9 @@ def test_report_that_waits_for_a_job_while_its_worker_is_revoked_counts_for_noth
     module = import_module("release_portal.jobs.actions.report")
     locked_all = module.locked_all
 
-    def revoked_meanwhile(jobs):
+    def revoked_meanwhile(*, jobs):
         actions.revoke_worker(by=None, worker=worker, reason="Its machine was stolen.")
-        return locked_all(jobs)
+        return locked_all(jobs=jobs)
 
     monkeypatch.setattr(module, "locked_all", revoked_meanwhile)
     take(sealed(factories.report_on(order)))

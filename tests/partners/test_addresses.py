@@ -73,7 +73,7 @@ def test_mail_about_a_job_of_a_name_with_breaks_goes(submit, ben, settings):
     settings.CARRIER_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     Letter.objects.all().delete()
     jobs.end(by=None, job=submit(name="a\nb"), status="failed")
-    assert actions.deliver_letters(by=None) == 1
+    assert actions.deliver_letters() == 1
 
 
 ONE_MAILBOX = [

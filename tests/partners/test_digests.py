@@ -50,7 +50,7 @@ def tomorrow() -> datetime:
 
 
 def carried() -> list[str]:
-    actions.deliver_letters(by=None)
+    actions.deliver_letters()
     return [message.subject for message in mail.outbox]
 
 
@@ -113,8 +113,8 @@ def test_digest_lists_each_subject_with_its_link_once(reader):
     person, other = reader("daily"), reader("daily")
     write(person, subject="One <b>", path="/one/")
     write(person, other, subject="Two", path="/two/")
-    assert actions.send_digests(by=None, at=tomorrow()) == 2
-    assert actions.send_digests(by=None, at=tomorrow()) == 0
+    assert actions.send_digests(at=tomorrow()) == 2
+    assert actions.send_digests(at=tomorrow()) == 0
     digest = Letter.objects.get(to=person.email, sent_at=None)
     assert digest.subject == "Your day on Release Portal: 2 things"
     assert digest.body == f"One <b>\n{BASE}/one/\n\nTwo\n{BASE}/two/\n\nRelease Portal\n\n"
@@ -136,10 +136,10 @@ def test_digest_killed_in_the_middle_tells_nobody_twice_and_loses_nothing(reader
 
     monkeypatch.setattr(digests, "_write_digest", killed)
     with pytest.raises(KeyboardInterrupt):
-        actions.send_digests(by=None, at=tomorrow())
+        actions.send_digests(at=tomorrow())
     monkeypatch.setattr(digests, "_write_digest", whole)
-    assert actions.send_digests(by=None, at=tomorrow()) == 1
-    actions.deliver_letters(by=None)
+    assert actions.send_digests(at=tomorrow()) == 1
+    actions.deliver_letters()
     assert [message.to for message in mail.outbox] == [[person.email] for person in people]
 
 
@@ -150,20 +150,20 @@ def put_aside(address: str, at: datetime) -> Letter:
 def test_digest_goes_after_seven_whenever_the_clock_comes_and_once_a_day():
     address, minute = "ada@northlake.example", timedelta(minutes=1)
     put_aside(address, seven() - minute)
-    assert actions.send_digests(by=None, at=seven() - minute) == 0, "not before 07:00"
-    assert actions.send_digests(by=None, at=seven() + 120 * minute) == 1, "the clock was away for two hours"
+    assert actions.send_digests(at=seven() - minute) == 0, "not before 07:00"
+    assert actions.send_digests(at=seven() + 120 * minute) == 1, "the clock was away for two hours"
     put_aside(address, seven() - minute)  # of an act that began before 07:00 and ended after it
     put_aside(address, seven() + 2 * minute)
     for minutes in (130, 140, 1439):
-        assert actions.send_digests(by=None, at=seven() + minutes * minute) == 0, "nobody gets two a day"
-    assert actions.send_digests(by=None, at=seven(days=1)) == 1
+        assert actions.send_digests(at=seven() + minutes * minute) == 0, "nobody gets two a day"
+    assert actions.send_digests(at=seven(days=1)) == 1
     assert not Letter.objects.put_aside().exists()
 
 
 def test_digest_of_days_in_which_the_clock_was_away_is_one():
     for day in range(3):
         put_aside("ada@northlake.example", seven(day) - timedelta(hours=1))
-    assert actions.send_digests(by=None, at=seven(days=3) - timedelta(hours=2)) == 1
+    assert actions.send_digests(at=seven(days=3) - timedelta(hours=2)) == 1
     assert Letter.objects.get(sent_at=None).subject == "Your day on Release Portal: 3 things"
 
 
@@ -172,11 +172,11 @@ def test_digest_of_days_in_which_the_clock_was_away_is_one():
 
 def test_one_letter_each_gathers_what_each_address_gets(reader):
     one, other = reader("at_once"), reader("at_once")
-    with one_letter_each("Two grants were suspended"):
+    with one_letter_each(subject="Two grants were suspended"):
         write(one, subject="First")
         write(one, other, subject="Second")
         assert carried() == []
-    actions.deliver_letters(by=None)
+    actions.deliver_letters()
     told = {message.to[0]: message for message in mail.outbox}
     assert (told[one.email].subject, told[other.email].subject) == ("Two grants were suspended", "Second")
     assert "First" in told[one.email].body
@@ -186,7 +186,7 @@ def test_one_letter_each_gathers_what_each_address_gets(reader):
 
 def test_one_letter_each_forgets_an_act_that_was_rolled_back(reader):
     person = reader("at_once")
-    with one_letter_each("Several"):
+    with one_letter_each(subject="Several"):
         write(person, subject="Done")
         with pytest.raises(Refused), transaction.atomic():
             write(person, subject="Not done")
@@ -197,7 +197,7 @@ def test_one_letter_each_forgets_an_act_that_was_rolled_back(reader):
 def test_one_letter_each_goes_by_the_most_urgent(reader):
     daily, decisions, only_news = reader("daily"), reader("decisions"), reader("decisions")
     patient = reader("daily")
-    with one_letter_each("Several"):
+    with one_letter_each(subject="Several"):
         write(daily, decisions, only_news, subject="News", urgency=NEWS)
         write(decisions, patient, subject="Decided", urgency=DECISION)
         write(daily, subject="Urgent", urgency=URGENT)
@@ -212,21 +212,21 @@ def test_one_letter_each_goes_by_the_most_urgent(reader):
 def test_one_letter_each_that_is_urgent_leaves_the_day_its_digest(reader):
     """It goes between 07:00 and the digest's round."""
     daily, now = reader("daily"), timezone.now()
-    put_aside(daily.email, digests.last_digest(now) - timedelta(hours=1))
-    with one_letter_each("Several"):
+    put_aside(daily.email, digests.last_digest(at=now) - timedelta(hours=1))
+    with one_letter_each(subject="Several"):
         write(daily, subject="First", urgency=URGENT)
         write(daily, subject="Second", urgency=URGENT)
     assert carried() == ["Several"]
-    assert actions.send_digests(by=None, at=timezone.now()) == 1
+    assert actions.send_digests(at=timezone.now()) == 1
 
 
 def test_one_letter_each_stopped_by_an_error_leaves_its_letters_to_the_digest(reader):
     person = reader("at_once")
-    with pytest.raises(ZeroDivisionError), one_letter_each("Several"):
+    with pytest.raises(ZeroDivisionError), one_letter_each(subject="Several"):
         write(person, subject="Done")
         raise ZeroDivisionError
     assert carried() == []
-    actions.send_digests(by=None, at=tomorrow())
+    actions.send_digests(at=tomorrow())
     assert carried() == ["Your day on Release Portal: 1 thing"]
     write(person, subject="Afterwards")
     assert carried()[-1] == "Afterwards"

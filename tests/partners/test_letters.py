@@ -74,8 +74,8 @@ def test_mail_that_another_library_sends_goes_through_the_outbox_too():
 
 def test_deliver_carries_each_letter_once_and_empties_its_text():
     letter = factories.LetterFactory(body="A secret link", html="<p>A secret link</p>", url="https://secret")
-    assert actions.deliver_letters(by=None) == 1
-    assert actions.deliver_letters(by=None) == 0
+    assert actions.deliver_letters() == 1
+    assert actions.deliver_letters() == 0
     assert [(message.subject, message.to, message.body) for message in mail.outbox] == [
         (letter.subject, [letter.to], "A secret link")
     ]
@@ -95,7 +95,7 @@ def test_deliver_carries_each_letter_once_and_empties_its_text():
 def test_deliver_by_a_failing_carrier_keeps_the_letter_and_notes_why(broken, error, why, monkeypatch, settings):
     monkeypatch.setattr(Broken, "error", error)
     at = timezone.now()
-    assert actions.deliver_letters(by=None, at=at) == 0
+    assert actions.deliver_letters(at=at) == 0
     failure = Failure.objects.get(task="partners.deliver_mail")
     assert (str(failure), failure.attempts) == (f"Letter {broken.pk}", 1)
     assert why in failure.error
@@ -104,8 +104,8 @@ def test_deliver_by_a_failing_carrier_keeps_the_letter_and_notes_why(broken, err
     assert broken.sent_at is None
     assert broken.body
     settings.CARRIER_BACKEND = LOCMEM
-    assert actions.deliver_letters(by=None, at=at) == 0, "it waits before it is tried again"
-    assert actions.deliver_letters(by=None, at=failure.next_try_at) == 1
+    assert actions.deliver_letters(at=at) == 0, "it waits before it is tried again"
+    assert actions.deliver_letters(at=failure.next_try_at) == 1
     assert len(mail.outbox) == 1
     assert not Failure.objects.exists()
 
@@ -117,7 +117,7 @@ def test_deliver_goes_on_after_an_address_and_a_subject_that_no_mail_has():
     factories.LetterFactory(to=UNSENDABLE)
     factories.LetterFactory(subject="Your job “a\nb” finished")
     after = factories.LetterFactory()
-    assert actions.deliver_letters(by=None) == 1
+    assert actions.deliver_letters() == 1
     assert [message.to for message in mail.outbox] == [[after.to]]
     assert Failure.objects.filter(task="partners.deliver_mail").count() == 2
 
@@ -131,7 +131,7 @@ def test_subject_is_one_line_whoever_writes_it(write):
         EmailMessage(subject, "Text", None, ["ada@northlake.example"]).send()
     else:
         actions.write_letter(to=["ada@northlake.example"], subject=subject, text="", path="/", action="", by=None)
-    assert actions.deliver_letters(by=None) == 1
+    assert actions.deliver_letters() == 1
     assert mail.outbox[0].subject == "Your job “a Bcc: all@elsewhere.example b c” finished"
 
 
@@ -146,7 +146,7 @@ def silent(settings):
 def test_deliver_by_a_server_that_says_nothing_gives_each_letter_up_in_time(silent, settings):
     settings.EMAIL_TIMEOUT = 0.2
     letters = [factories.LetterFactory() for _ in range(2)]
-    assert actions.deliver_letters(by=None) == 0
+    assert actions.deliver_letters() == 0
     assert {str(failure) for failure in Failure.objects.all()} == {f"Letter {letter.pk}" for letter in letters}
     until(lambda: len(silent.taken) == 2)
 
@@ -158,7 +158,7 @@ def test_deliver_ends_its_round_in_time_and_the_next_takes_up_the_rest(silent, s
         factories.LetterFactory()
     at = timezone.now()
     for number in (1, 2):
-        assert actions.deliver_letters(by=None, at=at) == 0
+        assert actions.deliver_letters(at=at) == 0
         assert Failure.objects.count() == number
         until(lambda number=number: len(silent.taken) == number)
 
@@ -173,7 +173,7 @@ def test_mail_has_a_time_limit_and_a_queue_of_its_own(settings):
 
 def test_deliver_goes_on_after_a_letter_that_fails(broken):
     after = factories.LetterFactory()
-    assert actions.deliver_letters(by=None) == 1
+    assert actions.deliver_letters() == 1
     assert [message.to for message in mail.outbox] == [[after.to]]
 
 

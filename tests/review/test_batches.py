@@ -259,4 +259,4 @@ def test_grants_page_offers_the_verbs_of_the_reader(client_of, otto, rita, grant
     page = client_of(rita).get(reverse("review:grants")).content.decode()
     assert all(f'name="verb" value="{verb}"' in page for verb in ("suspend", "resume", "revoke"))
     assert f'name="grant" value="{grant.pk}"' in page
-    assert actions.verbs_of(otto, on_requests=False) == actions.verbs_of(otto, on_requests=True) == []
+    assert actions.verbs_of(by=otto, on_requests=False) == actions.verbs_of(by=otto, on_requests=True) == []

@@ -1,14 +1,11 @@
-"""The verbs of this room."""
+"""The verbs of this room, and what they take and give."""
 
-from .batches import Result as Result
-from .batches import apply_batch, drop_batch, stage_batch
-from .batches import tried as tried
-from .batches import verbs_of as verbs_of
+from .batches import Result, apply_batch, drop_batch, stage_batch, tried, verbs_of
 from .desk import choose_columns, forget_search, save_search
 from .follow_ups import appeal, change_grant, copy_request
 from .grants import close_organisation, expire_grants, reserve, revoke_grant, settle, warn_of_ends
-from .requests import Wanted as Wanted
 from .requests import (
+    Wanted,
     request_access,
     save_request,
     say,
@@ -16,8 +13,8 @@ from .requests import (
     submit_request,
     withdraw_request,
 )
-from .reviews import Answer as Answer
 from .reviews import (
+    Answer,
     claim_request,
     decide_request,
     escalate_requests,
@@ -27,10 +24,12 @@ from .reviews import (
     return_request,
 )
 from .rules import accept_finding, report_finding, set_rule
-from .suspensions import confirm_suspension, drop_suspension, lift_suspension, suspend
-from .suspensions import conflict_over as conflict_over
+from .suspensions import confirm_suspension, conflict_over, drop_suspension, lift_suspension, suspend
 
 __all__ = [
+    "Answer",
+    "Result",
+    "Wanted",
     "accept_finding",
     "appeal",
     "apply_batch",
@@ -39,6 +38,7 @@ __all__ = [
     "claim_request",
     "close_organisation",
     "confirm_suspension",
+    "conflict_over",
     "copy_request",
     "decide_request",
     "drop_batch",
@@ -64,6 +64,8 @@ __all__ = [
     "start_request",
     "submit_request",
     "suspend",
+    "tried",
+    "verbs_of",
     "warn_of_ends",
     "withdraw_request",
 ]

@@ -43,10 +43,10 @@ class Result:
     sentence: str
 
 
-def verbs_of(user: User, *, on_requests: bool) -> list[Batch.Verb]:
+def verbs_of(*, by: User, on_requests: bool) -> list[Batch.Verb]:
     """What this person may do with many requests, or with many grants."""
     verbs = [verb for verb in Batch.Verb if (verb in Batch.ON_REQUESTS) == on_requests]
-    mine = {permission for permission in {PERMISSIONS[verb] for verb in verbs} if user.may(permission)}
+    mine = {permission for permission in {PERMISSIONS[verb] for verb in verbs} if by.may(permission)}
     return [verb for verb in verbs if PERMISSIONS[verb] in mine]
 
 
@@ -88,7 +88,7 @@ def apply_batch(*, by: User, batch: Batch) -> list[Result]:
     """Do it, once: each row is done whole or refused with a sentence, and everybody gets one mail about all of it."""
     require(by, PERMISSIONS[Batch.Verb(batch.verb)])
     transition(batch, Batch.Status.APPLIED, applied_by=by, applied_at=timezone.now())
-    with one_letter_each(f"{batch.get_verb_display()}: what the lab did about your access"):
+    with one_letter_each(subject=f"{batch.get_verb_display()}: what the lab did about your access"):
         results = [_result(batch, pk, seen, by=by) for pk, seen in batch.rows]
     batch.results = [asdict(result) for result in results]
     batch.save(update_fields=["results"])

@@ -71,7 +71,7 @@ def _draft_after(
         **fields,
     )
     items = [grant.item for grant in grants] if grants else [i for i in request.items.smallest_first() if i.is_asked]
-    store_items(draft, [Wanted(item.size, item.right, item.tokens_wanted) for item in items])
+    store_items(request=draft, wanted=[Wanted(item.size, item.right, item.tokens_wanted) for item in items])
     return draft
 
 

@@ -128,7 +128,7 @@ def close_organisation(*, by: User, partner: Partner) -> None:
     send_task_on_commit("jobs.dispatch")
 
 
-def reserve(*, by: User | None, grant: Grant, tokens: int, samples: int = 0) -> None:
+def reserve(*, grant: Grant, tokens: int, samples: int = 0) -> None:
     """Set tokens and texts of the quota aside. One conditional UPDATE decides between two jobs that want the last."""
     room_for_samples = Q(sample_quota__isnull=True) | Q(
         sample_quota__gte=F("samples_used") + F("samples_reserved") + samples
@@ -150,9 +150,7 @@ def reserve(*, by: User | None, grant: Grant, tokens: int, samples: int = 0) -> 
         )
 
 
-def settle(
-    *, by: User | None, grant: Grant, reserved: int, used: int, samples_reserved: int = 0, samples_used: int = 0
-) -> None:
+def settle(*, grant: Grant, reserved: int, used: int, samples_reserved: int = 0, samples_used: int = 0) -> None:
     """Give back what was set aside, and charge what was really generated."""
     Grant.objects.filter(pk=grant.pk).update(
         tokens_reserved=F("tokens_reserved") - reserved,

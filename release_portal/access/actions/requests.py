@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.links import page_url
 from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
 from release_portal.partners.actions import write_letter
@@ -68,7 +69,7 @@ def save_request(*, by: User, request: AccessRequest, wanted: Sequence[Wanted], 
         setattr(row, field, value)
     row.revision += 1
     row.save()
-    store_items(row, wanted)
+    store_items(request=row, wanted=wanted)
     request.refresh_from_db()
 
 
@@ -93,7 +94,7 @@ def submit_request(*, by: User, request: AccessRequest) -> None:
     sent = {"submitted_by": by, "submitted_at": now, "promised_at": now + PROMISED, "escalated_at": None}
     transition(row, Status.SUBMITTED, revision=row.revision + 1, **sent)
     number = row.submissions.count() + 1
-    submission = Submission.objects.create(request=row, number=number, content=content_of(row), by=by, at=now)
+    submission = Submission.objects.create(request=row, number=number, content=content_of(request=row), by=by, at=now)
     request.refresh_from_db()
     verb = "corrected" if again else "requested"
     sizes = [item.size for item in items]
@@ -157,7 +158,7 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     record("access.discussed", "A message was written", request, remark, by=by)
     applicants = people_who(Permission.ACCESS_REQUEST, request.partner)
     readers: Iterable[User] = applicants if from_lab else [request.claimed_by] if request.claimed_by else reviewers()
-    path = request.get_absolute_url() if from_lab else f"/review/requests/{request.pk}/"
+    path = request.get_absolute_url() if from_lab else page_url("lab_request", request.pk)
     write_letter(
         to=readers,
         subject=f"{by} wrote about {request.summary}",
@@ -170,7 +171,7 @@ def say(*, by: User, request: AccessRequest, text: str, internal: bool = False) 
     return remark
 
 
-def content_of(request: AccessRequest) -> dict[str, Any]:
+def content_of(*, request: AccessRequest) -> dict[str, Any]:
     """What a request says, as a submission keeps it."""
     items = request.items.exclude(status=RequestItem.Status.DROPPED).smallest_first()
     until = request.until_wanted.isoformat() if request.until_wanted else ""
@@ -191,7 +192,7 @@ def _locked(request: AccessRequest) -> AccessRequest:
     return rows.get(pk=request.pk)
 
 
-def store_items(request: AccessRequest, wanted: Sequence[Wanted]) -> None:
+def store_items(*, request: AccessRequest, wanted: Sequence[Wanted]) -> None:
     """The items as they are wanted now; one that is no longer wanted is dropped."""
     keys = [(one.size.pk, one.right) for one in wanted]
     if len(set(keys)) < len(keys):
@@ -283,7 +284,7 @@ def _tell_of_request(request: AccessRequest, again: bool, *, by: User) -> None:
         subject=f"{request.partner} {word} {request.summary}",
         text=f"{by} of {request.partner}: {request.summary}, until {request.until_wanted:%-d %B %Y}. An answer is "
         f"promised by {promised}.",
-        path=f"/review/requests/{request.pk}/",
+        path=page_url("lab_request", request.pk),
         action="Review the request",
         by=by,
         urgency=Letter.Urgency.NEWS,

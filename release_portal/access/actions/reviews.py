@@ -11,6 +11,7 @@ from django.utils import timezone
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import check_length, checked_reason
 from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import one_line
@@ -138,7 +139,7 @@ def decide_request(
         transition(row, AccessRequest.Status.DECIDED, decided_by=by, decided_at=timezone.now())
     request.refresh_from_db()
     if decided := [answer for answer, tally in zip(answers, tallies, strict=True) if tally.decided]:
-        subject, text = decision_letter(request, decided)
+        subject, text = _decision_letter(request, decided)
         write_letter(
             to=people_who(Permission.PARTNER_READ, request.partner),
             subject=subject,
@@ -158,13 +159,13 @@ def preview_decision(
     with transaction.atomic():
         tallies = decide_request(by=by, request=request, answers=answers, seen=seen)
         decided = [answer for answer, tally in zip(answers, tallies, strict=True) if tally.decided]
-        letter = decision_letter(request, decided) if decided else NO_LETTER
+        letter = _decision_letter(request, decided) if decided else NO_LETTER
         transaction.set_rollback(True)
     request.refresh_from_db()
     return letter
 
 
-def decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[str, str]:
+def _decision_letter(request: AccessRequest, answers: Sequence[Answer]) -> tuple[str, str]:
     """Subject and text of the mail that tells applicants of these answers: also its preview."""
     lines = []
     for answer in answers:
@@ -309,7 +310,7 @@ def _escalate(request: AccessRequest, at: datetime, *, by: User | None) -> int:
         subject=f"Late: {request.summary} for {request.partner}",
         text=f"An answer was promised by {request.promised_at:%-d %B %Y}. The request still waits; nothing is granted "
         "by waiting.",
-        path=f"/review/requests/{request.pk}/",
+        path=page_url("lab_request", request.pk),
         action="See the request",
         by=by,
         urgency=Letter.Urgency.URGENT,

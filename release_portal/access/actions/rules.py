@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused
 from release_portal.lib.text import one_line
@@ -98,7 +99,7 @@ def report_finding(*, by: User, partner: Partner, size: ModelSize, title: str, t
         to=people_who(Permission.REQUEST_DECIDE),
         subject=f"A finding on {size} from {partner}",
         text=title,
-        path=f"/review/findings/{finding.pk}/",
+        path=page_url("lab_finding", finding.pk),
         action="Read the finding",
         by=by,
         urgency=Letter.Urgency.NEWS,

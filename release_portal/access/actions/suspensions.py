@@ -82,20 +82,20 @@ def lift_suspension(*, by: User, suspension: Suspension, reason: str) -> None:
     send_task_on_commit("jobs.dispatch")
 
 
-def conflict_over(user: User, suspension: Suspension, *, widens: bool = False) -> Conflict | None:
+def conflict_over(*, by: User, suspension: Suspension, widens: bool = False) -> Conflict | None:
     """Why this person does not decide on a suspension, if they do not.
 
     Of an organisation and its grants only the impartial decide. A size and everything are stopped by anybody who may,
     and go on only by the word of those whose organisations hold no grant under it.
     """
     partner = suspension.partner or (suspension.grant.partner if suspension.grant else None)
-    own = partners_of(user, at=timezone.now()).filter(grants__in=Grant.objects.under(suspension))
+    own = partners_of(by, at=timezone.now()).filter(grants__in=Grant.objects.under(suspension))
     concerned = partner or (own.first() if widens else None)
-    return conflict_of(user, Permission.ACCESS_SUSPEND, concerned) if concerned else None
+    return conflict_of(by, Permission.ACCESS_SUSPEND, concerned) if concerned else None
 
 
 def _require_impartial(by: User, suspension: Suspension, *, widens: bool = False) -> None:
-    if conflict := conflict_over(by, suspension, widens=widens):
+    if conflict := conflict_over(by=by, suspension=suspension, widens=widens):
         raise Refused(conflict.sentence)
 
 

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.urls import reverse
 
+from release_portal.lib.links import page_url
 from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.models import User
 
@@ -86,7 +86,7 @@ class Batch(Stateful):
         return f"{self.get_verb_display()}: {len(self.rows)} {thing}{'' if len(self.rows) == 1 else 's'}"
 
     def get_absolute_url(self) -> str:
-        return reverse("review:batch", args=[self.pk])
+        return page_url("batch", self.pk)
 
     @property
     def reason_label(self) -> str:

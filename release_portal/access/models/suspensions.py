@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 
+from release_portal.lib.links import page_url
 from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -111,7 +111,7 @@ class Suspension(Stateful):
         return self.level == self.Level.EVERYTHING or (self.size is not None and self.size.is_largest())
 
     def get_absolute_url(self) -> str:
-        return reverse("review:suspension", args=[self.pk])
+        return page_url("suspension", self.pk)
 
     @property
     def status_tag(self) -> dict[str, str]:

@@ -57,17 +57,17 @@ def fill(*, by: User | None, at: datetime | None = None) -> int:
 
 def _take_back(found: WorkOrder, at: datetime, *, by: User | None) -> int | None:
     """Returns how many orders went out again by it; None where another round has it in hand."""
-    jobs = locked_all(Job.objects.with_texts_in(found))
+    jobs = locked_all(jobs=Job.objects.with_texts_in(found))
     abandoned = WorkOrder.objects.abandoned(at=at).select_for_update(of=("self",), skip_locked=True)
     order = abandoned.select_related("worker", "size__family").filter(pk=found.pk).first()
     if order is None:
         return None
     revoked = order.worker is not None and order.worker.revoked_at is not None
     if order.begun_at is not None and not revoked:
-        give_up(order, jobs, f"worker {order.worker} went silent.", at, by=by)
+        give_up(by=by, order=order, jobs=jobs, why=f"worker {order.worker} went silent.", at=at)
         return 0
     why = f"the key of worker {order.worker} was revoked." if revoked else "no worker had begun it."
-    if not hand_out_again(order, jobs, why, at, by=by):
+    if not hand_out_again(by=by, order=order, jobs=jobs, why=why, at=at):
         return 0
     record("order.handed_out_again", f"The texts of {order} are handed out again: {why}", order, *jobs, by=by)
     return 1
@@ -105,13 +105,13 @@ def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bo
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
         if not cursor.fetchone()[0]:
             return None
-    worker = worker_with_room(size, urgent=urgent, at=at)
+    worker = worker_with_room(size=size, urgent=urgent, at=at)
     if worker is None:
         return None
     chosen = _next_texts(size, urgent)
     if not chosen:
         return False
-    jobs = locked_all(Job.objects.filter(pk__in={text.job_id for text in chosen}))
+    jobs = locked_all(jobs=Job.objects.filter(pk__in={text.job_id for text in chosen}))
     not_allowed = violating_rule(at=at, among=[job.pk for job in jobs])
     allowed = {job.pk: job for job in jobs if job.is_working and job not in not_allowed}
     chosen = [text for text in chosen if text.job_id in allowed]
@@ -120,7 +120,7 @@ def _pack(size: ModelSize, urgent: bool, at: datetime, *, by: User | None) -> bo
     order = WorkOrder(size=size, urgent=urgent, attempts=chosen[0].attempts)
     Completion.objects.filter(pk__in=[text.pk for text in chosen]).update(order_id=order.pk)
     _serve(allowed.values(), chosen, at, by=by)
-    hand_out(order, worker, at)
+    hand_out(order=order, worker=worker, at=at)
     return True
 
 

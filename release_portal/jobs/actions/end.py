@@ -29,16 +29,16 @@ from ..models import FinishReason, Job, Share, WorkOrder
 from ..window import send_stop
 
 
-def locked(job: Job) -> Job:
+def _locked(job: Job) -> Job:
     """The job's row, locked.
 
     Rows are always locked in the order job, grant, share, several of a kind by their keys; an order's once the jobs are
     that it holds texts of.
     """
-    return locked_all(Job.objects.filter(pk=job.pk))[0]
+    return locked_all(jobs=Job.objects.filter(pk=job.pk))[0]
 
 
-def locked_all(jobs: QuerySet[Job]) -> list[Job]:
+def locked_all(*, jobs: QuerySet[Job]) -> list[Job]:
     """The rows of jobs, locked; of several also what they are charged to, for they are charged one after another."""
     rows = Job.objects.filter(pk__in=jobs.values("pk")).select_related("size__family", "partner", "grant")
     locked = list(rows.order_by("pk").select_for_update(of=("self",)))
@@ -55,11 +55,11 @@ def locked_all(jobs: QuerySet[Job]) -> list[Job]:
 @transaction.atomic
 def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> None:
     """Move a job to one of its ends. Raises Refused where it has already ended."""
-    job = locked(job)
+    job = _locked(job)
     transition(job, status, ended_at=timezone.now(), ended_by=by, end_reason=reason)
     left = job.sequences - job.texts_done
-    settle(by=by, grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
-    take_from_workers(job)
+    settle(grant=job.grant, reserved=job.tokens_reserved, used=0, samples_reserved=left, samples_used=0)
+    _take_from_workers(job)
     sentence = f"A job of {job.what} {_ENDS[status]}"
     detail = {"texts": job.texts_done, "tokens": job.tokens_done}
     record(f"job.{status}", sentence, job, job.grant, job.partner, job.size, by=by, detail=detail)
@@ -73,7 +73,7 @@ def end(*, by: User | None, job: Job, status: Job.Status, reason: str = "") -> N
     )
 
 
-def end_if_complete(job: Job, *, by: User | None) -> None:
+def end_if_complete(*, by: User | None, job: Job) -> None:
     """Finish a job whose last text is there; where no text could be generated, it has failed. Its row is locked."""
     if job.texts_done < job.sequences:
         return
@@ -100,7 +100,7 @@ def cancel(*, by: User, job: Job) -> None:
 
 def enforce_rule(*, by: User | None, at: datetime) -> int:
     """Ask the access rule about every job that may be at odds with it; returns how many were changed."""
-    return each(violating_rule(at=at), lambda job: judge(job, at, by=by), task="jobs.dispatch:rule", at=at)
+    return each(violating_rule(at=at), lambda job: judge(by=by, job=job, at=at), task="jobs.dispatch:rule", at=at)
 
 
 def violating_rule(*, at: datetime, among: Collection[UUID] | None = None) -> list[Job]:
@@ -119,12 +119,12 @@ def _violating_rule(*, some: bool) -> Prepared:
 
 
 @transaction.atomic
-def judge(job: Job, at: datetime, *, by: User | None) -> bool:
+def judge(*, by: User | None, job: Job, at: datetime) -> bool:
     """Hold a job while something is suspended, stop one that is no longer allowed, let a held one go on.
 
     True where it was changed.
     """
-    job = locked(job)
+    job = _locked(job)
     if not job.is_live:
         return False
     decision = decide(partner=job.partner, size=job.size, at=at)
@@ -144,7 +144,7 @@ def judge(job: Job, at: datetime, *, by: User | None) -> bool:
 def _hold(job: Job, decision: Decision, *, by: User | None) -> bool:
     """Take the job from its workers. Its quota stays set aside, and what is unfinished waits."""
     transition(job, Job.Status.HELD)
-    take_from_workers(job)
+    _take_from_workers(job)
     sentence = f"A job of {job.what} was held: {decision.sentence}"
     record("job.held", sentence, job, job.partner, job.size, by=by)
     return True
@@ -157,7 +157,7 @@ def _let_go_on(job: Job, *, by: User | None) -> bool:
     return True
 
 
-def take_from_workers(job: Job) -> None:
+def _take_from_workers(job: Job) -> None:
     """Take the unfinished texts of a job out of the orders they are in; the other jobs of those orders go on."""
     held = job.completions.unfinished().filter(order__isnull=False)
     orders = list(WorkOrder.objects.out().filter(pk__in=held.values("order")).order_by("pk").select_for_update())

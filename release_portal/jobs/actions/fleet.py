@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Sum
-from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
 from release_portal.audit.loops import each
 from release_portal.audit.models import Event, Failure
 from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.links import page_url
 from release_portal.partners.actions import write_letter
 from release_portal.partners.conflicts import require_impartial
 from release_portal.partners.guards import people_who, require
@@ -102,7 +102,7 @@ def _tell(subject: str, text: str, *, by: User | None) -> list[Letter]:
         to=people_who(Permission.FLEET_SEE),
         subject=subject,
         text=text,
-        path=reverse("review:fleet"),
+        path=page_url("fleet"),
         action="See the fleet",
         by=by,
         urgency=Letter.Urgency.URGENT,

@@ -21,14 +21,14 @@ from .store import store
 MOST_ATTEMPTS = 3
 
 
-def worker_with_room(size: ModelSize, *, urgent: bool, at: datetime, but: UUID | None = None) -> Worker | None:
+def worker_with_room(*, size: ModelSize, urgent: bool, at: datetime, but: UUID | None = None) -> Worker | None:
     """The live worker that serves the size and has the fewest orders of this urgency; none whose key cannot be read,
     for no order can be sealed for it. The order with the key `but` does not count."""
     workers = Worker.objects.alive(at=at).with_room(size, urgent=urgent, but=but)
     return next((worker for worker in workers if worker.has_readable_key), None)
 
 
-def hand_out(order: WorkOrder, worker: Worker, at: datetime) -> None:
+def hand_out(*, order: WorkOrder, worker: Worker, at: datetime) -> None:
     """Send what is unfinished of the order to a worker, under a new fencing token and a new lease."""
     order.token += 1
     order.begun_at, order.worker, order.tokens = None, worker, 0
@@ -38,18 +38,18 @@ def hand_out(order: WorkOrder, worker: Worker, at: datetime) -> None:
     send_order(worker, _message(order))
 
 
-def hand_out_again(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> bool:
+def hand_out_again(*, by: User | None, order: WorkOrder, jobs: list[Job], why: str, at: datetime) -> bool:
     """Nobody tried the order: another worker gets it, or, where none is there, its texts wait for one. Its rows are
     locked. Returns whether it went out."""
-    worker = worker_with_room(order.size, urgent=order.urgent, at=at, but=order.pk)
+    worker = worker_with_room(size=order.size, urgent=order.urgent, at=at, but=order.pk)
     if worker is None:
-        take_back(order, jobs, why, at, by=by)
+        take_back(by=by, order=order, jobs=jobs, why=why, at=at)
         return False
-    hand_out(order, worker, at)
+    hand_out(order=order, worker=worker, at=at)
     return True
 
 
-def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
+def give_up(*, by: User | None, order: WorkOrder, jobs: list[Job], why: str, at: datetime) -> None:
     """A worker began the order and did not end it: its texts go back into the queue, but those that failed too often.
 
     A text that brings workers down is tried beside fewer and fewer others, the last time alone on its worker: no other
@@ -66,13 +66,13 @@ def give_up(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: Us
             text.error = f"It was tried {MOST_ATTEMPTS} times and could not be generated. The last time: {why}"
         if failed:
             record("job.texts_failed", _failed_sentence(job, failed), job, job.partner, order, by=by)
-            store(job, failed, at)
+            store(job=job, texts=failed, at=at)
         _put_back(order, job)
-        end_if_complete(job, by=by)
+        end_if_complete(by=by, job=job)
     send_task_on_commit("jobs.fill")
 
 
-def take_back(order: WorkOrder, jobs: list[Job], why: str, at: datetime, *, by: User | None) -> None:
+def take_back(*, by: User | None, order: WorkOrder, jobs: list[Job], why: str, at: datetime) -> None:
     """No worker tried the order and none has room for it: its texts wait. Its rows are locked."""
     transition(order, WorkOrder.Status.LOST, ended_at=at)
     record("order.taken_back", f"The texts of {order} wait again: {why}", order, *jobs, by=by)

@@ -40,12 +40,12 @@ def receive_report(*, by: User | None, report: contract.Report, at: datetime | N
         if not report.ended:
             send_stop(report.worker, report.order, report.token)
         return
-    jobs = {job.pk: job for job in locked_all(Job.objects.with_texts_in(order))}
+    jobs = {job.pk: job for job in locked_all(jobs=Job.objects.with_texts_in(order))}
     report = _without_flaws(report, at)
     for group in set(report.groups) - {str(key) for key in jobs}:  # it was taken from the order; the stop was lost
         send_stop(report.worker, report.order, report.token, group=group)
     for job in violating_rule(at=at, among=jobs):
-        if judge(job, at, by=by):
+        if judge(by=by, job=job, at=at):
             del jobs[job.pk]
     order = _fenced(report).select_for_update(of=("self",)).first()
     if order is None:
@@ -91,7 +91,7 @@ def _store_texts(order: WorkOrder, jobs: Mapping[UUID, Job], texts: Iterable[con
             _fill_in(completion, text, order, jobs[completion.job_id], at)
             finished.setdefault(completion.job_id, []).append(completion)
     for key, completions in finished.items():
-        store(jobs[key], completions, at)
+        store(job=jobs[key], texts=completions, at=at)
 
 
 def _fill_in(completion: Completion, text: contract.Text, order: WorkOrder, job: Job, at: datetime) -> None:
@@ -107,16 +107,16 @@ def _fill_in(completion: Completion, text: contract.Text, order: WorkOrder, job:
 def _end(order: WorkOrder, jobs: Mapping[UUID, Job], report: contract.Report, at: datetime, *, by: User | None) -> None:
     """End what has ended by this report: jobs whose last text is there, the order, or a worker's attempt at it."""
     for job in jobs.values():
-        end_if_complete(job, by=by)
+        end_if_complete(by=by, job=job)
     left = [job for job in jobs.values() if job.texts_done < job.sequences]
     if not order.completions.unfinished().exists():
         transition(order, WorkOrder.Status.DONE, ended_at=at)
         send_task_on_commit("jobs.fill")
     elif report.ended and report.stopped:  # the worker is shutting down; that is nobody's failure
         record("order.handed_back", f"Worker {report.worker} handed back {order}", order, *left, by=by)
-        hand_out_again(order, left, f"worker {report.worker} handed it back.", at, by=by)
+        hand_out_again(by=by, order=order, jobs=left, why=f"worker {report.worker} handed it back.", at=at)
     elif report.error and not report.retry:
         for job in left:
             end(by=by, job=job, status=Job.Status.FAILED, reason=report.error)
     elif report.ended:
-        give_up(order, left, report.error or "its texts were incomplete.", at, by=by)
+        give_up(by=by, order=order, jobs=left, why=report.error or "its texts were incomplete.", at=at)

@@ -13,7 +13,7 @@ from ..models import NOT_DELIVERED, Completion, Job, Share
 FIELDS = {"text": "text", "error": "text", "prompt_tokens": "int", "tokens": "int", "finish_reason": "text"}
 
 
-def store(job: Job, texts: Sequence[Completion], at: datetime) -> None:
+def store(*, job: Job, texts: Sequence[Completion], at: datetime) -> None:
     """Store finished texts of a job; the job and the order that held them are locked, and none was finished before.
 
     What was delivered is charged by its tokens, and the rest of what was set aside for it goes back to the grant.
@@ -24,7 +24,6 @@ def store(job: Job, texts: Sequence[Completion], at: datetime) -> None:
     delivered = [text for text in texts if text.finish_reason not in NOT_DELIVERED]
     tokens, set_aside = sum(text.tokens or 0 for text in delivered), len(texts) * job.max_new_tokens
     settle(
-        by=None,
         grant=job.grant,
         reserved=set_aside,
         used=tokens,

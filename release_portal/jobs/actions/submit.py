@@ -143,7 +143,7 @@ def _admit(
     job.prompts_count, job.sequences = asked.count, asked.count * job.samples
     tokens = job.sequences * job.max_new_tokens
     job.grant = _grant_for(by, partner, size, tokens, job.sequences, purpose)
-    reserve(by=by, grant=job.grant, tokens=tokens, samples=job.sequences)
+    reserve(grant=job.grant, tokens=tokens, samples=job.sequences)
     _check_limits(job.grant, settings)
     job.agreement = Agreement.objects.in_force(at=now).filter(partner=partner).latest("starts_at")
     job.purpose = purpose or (job.grant.purposes[0] if job.grant.purposes else "")

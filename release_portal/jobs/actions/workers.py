@@ -9,13 +9,13 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.urls import reverse
 from django.utils import timezone
 
 from inference import contract
 from release_portal.audit.actions import record
 from release_portal.audit.loops import alone, each
 from release_portal.lib.broker import send_task_on_commit
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.sealed import seal
 from release_portal.lib.states import Refused
@@ -91,11 +91,11 @@ def _take_back_orders(worker: Worker, *, by: User | None) -> None:
     """What it has under its old key waits for another hand-out: the new key's worker does not know of it."""
     out = WorkOrder.objects.out().filter(worker=worker)
     unfinished = Completion.objects.unfinished().filter(order__in=out)
-    jobs = locked_all(Job.objects.filter(pk__in=unfinished.values("job")))
+    jobs = locked_all(jobs=Job.objects.filter(pk__in=unfinished.values("job")))
     for order in out.order_by("pk").select_for_update():
         held = set(order.completions.unfinished().values_list("job", flat=True))
         why = f"the key of worker {worker} was revoked."
-        take_back(order, [job for job in jobs if job.pk in held], why, timezone.now(), by=by)
+        take_back(by=by, order=order, jobs=[job for job in jobs if job.pk in held], why=why, at=timezone.now())
     send_task_on_commit("jobs.fill")
 
 
@@ -113,7 +113,7 @@ def _remove_account(worker: Worker) -> None:
         logger.warning("The broker still has an account for worker %s, the clock removes it: %s", worker, error)
 
 
-def keep_accounts(*, by: User | None, at: datetime | None = None) -> int:
+def keep_accounts(*, at: datetime | None = None) -> int:
     """Set the accounts that the broker lacks or has under another password or other rules, and remove those of workers
     whose key does not hold; returns how many. Each process sets all of them once, after it started."""
     if not settings.WORKER_ACCOUNTS:
@@ -184,7 +184,7 @@ def flag(*, by: User | None, name: str, flaw: str, at: datetime) -> None:
         subject=f"Worker {worker} reports what cannot be",
         text=f"Worker {worker} reported {flaw}. Such a text fails and is not charged. Look after the worker; if you do "
         "not trust its machine, revoke its key.",
-        path=reverse("review:fleet"),
+        path=page_url("fleet"),
         action="See the fleet",
         by=by,
         urgency=Letter.Urgency.URGENT,

@@ -1,8 +1,7 @@
 """The verbs of this room."""
 
 from .applications import apply, correct_application, discard_draft, save_draft
-from .digests import one_letter_each as one_letter_each  # not a verb: what a bulk act wraps its verbs in
-from .digests import send_digests
+from .digests import one_letter_each, send_digests
 from .intake import pause_intake, resume_intake
 from .keys import reseal_secrets
 from .letters import deliver_letters, write_letter
@@ -43,6 +42,7 @@ __all__ = [
     "invite",
     "keep_tokens",
     "leave",
+    "one_letter_each",
     "open_invitation",
     "pause_intake",
     "read_token",

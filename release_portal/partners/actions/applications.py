@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from release_portal.audit.actions import record
+from release_portal.lib.links import page_url
 from release_portal.lib.states import Refused, transition
 from release_portal.lib.text import folded, one_line
 
@@ -145,7 +146,7 @@ def _tell_of_application(partner: Partner, *, by: User) -> None:
         to=people_who(Permission.PARTNER_ADMIT),
         subject=f"{partner} applied",
         text=f"{by} applied for {partner}. The application waits on the review desk.",
-        path=f"/review/organisations/{partner.slug}/",
+        path=page_url("lab_organisation", partner.slug),
         action="Review the application",
         by=by,
         urgency=Letter.Urgency.NEWS,
@@ -158,7 +159,7 @@ def _tell_of_correction(partner: Partner, *, by: User) -> None:
         subject=f"{partner} corrected its application",
         text=f"{by} changed what was asked for and sent the application of {partner} again, for the "
         f"{_ordinal(partner.sent_count)} time. It waits on the review desk.",
-        path=f"/review/organisations/{partner.slug}/",
+        path=page_url("lab_organisation", partner.slug),
         action="See what changed",
         by=by,
         urgency=Letter.Urgency.NEWS,

@@ -21,14 +21,14 @@ DIGEST_HOUR = 7
 RANK = [Letter.Urgency.NEWS, Letter.Urgency.DECISION, Letter.Urgency.URGENT]
 
 
-def send_digests(*, by: User | None, at: datetime) -> int:
+def send_digests(*, at: datetime) -> int:
     """Write one letter to each address that has letters put aside before the last 07:00 UTC, and none since; returns
     how many addresses got one.
 
     It does not depend on when it last ran: if it is stopped, nobody gets a letter twice or mail twice a day, and
     nothing is lost.
     """
-    moment = last_digest(at)
+    moment = last_digest(at=at)
     first_letters = Letter.objects.for_the_digest_of(moment).first_of_each_address()
     return each(
         first_letters.only("pk", "to"),
@@ -39,14 +39,14 @@ def send_digests(*, by: User | None, at: datetime) -> int:
     )
 
 
-def last_digest(at: datetime) -> datetime:
+def last_digest(*, at: datetime) -> datetime:
     """The moment of the day's digest, today's or yesterday's."""
     today = at.astimezone(UTC).replace(hour=DIGEST_HOUR, minute=0, second=0, microsecond=0)
     return today if today <= at else today - timedelta(days=1)
 
 
 @contextmanager
-def one_letter_each(subject: str) -> Iterator[None]:
+def one_letter_each(*, subject: str) -> Iterator[None]:
     """Gather the letters that are written inside: at the end each address gets one, by the most urgent among them.
 
     They are put aside as rows at once, so an act that is rolled back takes its letters along, and if this process dies
@@ -84,10 +84,10 @@ def _send_digest(address: str, moment: datetime, at: datetime) -> int | None:
 def _send_gathered(person: User | None, letters: Sequence[Letter], subject: str) -> None:
     """What was gathered for one address goes as one letter, waits for the day's digest, or is not wanted."""
     urgency = max((Letter.Urgency(letter.urgency) for letter in letters), key=RANK.index)
-    if is_unwanted(person, urgency):
+    if is_unwanted(person=person, urgency=urgency):
         Letter.objects.filter(pk__in=[letter.pk for letter in letters]).delete()
         return
-    if waits(person, urgency):
+    if waits(person=person, urgency=urgency):
         return
     for letter in letters:
         letter.digest = False  # else the day's own digest would seem to have gone
@@ -109,4 +109,4 @@ def _write_digest(letters: Sequence[Letter], subject: str, at: datetime) -> None
         written_at=at,
     )
     for letter in letters:
-        empty(letter, at=at)
+        empty(letter=letter, at=at)

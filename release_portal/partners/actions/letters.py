@@ -50,11 +50,11 @@ def write_letter(
             html=html,
             url=url,
             urgency=urgency,
-            digest=gathered is not None or waits(person, urgency),
+            digest=gathered is not None or waits(person=person, urgency=urgency),
             written_at=now,
         )
         for address, person in readers.items()
-        if gathered is not None or not is_unwanted(person, urgency)
+        if gathered is not None or not is_unwanted(person=person, urgency=urgency)
     )
     if gathered is not None:
         gathered |= {letter.pk: readers[letter.to] is None for letter in letters}
@@ -62,17 +62,17 @@ def write_letter(
     return letters
 
 
-def is_unwanted(person: User | None, urgency: str) -> bool:
+def is_unwanted(*, person: User | None, urgency: str) -> bool:
     """Whether the person chose not to read of it by mail."""
     return person is not None and person.mail == User.Mail.DECISIONS and urgency == Letter.Urgency.NEWS
 
 
-def waits(person: User | None, urgency: str) -> bool:
+def waits(*, person: User | None, urgency: str) -> bool:
     """Whether the person chose to read of it once a day."""
     return person is not None and person.mail == User.Mail.DAILY and urgency != Letter.Urgency.URGENT
 
 
-def deliver_letters(*, by: User | None, at: datetime | None = None) -> int:
+def deliver_letters(*, at: datetime | None = None) -> int:
     """Carry every letter; returns how many went. One that fails is tried again, later each time."""
     carrier = get_connection(settings.CARRIER_BACKEND)
     return each(
@@ -84,7 +84,7 @@ def deliver_letters(*, by: User | None, at: datetime | None = None) -> int:
     )
 
 
-def empty(letter: Letter, *, at: datetime) -> None:
+def empty(*, letter: Letter, at: datetime) -> None:
     """Note that a letter is sent, and forget what it said."""
     letter.sent_at, letter.body, letter.html, letter.url = at, "", "", ""
     letter.save()
@@ -109,5 +109,5 @@ def _carry(unsent: Letter, carrier: BaseEmailBackend) -> int | None:
     if letter.html:
         message.attach_alternative(letter.html, "text/html")
     message.send()
-    empty(letter, at=timezone.now())
+    empty(letter=letter, at=timezone.now())
     return 1

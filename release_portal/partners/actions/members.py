@@ -24,7 +24,7 @@ from .letters import write_letter
 INVITATION_DAYS = 14
 
 
-def hash_of(key: str) -> str:
+def hash_of(*, key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -49,7 +49,7 @@ def invite(*, by: User, partner: Partner, email: str, roles: Collection[Role]) -
             invitation = Invitation.objects.create(
                 partner=partner,
                 email=email,
-                key_hash=hash_of(key),
+                key_hash=hash_of(key=key),
                 invited_by=by,
                 invited_at=now,
                 expires_at=now + timedelta(days=INVITATION_DAYS),
@@ -70,7 +70,7 @@ def resend_invitation(*, by: User, invitation: Invitation) -> None:
     count("invite", by=by, partner=invitation.partner, address=invitation.email)
     key = secrets.token_urlsafe(24)
     now = timezone.now()
-    invitation.key_hash, invitation.invited_by, invitation.invited_at = hash_of(key), by, now
+    invitation.key_hash, invitation.invited_by, invitation.invited_at = hash_of(key=key), by, now
     invitation.expires_at = now + timedelta(days=INVITATION_DAYS)
     columns = {name: getattr(invitation, name) for name in ("key_hash", "invited_by", "invited_at", "expires_at")}
     if not Invitation.objects.unanswered().filter(pk=invitation.pk).update(**columns):
@@ -83,7 +83,7 @@ def resend_invitation(*, by: User, invitation: Invitation) -> None:
 
 def open_invitation(*, by: User, key: str) -> Invitation:
     """The invitation behind a mailed link. Raises Refused with the reason where this person cannot accept it."""
-    invitation = Invitation.objects.select_related("partner", "invited_by").filter(key_hash=hash_of(key)).first()
+    invitation = Invitation.objects.select_related("partner", "invited_by").filter(key_hash=hash_of(key=key)).first()
     if invitation is None:
         raise Refused("This invitation link is not known. Ask for a new invitation.")
     if invitation.status == Invitation.Status.SENT and invitation.expires_at <= timezone.now():
@@ -108,12 +108,12 @@ def accept_invitation(*, by: User, key: str) -> Membership:
     transition(invitation, Invitation.Status.ACCEPTED)
     membership = Membership.objects.create(user=by, partner=invitation.partner, started_at=timezone.now())
     membership.roles.set(invitation.roles.all())
-    partner = invitation.partner
+    partner, roles = invitation.partner, listed(roles=membership.roles.all())
     record("member.joined", f"A member joined {partner}", partner, invitation, membership, by=by)
     write_letter(
         to=[invitation.invited_by],
         subject=f"{by} joined {invitation.partner}",
-        text=f"{by} accepted your invitation and is now {listed(membership.roles.all())} at {invitation.partner}.",
+        text=f"{by} accepted your invitation and is now {roles} at {invitation.partner}.",
         path=reverse("partners:members", args=[invitation.partner.slug]),
         action="See the members",
         by=by,
@@ -148,7 +148,7 @@ def end_invitation(*, by: User, invitation: Invitation) -> None:
     record("invitation.withdrawn", sentence, invitation.partner, invitation, by=by)
 
 
-def listed(roles: Collection[Role]) -> str:
+def listed(*, roles: Collection[Role]) -> str:
     """Roles in a sentence: "researcher and viewer"."""
     titles = [role.title.lower() for role in roles]
     return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
@@ -175,10 +175,11 @@ def _refuse_strangers(partner: Partner, email: str) -> None:
 
 def _send(invitation: Invitation, key: str, *, by: User) -> None:
     partner, inviter = plain_name(invitation.partner.legal_name), by.plain_name
+    roles = listed(roles=invitation.roles.all())
     write_letter(
         to=[invitation.email],
         subject=f"{inviter} invites you to {partner}",
-        text=f"{inviter} invites you to join {partner} on Release Portal as {listed(invitation.roles.all())}. The "
+        text=f"{inviter} invites you to join {partner} on Release Portal as {roles}. The "
         f"invitation holds until {invitation.expires_at:%-d %B %Y}. Sign in or register with {invitation.email} first.",
         path=reverse("partners:accept", args=[key]),
         action="Accept the invitation",

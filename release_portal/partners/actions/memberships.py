@@ -29,13 +29,13 @@ def change_roles(*, by: User, membership: Membership, roles: Collection[Role]) -
     before = sorted(membership.roles.values_list("code", flat=True))
     membership.roles.set(roles)
     after = sorted(role.code for role in roles)
-    sentence = f"{{whom}} is now {listed(roles)} at {partner}"
+    sentence = f"{{whom}} is now {listed(roles=roles)} at {partner}"
     detail, whom = {"before": before, "after": after}, membership.user
     record("member.roles_changed", sentence, partner, membership, by=by, whom=whom, detail=detail)
     write_letter(
         to=[membership.user],
         subject=f"Your roles at {partner} have changed",
-        text=f"{by} changed what you may do: you are now {listed(roles)} at {partner}.",
+        text=f"{by} changed what you may do: you are now {listed(roles=roles)} at {partner}.",
         path=reverse("partners:members", args=[partner.slug]),
         action="See the members",
         by=by,
@@ -112,4 +112,4 @@ def _check_roles(membership: Membership, roles: Collection[Role]) -> None:
     if at_lab:
         raise Refused(f"“{at_lab[0]}” is a role at the lab.", field="roles", given=at_lab[0].code)
     if membership.user.is_service_account:
-        check_service_roles(roles)
+        check_service_roles(roles=roles)

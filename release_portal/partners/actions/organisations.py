@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from release_portal.audit.actions import record
+from release_portal.lib.links import page_url
 from release_portal.lib.reasons import checked_reason
 from release_portal.lib.states import Refused, transition
 
@@ -89,7 +90,7 @@ def close(*, by: User, partner: Partner) -> None:
     members = people_who(Permission.PARTNER_READ, partner)
     _tell_of_closing(partner, members, partner.get_absolute_url(), by, Letter.Urgency.DECISION)
     reviewers = people_who(Permission.PARTNER_ADMIT).exclude(pk__in=members)
-    _tell_of_closing(partner, reviewers, f"/review/organisations/{partner.slug}/", by, Letter.Urgency.NEWS)
+    _tell_of_closing(partner, reviewers, page_url("lab_organisation", partner.slug), by, Letter.Urgency.NEWS)
 
 
 def _tell_of_closing(partner: Partner, people: Iterable[User], path: str, by: User, urgency: Letter.Urgency) -> None:

@@ -29,7 +29,7 @@ def create_service_account(*, by: User, partner: Partner, name: str, roles: Coll
     name = one_line(name)
     if not name:
         raise Refused("Name the service account, such as “nightly study”.", field="name")
-    check_service_roles(roles)
+    check_service_roles(roles=roles)
     count("service_account", by=by, partner=partner)
     try:
         with transaction.atomic():
@@ -69,7 +69,7 @@ def end_account(*, by: User, account: User) -> None:
         end_token(by=by, token=token)
 
 
-def check_service_roles(roles: Collection[Role]) -> None:
+def check_service_roles(*, roles: Collection[Role]) -> None:
     """A program generates or reads; it never invites, asks or signs."""
     if not roles:
         raise Refused("Choose at least one role.", field="roles")

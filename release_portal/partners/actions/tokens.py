@@ -63,7 +63,7 @@ def create_token(*, by: User, name: str, days: int = 90, user: User | None = Non
     return token, f"rp_{key_id}_{secret}{_checksum(key_id + secret)}"
 
 
-def read_token(*, secret: str, by: User | None = None) -> User | None:
+def read_token(*, secret: str) -> User | None:
     """The person whose token in force this is, or None. Notes its use, at most once a minute. One that was made under
     one of SECRET_KEY_FALLBACKS is hashed again, so that it outlasts that key."""
     shape = SHAPE.fullmatch(secret)
@@ -81,7 +81,7 @@ def read_token(*, secret: str, by: User | None = None) -> User | None:
     return token.user
 
 
-def token_named(secret: str) -> ApiToken | None:
+def token_named(*, secret: str) -> ApiToken | None:
     """The token that the secret form names, in force or not, whether or not the rest of it is right."""
     shape = SHAPE.fullmatch(secret)
     return ApiToken.objects.select_related("user").filter(key_id=shape[1]).first() if shape else None

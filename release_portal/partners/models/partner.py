@@ -6,10 +6,10 @@ from typing import Any, cast
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django_countries.fields import CountryField
 
 from release_portal.lib.hosts import as_read, host_of, registered
+from release_portal.lib.links import page_url
 from release_portal.lib.lookalikes import skeleton
 from release_portal.lib.states import Stateful, all_or_none
 from release_portal.lib.text import folded
@@ -148,7 +148,7 @@ class Partner(Stateful):
         return self.legal_name
 
     def get_absolute_url(self) -> str:
-        return reverse("access:organisation", args=[self.slug])
+        return page_url("organisation", self.slug)
 
     @property
     def status_text(self) -> str:

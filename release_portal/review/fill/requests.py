@@ -273,7 +273,7 @@ def _write(world: World, stories: list[Story]) -> None:
     Grant.objects.bulk_update([one for story in stories for one, _ in story.replaced], ["replaced_by"], 500)
     world.add(
         [
-            Submission(request=one, number=1, content=content_of(one), by=one.submitted_by, at=one.submitted_at)
+            Submission(request=one, number=1, content=content_of(request=one), by=one.submitted_by, at=one.submitted_at)
             for story in stories
             for one in story.requests
             if one.submitted_at

@@ -92,7 +92,7 @@ def desk(request: SignedIn) -> HttpResponse:
         "requests": page,
         "rows": [(asked[pk], promise_of(asked[pk], at=now)) for pk in page],
         "query": address_of(request),
-        "batch_verbs": access.verbs_of(request.user, on_requests=True),
+        "batch_verbs": access.verbs_of(by=request.user, on_requests=True),
         "may_decide": request.user.may(Permission.REQUEST_DECIDE),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "may_pause": request.user.may(Permission.RULE_SET),

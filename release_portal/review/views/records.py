@@ -73,7 +73,7 @@ def grants(request: SignedIn) -> HttpResponse:
     context = {
         "q": words,
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
-        "batch_verbs": access.verbs_of(request.user, on_requests=False),
+        "batch_verbs": access.verbs_of(by=request.user, on_requests=False),
         "page": Paginator(found, ROWS_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "review/grants.html", context)

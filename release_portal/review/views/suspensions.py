@@ -56,7 +56,7 @@ def suspend(request: SignedIn) -> HttpResponse:
     context = {
         "form": form,
         "draft": draft,
-        "conflict": access.conflict_over(request.user, draft),
+        "conflict": access.conflict_over(by=request.user, suspension=draft),
         "blast": blast_of(draft),
         "second": draft.needs_second_person(),
     }
@@ -86,7 +86,7 @@ def suspension(request: SignedIn, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "suspension": shown,
         "form": form,
-        "conflict": access.conflict_over(request.user, shown, widens=widens) if is_open else None,
+        "conflict": access.conflict_over(by=request.user, suspension=shown, widens=widens) if is_open else None,
         "blast": blast_of(shown),
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),
         "events": Event.objects.about(shown).newest_first(),
