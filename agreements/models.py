@@ -1,11 +1,10 @@
 """AgreementVersion, Agreement and Signature. What was published or signed is never changed: the database refuses."""
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
+from release_portal.lib.prepared import Moment
 from release_portal.lib.states import all_or_none
 from release_portal.partners.models import Partner, User
 
@@ -35,7 +34,7 @@ class AgreementVersion(models.Model):
 
 
 class AgreementQuerySet(models.QuerySet["Agreement"]):
-    def in_force(self, *, at: datetime) -> "AgreementQuerySet":
+    def in_force(self, *, at: Moment) -> "AgreementQuerySet":
         """Those signed, begun, not over and not ended early."""
         signed = Signature.objects.filter(agreement=OuterRef("pk"))
         return self.filter(Exists(signed), starts_at__lte=at, ends_at__gt=at).filter(

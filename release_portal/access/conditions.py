@@ -4,8 +4,8 @@ Every condition is about times that the rows keep, so the rule answers for any m
 the present one.
 """
 
-from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from datetime import timedelta
+from typing import Any
 
 from django.db.models import (
     Case,
@@ -24,13 +24,10 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Least
 
 from agreements.models import Agreement
-from release_portal.lib.prepared import Parameter
+from release_portal.lib.prepared import Moment, Number, Parameter
 from release_portal.releases.models import Audience, Opening
 
 from .models import Finding, Grant, Right, SizeRule, Suspension
-
-Moment: TypeAlias = datetime | Parameter
-Number: TypeAlias = int | Parameter
 
 SUSPENDED = frozenset({"everything_on", "size_on", "partner_on", "grant_on"})
 STEPS = ("after_name", "after_days", "after_findings", "days_held", "findings_sent")
@@ -48,7 +45,8 @@ def with_rule_facts(rows: Any, *, at: Moment, partner: F, size: F | Value, right
     if grant is not None:
         rows = rows.alias(the_grant=F(f"{grant}id"))
         start = Coalesce(F(f"{grant}starts_at"), start)
-    component = Case(*(When(the_right=right.value, then=Value(right.component)) for right in Right))
+    wired = [right for right in Right if right.component is not None]
+    component = Case(*(When(the_right=right.value, then=Value(right.component)) for right in wired))
     rows = rows.alias(the_component=component, the_start=start)
     opening = Opening.objects.filter(size=OuterRef("the_size"), component=OuterRef("the_component"), at__lte=at)
     rule = SizeRule.objects.filter(size=OuterRef("the_size")).holding(at=OuterRef("the_start"))

@@ -52,7 +52,7 @@ def tally_of(item: RequestItem, *, at: datetime) -> Tally:
     decline an item, or one of somebody with a veto.
     """
     rule = rule_of(item, at=at)
-    needed = max(rule.approvals, 2 if item.size.is_largest() else 1)
+    needed = rule.approvals_needed(is_largest=item.size.is_largest())
     may_decide = impartial(people_who(Permission.REQUEST_DECIDE), item.partner, at=at)
     counting = list(item.reviews.counting().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
     approvals = tuple(

@@ -8,8 +8,9 @@ so it fails behind a pooler that gives each transaction another one.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
@@ -28,8 +29,13 @@ class Parameter(Value):
         super().__init__(name, output_field)
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
+
+
+Moment: TypeAlias = datetime | Parameter
+Number: TypeAlias = int | Parameter
+"""What a queryset takes that is asked by itself and as a part of prepared queries."""
 
 
 class AnyOf(Lookup[Any]):

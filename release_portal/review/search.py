@@ -103,13 +103,13 @@ def _org(value: str, asker: Asker) -> Q:
 
 
 def _state(value: str, asker: Asker) -> Q:
-    late = {"late": STATES["waiting"] & Q(promised_at__lt=asker.at)}
-    return _one_of("state", value, STATES | late)
+    return _one_of("state", value, STATES | {"late": AccessRequest.is_overdue(at=asker.at)})
 
 
 def _claimed(value: str, asker: Asker) -> Q:
-    held = Q(claimed_until__gt=asker.at)
-    return _one_of("claimed", value, {"me": held & Q(claimed_by=asker.user), "nobody": ~held, "anybody": held})
+    claimed = AccessRequest.is_claimed(at=asker.at)
+    mine = AccessRequest.is_claimed(at=asker.at, by=asker.user)
+    return _one_of("claimed", value, {"me": mine, "nobody": ~claimed, "anybody": claimed})
 
 
 def _right(value: str, asker: Asker) -> Q:

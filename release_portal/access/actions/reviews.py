@@ -216,7 +216,7 @@ def _to_review(request: AccessRequest, by: User, *, decided: Sequence[Answer] = 
 
 
 def _refuse_claimed(row: AccessRequest, by: User, now: datetime) -> None:
-    if row.claimed_by and row.claimed_by != by and row.claimed_until and row.claimed_until > now:
+    if row.claimant(at=now) not in (None, by):
         raise Refused(f"{row.claimed_by} has claimed this request until {row.claimed_until:%H:%M} UTC.")
 
 

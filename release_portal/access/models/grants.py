@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
+from release_portal.lib.prepared import Moment
 from release_portal.lib.states import Stateful
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
-    def in_force(self, *, at: datetime, tokens: int = 0, samples: int = 0, purpose: str = "") -> "GrantQuerySet":
+    def in_force(self, *, at: Moment, tokens: int = 0, samples: int = 0, purpose: str = "") -> "GrantQuerySet":
         """Those that the access rule allows at that time, with that much left, and for that purpose."""
         from ..conditions import conditions, with_rule_facts  # the rule reads this model
 

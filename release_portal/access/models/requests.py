@@ -60,11 +60,10 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
 
     def overdue(self, *, at: datetime) -> "AccessRequestQuerySet":
         """Those that wait beyond the day on which an answer was promised."""
-        return self.awaiting_review().filter(promised_at__lt=at)
+        return self.filter(AccessRequest.is_overdue(at=at))
 
     def claimed(self, *, at: datetime, by: User | None = None) -> "AccessRequestQuerySet":
-        claimed = self.filter(claimed_until__gt=at)
-        return claimed.filter(claimed_by=by) if by else claimed
+        return self.filter(AccessRequest.is_claimed(at=at, by=by))
 
 
 class AccessRequest(Stateful):
@@ -145,6 +144,20 @@ class AccessRequest(Stateful):
             models.Index(fields=["submitted_at", "id"], name="requests_oldest_first"),
             GinIndex(STUDY, name="requests_by_study"),
         ]
+
+    @staticmethod
+    def is_overdue(*, at: datetime) -> Q:
+        """That it waits beyond the day on which an answer was promised."""
+        return Q(status=AccessRequest.Status.SUBMITTED, promised_at__lt=at)
+
+    @staticmethod
+    def is_claimed(*, at: datetime, by: User | None = None) -> Q:
+        """That a reviewer has taken it on, or this one has, and the time for it is not over."""
+        return Q(claimed_until__gt=at) & (Q(claimed_by=by) if by else Q())
+
+    def claimant(self, *, at: datetime) -> User | None:
+        """The reviewer who has taken it on and whose time is not over."""
+        return self.claimed_by if self.claimed_until and self.claimed_until > at else None
 
     def __str__(self) -> str:
         return f"{self.summary} for {self.partner}"

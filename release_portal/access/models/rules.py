@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from release_portal.lib.prepared import Moment
 from release_portal.lib.states import all_or_none
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -48,9 +49,13 @@ class SizeRule(models.Model):
     def __str__(self) -> str:
         return f"rule of {self.size}"
 
+    def approvals_needed(self, *, is_largest: bool) -> int:
+        """For its size: the largest of a family of several is never granted by one person alone."""
+        return max(self.approvals, 2 if is_largest else 1)
+
 
 class FindingQuerySet(models.QuerySet["Finding"]):
-    def accepted(self, *, at: datetime) -> "FindingQuerySet":
+    def accepted(self, *, at: Moment) -> "FindingQuerySet":
         return self.filter(accepted_at__lte=at)
 
     def newest_first(self) -> "FindingQuerySet":

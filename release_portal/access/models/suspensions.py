@@ -1,11 +1,10 @@
 """Suspension: the stop at every level, from one grant to everything."""
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import Q
 
 from release_portal.lib.links import page_url
+from release_portal.lib.prepared import Moment
 from release_portal.lib.states import Stateful, all_or_none
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -17,7 +16,7 @@ Subject = Partner | ModelSize | Grant | None
 
 
 class SuspensionQuerySet(models.QuerySet["Suspension"]):
-    def in_force(self, *, at: datetime) -> "SuspensionQuerySet":
+    def in_force(self, *, at: Moment) -> "SuspensionQuerySet":
         return self.filter(begins_at__lte=at).filter(Q(lifted_at__isnull=True) | Q(lifted_at__gt=at))
 
     def pending_or_active(self) -> "SuspensionQuerySet":

@@ -11,14 +11,17 @@ from release_portal.releases.models import Component
 class Behaviour:
     """What follows from a right: forms, terms, the API, the ladder and the access rule ask it here."""
 
-    component: Component
-    """What of the size must be opened for it."""
+    component: Component | None = None
+    """What of the size must be opened for it. Without one it is refused, whatever is open."""
     is_metered: bool = False
     """Whether it is counted in tokens. What is not has no quota."""
     is_served: bool = False
     """Whether the portal hands it out. What nothing serves can be neither asked for nor granted."""
     words: str = "{size} ({right})"
     """A size with it, as sentences name it."""
+
+
+UNWIRED = Behaviour()
 
 
 class Right(models.TextChoices):
@@ -34,7 +37,7 @@ class Right(models.TextChoices):
 
     behaviour: Behaviour
 
-    def __new__(cls, value: str, behaviour: Behaviour) -> "Right":
+    def __new__(cls, value: str, behaviour: Behaviour = UNWIRED) -> "Right":
         member = str.__new__(cls, value)
         member._value_ = value
         member.behaviour = behaviour
@@ -49,7 +52,7 @@ class Right(models.TextChoices):
         return [right for right in cls if right.behaviour.is_served]
 
     @property
-    def component(self) -> Component:
+    def component(self) -> Component | None:
         return self.behaviour.component
 
     @property

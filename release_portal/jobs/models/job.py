@@ -1,7 +1,6 @@
 """Job and Prompt: what an organisation asked for."""
 
 import uuid
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -12,6 +11,7 @@ from django.urls import reverse
 from agreements.models import Agreement
 from inference import contract
 from release_portal.access.models import Grant, Purpose, Right
+from release_portal.lib.prepared import Moment, Number
 from release_portal.lib.states import Stateful
 from release_portal.partners.models import Membership, Partner, User
 from release_portal.partners.permissions import Permission
@@ -37,7 +37,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those that workers may be given."""
         return self.filter(status__in=Job.WORKING)
 
-    def violating_rule(self, *, at: datetime) -> "JobQuerySet":
+    def violating_rule(self, *, at: Moment) -> "JobQuerySet":
         """Those at work without a grant in force, and those held that could go on or whose grant has ended.
 
         A job submitted after `at` is not judged by it: its grant may have begun after `at` as well.
@@ -71,7 +71,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         few = Q(sequences__lte=URGENT_SEQUENCES)
         return self.filter(few if urgent else ~few)
 
-    def first_of_each(self, number: int) -> "JobQuerySet":
+    def first_of_each(self, number: Number) -> "JobQuerySet":
         """The first `number` of each organisation: those served longest ago, then the oldest."""
         order = [F("served_at").asc(nulls_first=True), F("submitted_at").asc()]
         place = Window(RowNumber(), partition_by=F("partner"), order_by=order)

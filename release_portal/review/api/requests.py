@@ -133,7 +133,8 @@ class StaffRequestSummary(RequestSummary):
 
     @staticmethod
     def resolve_claimed_by(request: AccessRequest) -> str | None:
-        return request.claimed_by.name if request.claimed_by else None
+        claimant = request.claimant(at=timezone.now())
+        return claimant.name if claimant else None
 
 
 class StaffRequestOut(RequestOut, StaffRequestSummary):

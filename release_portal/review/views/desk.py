@@ -164,12 +164,12 @@ def _tab(request: SignedIn) -> str:
 
 def _of_tab(tab: str, request: SignedIn, now: datetime) -> Q:
     user, waiting = request.user, Q(status=AccessRequest.Status.SUBMITTED)
-    elsewhere = Q(claimed_until__gt=now) & ~Q(claimed_by=user)
+    elsewhere = AccessRequest.is_claimed(at=now) & ~Q(claimed_by=user)
     return {
         "mine": waiting & ~elsewhere & ~Q(pk__in=AccessRequest.objects.barred_to(user).values("pk")),
-        "claimed": waiting & Q(claimed_by=user, claimed_until__gt=now),
+        "claimed": waiting & AccessRequest.is_claimed(at=now, by=user),
         "waiting": waiting,
-        "late": waiting & Q(promised_at__lt=now),
+        "late": AccessRequest.is_overdue(at=now),
         "returned": Q(status=AccessRequest.Status.RETURNED),
         "decided": Q(status=AccessRequest.Status.DECIDED),
         "every": Q(),

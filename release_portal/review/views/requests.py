@@ -186,7 +186,7 @@ def _evidence(asked: AccessRequest) -> dict[str, Any]:
     now, partner = timezone.now(), asked.partner
     stops = Suspension.objects.filter(Q(partner=partner) | Q(grant__partner=partner))
     agreement = partner.agreements.in_force(at=now).select_related("version").order_by("ends_at").last()
-    claimed = asked.claimed_by if asked.claimed_until and asked.claimed_until > now else None
+    claimed = asked.claimant(at=now)
     return {
         "asked": asked,
         "promise": promise_of(asked, at=now),

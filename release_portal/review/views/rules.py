@@ -30,8 +30,8 @@ def rules(request: SignedIn) -> HttpResponse:
     rows = []
     for size in sizes:
         rule = max(size.rules.all(), key=lambda rule: (rule.at, rule.pk), default=SizeRule(size=size))
-        alone = families.count(size.family_id) == 1
-        needed = max(rule.approvals, 1 if alone or largest[size.family_id] != size.pk else 2)
+        is_largest = largest[size.family_id] == size.pk and families.count(size.family_id) > 1
+        needed = rule.approvals_needed(is_largest=is_largest)
         rows.append((size, _in_words(rule, titles) | {"approvals": needed}))
     context = {"rows": rows, "may_set": request.user.may(Permission.RULE_SET)}
     return render(request, "review/rules.html", context)
