@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from release_portal.access import actions
-from release_portal.access.models import Grant
+from release_portal.access.models import Grant, Right
+from release_portal.access.models.vocabulary import Behaviour
 from release_portal.access.rule import decide
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Membership
@@ -35,6 +36,13 @@ def test_decide_takes_one_query(grant, ben, django_assert_num_queries):
     Grant.objects.filter(pk=grant.pk).update(status="revoked", ended_at=timezone.now(), end_reason="A key was shared.")
     with django_assert_num_queries(1):
         assert ask(grant, user=ben).sentence
+
+
+def test_right_that_nobody_wired_is_refused_and_never_taken_for_generation(grant, monkeypatch):
+    at = timezone.now()
+    assert Grant.objects.in_force(at=at).filter(pk=grant.pk).exists()
+    monkeypatch.setattr(Right.GENERATION, "behaviour", Behaviour())
+    assert not Grant.objects.in_force(at=at).filter(pk=grant.pk).exists()
 
 
 def test_decide_tells_everything_that_is_missing_at_once(applied, cleo, size_124m):

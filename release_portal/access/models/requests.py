@@ -60,7 +60,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
 
     def overdue(self, *, at: datetime) -> "AccessRequestQuerySet":
         """Those that wait beyond the day on which an answer was promised."""
-        return self.filter(AccessRequest.is_overdue(at=at))
+        return self.awaiting_review().filter(AccessRequest.is_overdue(at=at))
 
     def claimed(self, *, at: datetime, by: User | None = None) -> "AccessRequestQuerySet":
         return self.filter(AccessRequest.is_claimed(at=at, by=by))
