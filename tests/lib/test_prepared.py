@@ -16,13 +16,13 @@ def prepared(db) -> Prepared:
     return Prepared.of(rows.values(name=F("title"), same=Value(7)), MARKS)
 
 
-def test_row_answers_for_what_is_told(prepared, django_assert_num_queries):
+def test_row_answers_for_what_is_given(prepared, django_assert_num_queries):
     with django_assert_num_queries(2):
         assert prepared.row({"code": "owner", "permissions": "partner.read"}) == {"name": "Owner", "same": 7}
         assert prepared.row({"code": "viewer", "permissions": "partner.read"}) == {"name": "Viewer", "same": 7}
 
 
-def test_server_plans_once_for_a_connection_whatever_is_told(prepared):
+def test_server_plans_once_for_a_connection_whatever_is_given(prepared):
     for code in ("owner", "viewer", "nobody"):
         prepared.rows({"code": code, "permissions": "partner.read"})
     with connection.cursor() as cursor:
@@ -34,7 +34,7 @@ def test_server_plans_once_for_a_connection_whatever_is_told(prepared):
     assert generic >= 3
     assert not custom
     assert "$1" in statement
-    assert " 7 AS " in statement, "what is not told is a constant"
+    assert " 7 AS " in statement, "what is not given is a constant"
 
 
 def test_ask_again_on_another_connection(committed):
@@ -54,7 +54,7 @@ def test_mark_that_the_query_does_not_have_is_an_error(db):
         Prepared.of(Role.objects.filter(code="-code-").values("title"), MARKS)
 
 
-def test_rows_of_any_of_the_values_told(db):
+def test_rows_of_any_of_the_values_given(db):
     rows = Role.objects.filter(AnyOf(F("code"), ["-code-"])).order_by("code")
     prepared = Prepared.of(rows.values("code"), {"codes": ["-code-"]})
     assert prepared.rows({"codes": ["viewer", "owner", "nobody"]}) == [{"code": "owner"}, {"code": "viewer"}]
