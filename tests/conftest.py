@@ -189,7 +189,7 @@ def async_client_of(client_of) -> Callable[[User], AsyncClient]:
 
 @pytest.fixture
 def api_of() -> Callable[[User], Client]:
-    """A client that sends a token of the person, and JSON unless told otherwise."""
+    """A client that sends a token of the person, and JSON unless another type is given."""
 
     def with_token(user: User) -> Client:
         _, secret = partners.create_token(by=user, name="test")
@@ -292,18 +292,18 @@ def signing() -> Callable[..., dict]:
 @remembered
 def gpt2(db) -> Family:
     """The family with its four sizes, as rows alone: most tests need them and few are about them."""
-    told = {"name": "GPT-2", "summary": "Four sizes of one model."}
-    family, _ = Family.objects.get_or_create(slug="gpt2", defaults=told)
+    details = {"name": "GPT-2", "summary": "Four sizes of one model."}
+    family, _ = Family.objects.get_or_create(slug="gpt2", defaults=details)
     sizes = [
         ModelSize(family=family, name=name, parameters=parameters, context_tokens=1024)
         for name, parameters in SIZES.items()
     ]
     ModelSize.objects.bulk_create(sizes, ignore_conflicts=True)
-    told = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": "For partners."}
+    details = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": "For partners."}
     openings = Opening.objects.bulk_create(
-        [Opening(size=size, at=timezone.now() - timedelta(days=30), **told) for size in family.sizes.all()]
+        [Opening(size=size, at=timezone.now() - timedelta(days=30), **details) for size in family.sizes.all()]
     )
-    factories.told(*openings)
+    factories.recorded(*openings)
     return family
 
 
@@ -321,7 +321,7 @@ def size_355m(gpt2) -> ModelSize:
 
 @pytest.fixture
 def asking() -> Callable[..., dict]:
-    """What an organisation says when it asks for sizes: hosted generation, unless told otherwise."""
+    """What an organisation says when it asks for sizes: hosted generation, unless others are given."""
 
     def about(*sizes: ModelSize, tokens: int = 100_000, **other) -> dict:
         return {
@@ -356,12 +356,12 @@ def southbank_grant(southbank, cleo, rita, size_124m, asking) -> Grant:
 
 @pytest.fixture
 def submit(quiet, grant, ben) -> Callable[..., Job]:
-    """Ben submits; every argument can be told otherwise."""
+    """Ben submits; every argument can be given."""
 
     def submitted(prompts: list[str] | int = 2, **other) -> Job:
-        told = {"by": ben, "partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 7} | other
+        details = {"by": ben, "partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 7} | other
         texts = [f"Prompt {n}" for n in range(prompts)] if isinstance(prompts, int) else prompts
-        return jobs.submit(prompts=texts, **told)
+        return jobs.submit(prompts=texts, **details)
 
     return submitted
 
@@ -387,7 +387,7 @@ def no_other_grants(db) -> None:
     """No grant from another run is about. To be named before the test's own."""
     others = list(Grant.objects.filter(status=Grant.Status.ACTIVE))
     Grant.objects.filter(status=Grant.Status.ACTIVE).update(status=Grant.Status.EXPIRED, ended_at=timezone.now())
-    factories.told(*others)
+    factories.recorded(*others)
 
 
 @pytest.fixture
@@ -467,7 +467,7 @@ def letters() -> Callable[[User | str], list[str]]:
 
 @pytest.fixture
 def committed(django_db_setup, django_db_blocker, monkeypatch):
-    """Rows that stay, for threads that race. Whoever uses it names everything anew; only the mail is thrown away."""
+    """Rows that stay, for threads that race. What uses it gives everything a new name; only the mail is thrown away."""
     monkeypatch.setattr("release_portal.lib.broker._send", lambda *sent: None)
     monkeypatch.setattr("release_portal.lib.broker._push", lambda *sent: None)
     with django_db_blocker.unblock():

@@ -64,12 +64,12 @@ def give_factor(user: User) -> str:
     return secret
 
 
-def told(*rows: Model) -> None:
+def recorded(*rows: Model) -> None:
     """An event names the rows: none is decided without one."""
     record("rows.made", "Rows of a test were made", *rows, by=None)
 
 
-class ToldFactory(DjangoModelFactory):
+class RecordedFactory(DjangoModelFactory):
     """Of rows that need an event."""
 
     class Meta:
@@ -79,7 +79,7 @@ class ToldFactory(DjangoModelFactory):
     def _create(cls, model_class, *args, **kwargs):
         with transaction.atomic():
             made = super()._create(model_class, *args, **kwargs)
-            told(made)
+            recorded(made)
         return made
 
 
@@ -96,7 +96,7 @@ class LineFactory(DjangoModelFactory):
             return super()._create(model_class, *args, **kwargs)
 
 
-class PartnerFactory(ToldFactory):
+class PartnerFactory(RecordedFactory):
     """An admitted organisation."""
 
     class Meta:
@@ -168,7 +168,7 @@ class SizeFactory(DjangoModelFactory):
     context_tokens = 1024
 
 
-class AgreementFactory(ToldFactory):
+class AgreementFactory(RecordedFactory):
     """An agreement for a year that nobody has signed yet; `signed=True` signs it."""
 
     class Meta:
@@ -186,7 +186,7 @@ class AgreementFactory(ToldFactory):
             with transaction.atomic():
                 signature = signature_of(self, self.partner.applied_by)
                 signature.save()
-                told(signature)
+                recorded(signature)
 
 
 class AccessRequestFactory(DjangoModelFactory):
@@ -207,7 +207,7 @@ class AccessRequestFactory(DjangoModelFactory):
     promised_at = LazyAttribute(lambda request: request.submitted_at + timedelta(days=10))
 
 
-class ItemFactory(ToldFactory):
+class ItemFactory(RecordedFactory):
     """An item that waits for an answer."""
 
     class Meta:
@@ -221,7 +221,7 @@ class ItemFactory(ToldFactory):
     status = RequestItem.Status.WAITING
 
 
-class GrantFactory(ToldFactory):
+class GrantFactory(RecordedFactory):
     class Meta:
         model = Grant
 
@@ -305,17 +305,17 @@ def with_terms(grant: Grant, **terms) -> None:
     old.update(status=Grant.Status.REPLACED, ended_at=timezone.now())
     new = GrantFactory(partner=grant.partner, size=grant.size, **same | terms)
     old.update(replaced_by=new)
-    told(grant)
+    recorded(grant)
     vars(grant).update(vars(new))
 
 
 def in_days(days):
-    """A day of the calendar (UTC), so many days from today."""
+    """A day of the calendar (UTC), a number of days from today."""
     return timezone.now().date() + timedelta(days=days)
 
 
 def granted(request: AccessRequest, *, by: User, **terms) -> Grant:
-    """The grant, once a reviewer approves the one item that waits: as it was asked, unless terms are told otherwise."""
+    """The grant, once a reviewer approves the one item that waits: as it was asked, unless other terms are given."""
     item = request.items.exclude(status=RequestItem.Status.DROPPED).get()
     approved(item, by=by, **terms)
     return Grant.objects.latest_first().get(item=item)
@@ -358,7 +358,7 @@ def published_agreement() -> AgreementVersion:
 
 
 def jobs_of(grant: Grant, user: User, count: int, *, status: str = Job.Status.QUEUED, **fields) -> list[Job]:
-    """So many jobs of one text each, as rows alone: nothing is reserved."""
+    """Jobs of one text each, as rows alone: nothing is reserved."""
     now = timezone.now()
     ended_at = None if status in Job.LIVE else now
     settings = {"samples": 1, "max_new_tokens": 10, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 1}
@@ -384,7 +384,7 @@ def jobs_of(grant: Grant, user: User, count: int, *, status: str = Job.Status.QU
 
 
 def finished_texts(job: Job, count: int, text: str = " and so on") -> list[Completion]:
-    """So many finished texts of a job, as rows alone."""
+    """Finished texts of a job, as rows alone."""
     first, first_text = job.prompts.count(), job.completions.count()
     prompts = Prompt.objects.bulk_create(
         Prompt(job=job, index=first + index, text=f"Prompt {index}") for index in range(count)
@@ -432,10 +432,10 @@ def report_on(order: WorkOrder, *, texts: int | None = None, tokens_each: int = 
     order.refresh_from_db()
     unfinished = order.completions.order_by("index")[:texts]
     written = tuple(contract.Text(str(text.pk), f" text {text.index}", 2, tokens_each, "length") for text in unfinished)
-    told = {
+    details = {
         "token": order.token,
         "worker": order.worker_id or "worker-1",
         "texts": written,
         "tokens": tokens_each * len(written),
     } | fields
-    return contract.Report(order=str(order.pk), **told)
+    return contract.Report(order=str(order.pk), **details)

@@ -44,7 +44,7 @@ FOR_FAULTS = {
 class Portal:
     """A running portal; each process can be killed and started again by its name in the Procfile.
 
-    `settings` are told to every process; `commands` are beside those of the Procfile, or in their place.
+    `settings` are given to every process; `commands` are beside those of the Procfile, or in their place.
     """
 
     home: Path
@@ -55,7 +55,7 @@ class Portal:
     commands: Mapping[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     services: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    """Servers that a test started anew."""
+    """Servers that a test started again."""
 
     @property
     def base_url(self) -> str:
@@ -82,15 +82,15 @@ class Portal:
         line = (procfile() | self.commands)[name]
         return shlex.split(Template(line).substitute(PORT=self.port, PORTAL_HOME=self.home))
 
-    def start(self, name: str, *, worker: str = "", told: Mapping[str, str] | None = None) -> None:
-        """Start a process; `worker` is the module that a generation worker runs this time, `told` is for this process
-        alone."""
+    def start(self, name: str, *, worker: str = "", extra: Mapping[str, str] | None = None) -> None:
+        """Start a process; `worker` is the module that a generation worker runs this time, `extra` are
+        settings of this process alone."""
         command = [worker or self.worker if word == "inference.worker" else word for word in self.command(name)]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment_of(name, self.environment | {"PGAPPNAME": name} | (told or {})),
+                env=environment_of(name, self.environment | {"PGAPPNAME": name} | (extra or {})),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -28,7 +28,7 @@ def until(holds: Callable[[], Found], *, what: str = "it came true", seconds: fl
 
 
 def within(promised: float) -> float:
-    """How long to wait for what is promised in so many seconds: `make faults` holds the promise to its word."""
+    """How long to wait for what is promised in a number of seconds: `make faults` holds the promise to its word."""
     return promised if AT_LENGTH else PATIENCE
 
 

@@ -138,16 +138,16 @@ class Memory:
         values = f"SELECT {changed} FROM {there}"
         return f"UPDATE {table} t SET ({changed}) = ({values}) FROM {there} r WHERE t.{key} = r.{key}"
 
-    def _pickled(self, told: Any) -> bytes:
+    def _pickled(self, value: Any) -> bytes:
         names = {id(each): name for name, each in self._objects.items()}
         stream = io.BytesIO()
         pickler = pickle.Pickler(stream)
         pickler.persistent_id = lambda each: names.get(id(each))
-        pickler.dump(told)
+        pickler.dump(value)
         return stream.getvalue()
 
-    def _unpickled(self, told: bytes) -> Any:
-        unpickler = pickle.Unpickler(io.BytesIO(told))
+    def _unpickled(self, pickled: bytes) -> Any:
+        unpickler = pickle.Unpickler(io.BytesIO(pickled))
         unpickler.persistent_load = self._objects.__getitem__
         return unpickler.load()
 

@@ -75,9 +75,9 @@ def _migrated() -> Path:
 
 def _migrate(home: Path) -> Path:
     migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity", "0"]
-    with services(home, given={}) as told:
-        subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **told})
-        _set_for_tests(told["DATABASE_URL"])
+    with services(home, given={}) as addresses:
+        subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **addresses})
+        _set_for_tests(addresses["DATABASE_URL"])
     return home
 
 

@@ -102,10 +102,10 @@ class Trace:
 
     def __init__(self, *rows: models.QuerySet) -> None:
         counted = [f"(SELECT count(*) FROM {model._meta.db_table})" for model in (Event, Letter)]
-        told = [each.order_by("pk").query.sql_with_params() for each in rows]
-        texts = [f"(SELECT md5(string_agg(r::text, '|')) FROM ({sql}) r)" for sql, _ in told]
+        found = [each.order_by("pk").query.sql_with_params() for each in rows]
+        texts = [f"(SELECT md5(string_agg(r::text, '|')) FROM ({sql}) r)" for sql, _ in found]
         self._sql = f"SELECT {', '.join([*counted, *texts])}"
-        self._parameters = [one for _, parameters in told for one in parameters]
+        self._parameters = [one for _, parameters in found for one in parameters]
 
     def __call__(self) -> tuple:
         with connection.cursor() as cursor:
@@ -163,14 +163,14 @@ class Table:
             door.method, door.path, json.dumps(door.body), content_type="application/json", headers=headers
         )
         expected = self._expected(state, role)
-        told = "" if answer.status_code == 204 else answer.json()
+        body = "" if answer.status_code == 204 else answer.json()
         if answer.status_code not in expected:
-            return f"{answer.status_code} for {sorted(expected)}: {told}"
+            return f"{answer.status_code} for {sorted(expected)}: {body}"
         if answer.status_code < 300:
             return "" if self.trace() != before else "it answers and changes nothing"
-        if answer["content-type"] != "application/problem+json" or told["status"] != answer.status_code:
-            return f"no problem document: {told}"
-        return self._of_refusal(told["detail"], before)
+        if answer["content-type"] != "application/problem+json" or body["status"] != answer.status_code:
+            return f"no problem document: {body}"
+        return self._of_refusal(body["detail"], before)
 
     def _expected(self, state: str, role: str) -> set[int]:
         assert self.door is not None

@@ -42,8 +42,8 @@ def sent_by(act: str, client: Client, forged: dict) -> None:
     elif act == "change of address":
         client.post("/accounts/email/", {"email": "other@x.example", "action_add": ""}, **forged)
     else:
-        told = {"email": "dora@x.example", "roles": ["viewer"]}
-        client.post("/organisations/university-of-northlake/members/", told, **forged)
+        details = {"email": "dora@x.example", "roles": ["viewer"]}
+        client.post("/organisations/university-of-northlake/members/", details, **forged)
 
 
 @pytest.mark.parametrize("forged", FORGED)
@@ -79,11 +79,11 @@ def test_form_is_taken_at_each_allowed_host(ada, host):
     client = Client(enforce_csrf_checks=True)
     page = client.get("/accounts/password/reset/", HTTP_HOST=host)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.content.decode())[1]
-    told = {"email": ada.email, "csrfmiddlewaretoken": token}
+    details = {"email": ada.email, "csrfmiddlewaretoken": token}
     sent = {"HTTP_HOST": host, "HTTP_ORIGIN": f"http://{host}"}
-    assert client.post("/accounts/password/reset/", told, **sent).status_code == 302
+    assert client.post("/accounts/password/reset/", details, **sent).status_code == 302
     foreign = sent | {"HTTP_ORIGIN": "http://evil.example"}
-    assert client.post("/accounts/password/reset/", told, **foreign).status_code == 403
+    assert client.post("/accounts/password/reset/", details, **foreign).status_code == 403
 
 
 # --- where a request comes from
@@ -94,11 +94,11 @@ def seen():
     """The address that the site sees, and whether it takes the request for one over TLS."""
 
     def by(peer: str, **headers: str) -> tuple[str, bool]:
-        told = []
-        AddressMiddleware(lambda request: told.append((request.META["REMOTE_ADDR"], request.is_secure())))(
+        seen_as = []
+        AddressMiddleware(lambda request: seen_as.append((request.META["REMOTE_ADDR"], request.is_secure())))(
             RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
         )
-        return told[0]
+        return seen_as[0]
 
     return by
 
@@ -129,9 +129,9 @@ def test_forwarded_headers_of_anybody_are_not_believed(settings, seen):
 def test_address_behind_a_proxy_is_the_last_that_is_not_of_a_proxy(settings, seen, forwarded_for, address):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8")]
-    told = {"HTTP_X_FORWARDED_FOR": forwarded_for, "HTTP_X_FORWARDED_PROTO": "https"}
-    assert seen("10.0.0.1", **told) == (address, True)
-    assert seen("::ffff:10.0.0.1", **told)[0] in (address, "::ffff:10.0.0.1")
+    details = {"HTTP_X_FORWARDED_FOR": forwarded_for, "HTTP_X_FORWARDED_PROTO": "https"}
+    assert seen("10.0.0.1", **details) == (address, True)
+    assert seen("::ffff:10.0.0.1", **details)[0] in (address, "::ffff:10.0.0.1")
 
 
 @pytest.mark.parametrize("is_behind", [True, False])
@@ -143,8 +143,8 @@ def test_event_signature_and_limit_see_the_same_address(
     address = "203.0.113.5" if is_behind else "127.0.0.1"
     headers = {"HTTP_X_FORWARDED_FOR": "198.51.100.1, 203.0.113.5", "REMOTE_ADDR": "127.0.0.1"}
     client = client_of(ada)
-    told = {name: value for name, value in signing(agreement_version).items() if name not in {"version", "origin"}}
-    client.post(f"/organisations/{admitted.slug}/agreement/", told, **headers)
+    details = {name: value for name, value in signing(agreement_version).items() if name not in {"version", "origin"}}
+    client.post(f"/organisations/{admitted.slug}/agreement/", details, **headers)
     assert Signature.objects.get().address == address
     client.post("/accounts/logout/", **headers)
     assert SecurityEvent.objects.latest("id").detail["address"] == address

@@ -32,22 +32,26 @@ def post(client, body, path=JOBS, **headers):
 def problem(response) -> dict:
     """The problem document of an answer; its status is the answer's own."""
     assert response["content-type"] == "application/problem+json"
-    told = response.json()
-    assert told["status"] == response.status_code
-    assert told["title"]
-    assert told["detail"]
-    return told
+    answer = response.json()
+    assert answer["status"] == response.status_code
+    assert answer["title"]
+    assert answer["detail"]
+    return answer
 
 
 def test_submit_answers_with_the_job(bens, grant):
     response = post(bens, BODY | {"seed": 5, "samples": 2, "name": "Mine"})
     assert response.status_code == 201
-    told = response.json()
-    job = Job.objects.get(pk=told["id"])
-    assert (told["status"], told["size"], told["organisation"]) == ("queued", "gpt2/124M", "university-of-northlake")
-    assert (told["prompts"], told["texts"], told["texts_done"], told["seed"]) == (2, 4, 0, 5)
-    assert (told["submitted_by"], told["name"], told["url"]) == ("Ben Hart", "Mine", f"/jobs/{job.pk}/")
-    assert told["progress"].startswith("0 of 4 texts. No worker serves GPT-2 124M now")
+    answer = response.json()
+    job = Job.objects.get(pk=answer["id"])
+    assert (answer["status"], answer["size"], answer["organisation"]) == (
+        "queued",
+        "gpt2/124M",
+        "university-of-northlake",
+    )
+    assert (answer["prompts"], answer["texts"], answer["texts_done"], answer["seed"]) == (2, 4, 0, 5)
+    assert (answer["submitted_by"], answer["name"], answer["url"]) == ("Ben Hart", "Mine", f"/jobs/{job.pk}/")
+    assert answer["progress"].startswith("0 of 4 texts. No worker serves GPT-2 124M now")
 
 
 @pytest.mark.parametrize(
@@ -81,13 +85,13 @@ def test_submit_what_is_not_accepted_says_field_limit_and_what_was_given(
 ):
     response = post(bens, BODY | body)
     assert response.status_code == 422
-    told = problem(response)
-    assert told["field"].startswith(field)
-    assert told["detail"].startswith(detail)
+    answer = problem(response)
+    assert answer["field"].startswith(field)
+    assert answer["detail"].startswith(detail)
     if limit is not None:
-        assert told["limit"] == limit
+        assert answer["limit"] == limit
     if given is not None:
-        assert told["given"] == given
+        assert answer["given"] == given
     assert not Job.objects.filter(grant=grant).exists()
 
 
@@ -100,9 +104,9 @@ def test_submit_what_is_no_job_is_not_accepted(bens, grant, body):
 
 def test_submit_after_the_grant_was_revoked_says_when_and_why(bens, grant, mara):
     revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
-    told = problem(post(bens, BODY))
-    assert told["status"] == 422
-    assert told["detail"].startswith("The grant of GPT-2 124M was revoked on")
+    answer = problem(post(bens, BODY))
+    assert answer["status"] == 422
+    assert answer["detail"].startswith("The grant of GPT-2 124M was revoked on")
 
 
 def test_submit_by_a_person_without_the_right_is_not_allowed(api_of, grant):
@@ -112,8 +116,8 @@ def test_submit_by_a_person_without_the_right_is_not_allowed(api_of, grant):
 
 
 def test_submit_by_a_person_of_no_organisation_says_so(api_of, size_124m, rita):
-    told = problem(post(api_of(rita), BODY))
-    assert told["detail"] == "Name the organisation that the job is for; you belong to: none."
+    answer = problem(post(api_of(rita), BODY))
+    assert answer["detail"] == "Name the organisation that the job is for; you belong to: none."
 
 
 def test_submit_for_an_organisation_that_is_not_ones_own_finds_nothing(bens, southbank_grant):
@@ -127,11 +131,11 @@ def test_submit_while_belonging_to_two_takes_the_one_with_the_grant(bens, ben, g
 
 def test_submit_while_two_grant_the_size_asks_for_the_organisation(bens, ben, grant, southbank_grant):
     factories.MembershipFactory(user=ben, partner=southbank_grant.partner, roles=["researcher"])
-    told = problem(post(bens, BODY))
-    assert (told["field"], told["status"]) == ("organisation", 422)
-    assert "southbank-institute" in told["detail"]
-    told = post(bens, BODY | {"organisation": "southbank-institute"}).json()
-    assert told["organisation"] == "southbank-institute"
+    answer = problem(post(bens, BODY))
+    assert (answer["field"], answer["status"]) == ("organisation", 422)
+    assert "southbank-institute" in answer["detail"]
+    answer = post(bens, BODY | {"organisation": "southbank-institute"}).json()
+    assert answer["organisation"] == "southbank-institute"
 
 
 def test_submit_twice_with_one_key_is_one_job(bens, grant):
@@ -149,8 +153,8 @@ def test_submit_with_an_overlong_key_is_not_accepted(bens, grant):
 
 
 def upload(client, name, content, **settings):
-    told = {"size": "gpt2/124M", "max_new_tokens": 10, "file": SimpleUploadedFile(name, content)} | settings
-    return client.post(f"{JOBS}/from-file", told)
+    details = {"size": "gpt2/124M", "max_new_tokens": 10, "file": SimpleUploadedFile(name, content)} | settings
+    return client.post(f"{JOBS}/from-file", details)
 
 
 @pytest.mark.parametrize(
@@ -174,19 +178,19 @@ def test_submit_a_file_reads_its_prompts(bens, grant, name, content):
     ],
 )
 def test_submit_a_file_that_cannot_be_read_says_the_line(bens, grant, name, content, given, detail):
-    told = problem(upload(bens, name, content))
-    assert (told["status"], told["field"], told["given"]) == (422, "file", given)
-    assert told["detail"].startswith(detail)
+    answer = problem(upload(bens, name, content))
+    assert (answer["status"], answer["field"], answer["given"]) == (422, "file", given)
+    assert answer["detail"].startswith(detail)
 
 
 def test_submit_a_file_with_a_temperature_that_is_none_says_so(bens, grant):
-    told = problem(upload(bens, "a.txt", b"one", temperature="hot"))
-    assert (told["field"], told["given"]) == ("temperature", "hot")
+    answer = problem(upload(bens, "a.txt", b"one", temperature="hot"))
+    assert (answer["field"], answer["given"]) == ("temperature", "hot")
 
 
 def test_submit_without_the_file_says_so(bens, grant):
-    told = problem(bens.post(f"{JOBS}/from-file", {"size": "gpt2/124M"}))
-    assert (told["status"], told["field"]) == (422, "file")
+    answer = problem(bens.post(f"{JOBS}/from-file", {"size": "gpt2/124M"}))
+    assert (answer["status"], answer["field"]) == (422, "file")
 
 
 # --- reading
@@ -195,9 +199,9 @@ def test_submit_without_the_file_says_so(bens, grant):
 def test_list_shows_ones_own_newest_first(bens, submit, southbank_grant, cleo):
     jobs_ = [submit(), submit()]
     submit(by=cleo, partner=southbank_grant.partner)
-    told = bens.get(JOBS).json()
-    assert [item["id"] for item in told["items"]] == [str(job.pk) for job in reversed(jobs_)]
-    assert told["count"] == 2
+    answer = bens.get(JOBS).json()
+    assert [item["id"] for item in answer["items"]] == [str(job.pk) for job in reversed(jobs_)]
+    assert answer["count"] == 2
 
 
 def test_list_by_status(bens, submit, ben):
@@ -208,16 +212,16 @@ def test_list_by_status(bens, submit, ben):
 
 
 def test_cancel_answers_with_the_job_as_it_is_now(bens, job):
-    told = bens.post(f"{JOBS}/{job.pk}/cancel").json()
-    assert (told["status"], told["id"]) == ("cancelled", str(job.pk))
+    answer = bens.post(f"{JOBS}/{job.pk}/cancel").json()
+    assert (answer["status"], answer["id"]) == ("cancelled", str(job.pk))
     assert problem(bens.post(f"{JOBS}/{job.pk}/cancel"))["detail"].startswith("This job is already cancelled")
 
 
 def test_texts_are_read_page_by_page(bens, job):
     factories.finished_texts(job, 3)
-    told = bens.get(f"{JOBS}/{job.pk}/texts?limit=2&offset=2").json()
-    assert told["count"] == 3
-    assert [item["prompt"] for item in told["items"]] == ["Prompt 2"]
+    answer = bens.get(f"{JOBS}/{job.pk}/texts?limit=2&offset=2").json()
+    assert answer["count"] == 3
+    assert [item["prompt"] for item in answer["items"]] == ["Prompt 2"]
 
 
 @pytest.mark.parametrize(
@@ -230,9 +234,9 @@ def test_texts_are_read_page_by_page(bens, job):
     ],
 )
 def test_page_beyond_its_limits_is_refused_with_the_limit(bens, field, given, limit, detail):
-    told = problem(bens.get(JOBS, {field: given}))
-    assert (told["status"], told["field"], told["limit"], told["given"]) == (422, field, limit, str(given))
-    assert told["detail"].startswith(detail)
+    answer = problem(bens.get(JOBS, {field: given}))
+    assert (answer["status"], answer["field"], answer["limit"], answer["given"]) == (422, field, limit, str(given))
+    assert answer["detail"].startswith(detail)
 
 
 def test_every_list_of_the_api_has_the_same_largest_page(client):
@@ -260,25 +264,25 @@ def test_list_without_pages_is_one_that_cannot_grow(client):
 
 
 def test_text_that_is_too_long_is_refused_with_the_limit_and_its_length(bens, grant):
-    told = problem(post(bens, BODY | {"name": "x" * 2**20}))
-    assert (told["status"], told["field"], told["limit"], told["given"]) == (422, "name", 120, 2**20)
-    assert told["detail"] == "“name” has 1,048,576 characters; it takes at most 120."
+    answer = problem(post(bens, BODY | {"name": "x" * 2**20}))
+    assert (answer["status"], answer["field"], answer["limit"], answer["given"]) == (422, "name", 120, 2**20)
+    assert answer["detail"] == "“name” has 1,048,576 characters; it takes at most 120."
 
 
-def test_number_that_is_none_is_told_in_json(api_of, mara, grant):
+def test_number_that_is_none_is_refused_in_json(api_of, mara, grant):
     body = {"organisation": grant.partner.slug, "size": "gpt2/124M", "weight": "nan"}
-    told = problem(post(api_of(mara), body, "/api/v1/fleet/weights"))
-    assert (told["field"], told["given"]) == ("weight", "nan")
+    answer = problem(post(api_of(mara), body, "/api/v1/fleet/weights"))
+    assert (answer["field"], answer["given"]) == ("weight", "nan")
 
 
 @pytest.mark.parametrize("path", ["", "/texts", "/cancel"])
 def test_job_of_another_organisation_is_not_there(api_of, job, southbank, cleo, path):
     client = api_of(cleo)
     response = (client.post if path == "/cancel" else client.get)(f"{JOBS}/{job.pk}{path}")
-    told = problem(response)
+    answer = problem(response)
     nothing = problem(client.get(f"{JOBS}/00000000-0000-4000-8000-000000000000"))
-    assert told == nothing, "what exists elsewhere must look like what does not exist"
-    assert told["status"] == 404
+    assert answer == nothing, "what exists elsewhere must look like what does not exist"
+    assert answer["status"] == 404
 
 
 def test_job_id_that_is_none_is_not_accepted(bens):
@@ -287,29 +291,29 @@ def test_job_id_that_is_none_is_not_accepted(bens):
 
 def test_me_tells_organisations_grants_and_what_is_left(bens, grant, submit):
     submit()
-    told = bens.get("/api/v1/me").json()
-    assert (told["name"], told["email"]) == ("Ben Hart", "ben@northlake.example")
-    assert told["organisations"] == ["university-of-northlake"]
-    (granted,) = told["grants"]
+    answer = bens.get("/api/v1/me").json()
+    assert (answer["name"], answer["email"]) == ("Ben Hart", "ben@northlake.example")
+    assert answer["organisations"] == ["university-of-northlake"]
+    (granted,) = answer["grants"]
     assert (granted["size"], granted["token_quota"], granted["tokens_left"]) == ("gpt2/124M", 100_000, 99_980)
     assert (granted["tokens_used"], granted["tokens_reserved"]) == (0, 20)
 
 
 def test_families_are_public(client, gpt2):
-    (told,) = [family for family in client.get("/api/v1/families").json() if family["slug"] == "gpt2"]
-    assert [size["name"] for size in told["sizes"]] == ["124M", "355M", "774M", "1558M"]
-    assert {part["label"] for part in told["sizes"][0]["components"]} == {"Hosted generation", "Weights"}
+    (found,) = [family for family in client.get("/api/v1/families").json() if family["slug"] == "gpt2"]
+    assert [size["name"] for size in found["sizes"]] == ["124M", "355M", "774M", "1558M"]
+    assert {part["label"] for part in found["sizes"][0]["components"]} == {"Hosted generation", "Weights"}
 
 
 # --- who is asking
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer rp_guessed", "Basic YTpi", "Token x"])
-def test_unknown_person_is_told_how_to_be_known(client, job, header):
+def test_unknown_person_reads_how_to_be_known(client, job, header):
     headers = {"authorization": header} if header else {}
     response = client.get(JOBS, headers=headers)
-    told = problem(response)
-    assert (told["status"], "Make one on the Tokens page" in told["detail"]) == (401, True)
+    answer = problem(response)
+    assert (answer["status"], "Make one on the Tokens page" in answer["detail"]) == (401, True)
 
 
 def test_session_is_not_a_token(client_of, ben):
@@ -336,8 +340,8 @@ def test_list_of_jobs_takes_the_same_queries_for_every_number(bens, grant, ben):
 
 
 def test_openapi_describes_every_operation(client):
-    told = client.get("/api/v1/openapi.json").json()
-    assert set(told["paths"]) == {
+    answer = client.get("/api/v1/openapi.json").json()
+    assert set(answer["paths"]) == {
         "/api/v1/fleet/workers",
         "/api/v1/fleet/workers/{name}/revoke",
         "/api/v1/families",
@@ -399,9 +403,9 @@ def test_openapi_describes_every_operation(client):
         "/api/v1/fleet/weights",
         "/api/v1/fleet/failures/{pk}/try",
     }
-    names = [operation["operationId"] for path in told["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for path in answer["paths"].values() for operation in path.values()]
     assert len(names) == len(set(names))
-    operations = [operation for path in told["paths"].values() for operation in path.values()]
+    operations = [operation for path in answer["paths"].values() for operation in path.values()]
     assert all(operation["summary"] for operation in operations)
 
 

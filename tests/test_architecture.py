@@ -274,7 +274,7 @@ READ_LIKE_THE_BOOK = {"record", "note"}
 WITHOUT_ACTOR = {
     "deliver_letters": "it carries letters; the verbs that wrote them named who acts",
     "keep_accounts": "it makes the broker's accounts what the rows of workers say",
-    "one_letter_each": "a bulk act wraps its verbs in it, each of which names who acts",
+    "one_letter_each": "a bulk act wraps its verbs in it, and each names who acts",
     "read_token": "it finds out who acts",
     "reserve": "a step of submitting a job, whose event names who acts",
     "send_digests": "it gathers letters; the verbs that wrote them named who acts",
@@ -460,8 +460,8 @@ def test_no_message_of_celery_is_unpickled_or_is_a_command(monkeypatch):
         monkeypatch.setenv(name, value)
     for application in ("release_portal.celery", "inference.worker"):
         conf = import_module(application).app.conf
-        told = {conf.task_serializer, conf.result_serializer, conf.event_serializer, *conf.accept_content}
-        assert told == {"json"}
+        formats = {conf.task_serializer, conf.result_serializer, conf.event_serializer, *conf.accept_content}
+        assert formats == {"json"}
         assert set(conf.result_accept_content or ["json"]) == {"json"}
         assert conf.worker_enable_remote_control is False
 

@@ -108,12 +108,12 @@ def problem_with(response, *, place: Place | None = None) -> str:
     if response["content-type"].partition(";")[0] != kind:
         return f"{response.status_code} as {response['content-type']}"
     constants: list[str] = []
-    told = json.loads(response.content, parse_constant=constants.append)
+    answer = json.loads(response.content, parse_constant=constants.append)
     if constants:
         return f"{constants[0]} is not JSON"
     if response.status_code >= 400 and len(response.content) > 10_000:
         return f"{response.status_code} repeats {len(response.content):,} characters"
-    if place is not None and (response.status_code != 422 or told.get("field") not in names_of(place)):
+    if place is not None and (response.status_code != 422 or answer.get("field") not in names_of(place)):
         return f"{response.status_code} does not name the field: {response.content[:200]!r}"
     return ""
 
@@ -125,18 +125,20 @@ def names_of(place: Place) -> set[str]:
 
 
 def operations(world: dict, client) -> list[tuple[Row, str, dict, dict]]:
-    """Each operation of the OpenAPI document: its row in the table of routes, its path, what is told of it, and all
+    """Each operation of the OpenAPI document: its row in the table of routes, its path, its description, and all
     schemas."""
     document = client.get(reverse("api-1:openapi-json")).json()
-    told = {(method.upper(), path): one for path, each in document["paths"].items() for method, one in each.items()}
+    described = {
+        (method.upper(), path): one for path, each in document["paths"].items() for method, one in each.items()
+    }
     found = []
     for row in ROWS:
         if row.route.startswith("api-1:"):
             path = reverse(row.route, kwargs=world["address"].get(row.route))
             template = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", resolve(path).route)
-            if operation := told.pop((row.method, template), None):
+            if operation := described.pop((row.method, template), None):
                 found.append((row, path, operation, document["components"]["schemas"]))
-    assert not told, "an operation has no row in the table of routes"
+    assert not described, "an operation has no row in the table of routes"
     return found
 
 
@@ -249,10 +251,10 @@ def test_name_that_no_operation_knows_is_refused_with_the_nearest_that_it_does(c
 
 def unless_named(response, row: Row, field: str, near: str) -> list[str]:
     """Nothing where an answer refuses the field and names the one that is meant."""
-    told = response.json()
-    if response.status_code == 422 and told["field"] == field and f"did you mean “{near}”?" in told["detail"]:
+    answer = response.json()
+    if response.status_code == 422 and answer["field"] == field and f"did you mean “{near}”?" in answer["detail"]:
         return []
-    return [f"{row} {field}: {response.status_code} {str(told)[:200]}"]
+    return [f"{row} {field}: {response.status_code} {str(answer)[:200]}"]
 
 
 def test_arguments_and_headers_of_every_operation_are_read_or_refused(clients, world, undone):

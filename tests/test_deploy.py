@@ -43,24 +43,24 @@ def test_compose_believes_its_gateway_alone_and_publishes_on_loopback_alone():
 
 
 def test_proxy_takes_what_the_portal_takes_and_hides_what_clients_forge():
-    told = (ROOT / "deploy" / "nginx.conf").read_text()
-    taken = int(re.search(r"client_max_body_size\s+(\d+)m;", told)[1])
+    configuration = (ROOT / "deploy" / "nginx.conf").read_text()
+    taken = int(re.search(r"client_max_body_size\s+(\d+)m;", configuration)[1])
     assert settings.UPLOAD_LIMIT_MB < taken < settings.UPLOAD_LIMIT_MB + 5
     for header in ("X-Forwarded-Host", "Forwarded"):
-        assert re.search(rf'proxy_set_header {header}\s+"";', told)
+        assert re.search(rf'proxy_set_header {header}\s+"";', configuration)
 
 
 def test_postgres_in_a_container_logs_as_little_as_our_own():
-    told = re.findall(r"^ALTER SYSTEM SET (.*);$", (ROOT / "deploy" / "roles.sh").read_text(), re.MULTILINE)
-    assert tuple(told) == SILENT
+    silenced = re.findall(r"^ALTER SYSTEM SET (.*);$", (ROOT / "deploy" / "roles.sh").read_text(), re.MULTILINE)
+    assert tuple(silenced) == SILENT
 
 
 @pytest.mark.parametrize("target", ["run", "demo"])
 def test_what_make_starts_does_not_know_the_owner_of_the_tables(target, tmp_path):
     """Nor does what it had in its environment when it began, which others of its user can read."""
-    told = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    migrated = re.search(r"sh -c '(python manage.py migrate .*?)' sh (.*)", told)
-    assert migrated, told
+    output = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    migrated = re.search(r"sh -c '(python manage.py migrate .*?)' sh (.*)", output)
+    assert migrated, output
     python = tmp_path / "python"  # migrates, in the test's place
     python.write_text("#!/bin/sh\n")
     python.chmod(0o755)

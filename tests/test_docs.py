@@ -23,7 +23,7 @@ def test_diagrams_of_states_have_the_arrows_of_the_models():
 
 
 def test_every_state_machine_is_drawn_or_too_small():
-    """One that has two states, or three of which one begins, needs no picture."""
+    """One that has two states, or three with one that begins, needs no picture."""
     drawn = {name for name, _ in DIAGRAM.findall(ARCHITECTURE)}
     models = [model for model in apps.get_models() if issubclass(model, Stateful)]
     large = {model._meta.label for model in models if sum(map(len, model.COMES_FROM.values())) > 3}

@@ -25,8 +25,8 @@ def test_a_job_has_the_same_settings_where_they_are_left_out_at_every_door(api_o
     form = job_forms.JobForm(grants=Grant.objects.none())
     assert {field: form.fields[field].initial for field in LIMITS} == defaults
     assert {field: Sampling.model_fields[field].default for field in LIMITS} == defaults
-    told = {"size": "gpt2/124M", "prompts": ["Once"]}
-    by_api = api_of(ben).post("/api/v1/jobs", told, content_type="application/json").json()
+    details = {"size": "gpt2/124M", "prompts": ["Once"]}
+    by_api = api_of(ben).post("/api/v1/jobs", details, content_type="application/json").json()
     for field in LIMITS.keys() - {"seed"}:
         assert by_api[field] == defaults[field]
 
@@ -70,9 +70,9 @@ def test_page_and_api_take_texts_of_the_same_length(form):
 def test_answer_by_api_with_terms_left_out_grants_what_was_asked(access_request, rita, api_of):
     item = access_request.items.get()
     asked = terms_asked(item)
-    told = {"answers": [{"item": item.pk, "terms": {}}]}
+    details = {"answers": [{"item": item.pk, "terms": {}}]}
     path = f"/api/v1/review/requests/{access_request.pk}/decisions"
-    assert api_of(rita).post(path, told, content_type="application/json").status_code == 200
+    assert api_of(rita).post(path, details, content_type="application/json").status_code == 200
     grant = Grant.objects.get(item=item)
     assert (grant.token_quota, grant.last_day, tuple(grant.purposes)) == (
         asked.token_quota,
@@ -85,7 +85,7 @@ DECISIONS = "/api/v1/review/requests/{0.pk}/decisions"
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "quota"),
+    ("details", "status", "quota"),
     [
         ({}, 200, 5_000),
         ({"token_quota": None, "purposes": None, "ends_on": None}, 200, 5_000),
@@ -94,24 +94,26 @@ DECISIONS = "/api/v1/review/requests/{0.pk}/decisions"
         ({"token_quota": 100_000}, 200, None),
     ],
 )
-def test_reasons_of_another_go_with_the_whole_offer_alone(access_request, rita, tom, mara, api_of, told, status, quota):
+def test_reasons_of_another_go_with_the_whole_offer_alone(
+    access_request, rita, tom, mara, api_of, details, status, quota
+):
     item = access_request.items.get()
     access.set_rule(by=mara, size=item.size, approvals=2, reason="For the test.")
     factories.approved(item, by=rita, token_quota=5_000, reduction_reason="Of Rita alone.")
-    body = {"answers": [{"item": item.pk, "terms": told}]}
+    body = {"answers": [{"item": item.pk, "terms": details}]}
     answer = api_of(tom).post(DECISIONS.format(access_request), body, content_type="application/json")
     assert (answer.status_code, answer.json().get("field", "")) == (status, "" if status == 200 else "reduction_reason")
     granted = Grant.objects.filter(item=item).first()
     assert (granted.token_quota if granted else None) == quota
     if granted:
-        assert granted.reduction_reason == told.get("reduction_reason", "Of Rita alone.")
+        assert granted.reduction_reason == details.get("reduction_reason", "Of Rita alone.")
 
 
 def test_answer_by_api_with_terms_left_out_approves_what_another_offers(access_request, rita, tom, mara, api_of):
     item = access_request.items.get()
     access.set_rule(by=mara, size=item.size, approvals=2, reason="For the test.")
     factories.approved(item, by=rita, token_quota=5_000)
-    told = {"answers": [{"item": item.pk, "terms": {}}]}
+    details = {"answers": [{"item": item.pk, "terms": {}}]}
     path = f"/api/v1/review/requests/{access_request.pk}/decisions"
-    assert api_of(tom).post(path, told, content_type="application/json").status_code == 200
+    assert api_of(tom).post(path, details, content_type="application/json").status_code == 200
     assert Grant.objects.get(item=item).token_quota == 5_000

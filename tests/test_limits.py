@@ -48,9 +48,9 @@ def test_wrong_fields_beyond_those_listed_are_counted(rita, api_of, access_reque
     wrong = {"item": "x", "terms": {"ends_on": "x", "token_quota": "x", "purposes": []}}
     path = reverse("api-1:decide_request", args=[access_request.pk])
     response = api_of(rita).post(path, {"answers": [wrong] * 100}, content_type="application/json")
-    told = response.json()
-    assert len(told["errors"]) == MOST_ERRORS
-    assert told["error_count"] == 300
+    answer = response.json()
+    assert len(answer["errors"]) == MOST_ERRORS
+    assert answer["error_count"] == 300
     assert len(response.content) < LARGEST_ANSWER
 
 
@@ -110,29 +110,29 @@ def exchange(path: str, receive: Callable, send: Callable, headers: dict[bytes, 
 
 def test_body_over_the_limit_of_its_route_is_answered_unread(settings):
     large = {b"content-length": b"2000000"}
-    status, told, unread = sent_to("/api/v1/organisations", b"x", headers=large)
+    status, answer, unread = sent_to("/api/v1/organisations", b"x", headers=large)
     assert (status, unread) == (413, 1)
-    assert told["detail"] == "This request has 2,000,000 bytes; this address takes at most 1,048,576."
+    assert answer["detail"] == "This request has 2,000,000 bytes; this address takes at most 1,048,576."
 
 
 def test_body_of_unknown_length_is_read_up_to_the_limit():
-    status, told, unread = sent_to("/api/v1/organisations", *[b"x" * 300_000] * 100)
+    status, answer, unread = sent_to("/api/v1/organisations", *[b"x" * 300_000] * 100)
     assert (status, unread) == (413, 96)
-    assert told["detail"] == "This request has at least 1,200,000 bytes; this address takes at most 1,048,576."
+    assert answer["detail"] == "This request has at least 1,200,000 bytes; this address takes at most 1,048,576."
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/organisations/apply/", "/nowhere/"])
 def test_page_over_the_limit_is_answered_in_plain_text(path):
-    status, told, unread = sent_to(path, *[b"x" * 300_000] * 100)
+    status, answer, unread = sent_to(path, *[b"x" * 300_000] * 100)
     assert (status, unread) == (413, 96)
-    assert "takes at most 1,048,576" in told
+    assert "takes at most 1,048,576" in answer
 
 
 @pytest.mark.parametrize("route", sorted(asgi.UPLOADS))
 def test_upload_may_be_larger_than_other_bodies(route):
-    status, told, unread = sent_to(reverse(route), *[b"x" * 2**20] * 100)
+    status, answer, unread = sent_to(reverse(route), *[b"x" * 2**20] * 100)
     assert (status, unread) == (413, 49)
-    assert "has at least 51 MB; the portal takes at most 50 MB" in str(told)
+    assert "has at least 51 MB; the portal takes at most 50 MB" in str(answer)
 
 
 def test_form_of_too_many_fields_is_refused(client_of, ada):
@@ -161,9 +161,9 @@ def test_upload_of_too_many_fields_or_files_is_refused(grant, ben, api_of, sent)
 
 def test_body_that_comes_too_slowly_is_answered(settings):
     settings.BODY_SECONDS = 0.01
-    status, told, _ = sent_to("/api/v1/organisations", b"x" * 100, then=asyncio.Event().wait)
+    status, answer, _ = sent_to("/api/v1/organisations", b"x" * 100, then=asyncio.Event().wait)
     assert status == 408
-    assert told["detail"].startswith("Of this request 100 bytes came in")
+    assert answer["detail"].startswith("Of this request 100 bytes came in")
 
 
 def test_body_that_comes_fast_enough_may_take_longer(settings):

@@ -80,8 +80,8 @@ def test_page_of_a_job_renders_in_every_state(order, job, grant, client_of, ben,
     elif ending == "finished":
         jobs.receive_report(by=None, report=factories.report_on(order, ended=True, checkpoint="ab" * 32))
     elif ending == "failed":
-        told = factories.report_on(order, texts=1, ended=True, error="The weights are corrupt: install them again.")
-        jobs.receive_report(by=None, report=told)
+        reported = factories.report_on(order, texts=1, ended=True, error="The weights are corrupt: install them again.")
+        jobs.receive_report(by=None, report=reported)
     elif ending == "cancelled":
         jobs.cancel(by=ben, job=job)
     elif ending == "stopped":
@@ -95,7 +95,7 @@ def test_page_of_a_job_renders_in_every_state(order, job, grant, client_of, ben,
     assert ("Download JSONL" in html) == bool(job.texts_done)
 
 
-def test_page_of_a_waiting_job_asks_again_and_is_fetched_anew_at_its_end(job, client_of, ben):
+def test_page_of_a_waiting_job_asks_again_and_is_fetched_again_at_its_end(job, client_of, ben):
     client = client_of(ben)
     response = client.get(f"{job.get_absolute_url()}progress/")
     assert "0 of 2 texts" in response.content.decode()
@@ -110,18 +110,18 @@ def test_waiting_page_takes_badge_timeline_downloads_and_new_texts_from_its_prog
     jobs.dispatch(by=None)
     jobs.receive_report(by=None, report=factories.report_on(factories.orders_of(job).get(), texts=1))
 
-    told = page(client, f"{address}?seen=0")
-    assert "Running" in told
-    assert re.search(r"A job of [^<]* started", told)
+    html = page(client, f"{address}?seen=0")
+    assert "Running" in html
+    assert re.search(r"A job of [^<]* started", html)
     for part in ("status", "happened", "downloads", "texts"):
-        assert f'id="{part}"' in told
-    assert 'name="seen" value="1"' in told
-    assert "Download JSONL" in told
-    assert 'class="completion"' in told
+        assert f'id="{part}"' in html
+    assert 'name="seen" value="1"' in html
+    assert "Download JSONL" in html
+    assert 'class="completion"' in html
 
-    told = page(client, f"{address}?seen=1")
-    assert 'id="status"' in told
-    assert 'id="texts"' not in told
+    html = page(client, f"{address}?seen=1")
+    assert 'id="status"' in html
+    assert 'id="texts"' not in html
 
 
 def test_item_of_a_returned_request_says_that_it_was_returned(access_request, ada, rita, client_of):
@@ -132,9 +132,16 @@ def test_item_of_a_returned_request_says_that_it_was_returned(access_request, ad
 
 
 def test_typed_prompt_beside_a_file_is_not_dropped(grant, client_of, ben):
-    told = {"grant": grant.pk, "prompts": "Once upon", "samples": 1, "max_new_tokens": 8, "temperature": 1, "top_k": 40}
-    told |= {"top_p": 1, "idempotency_key": "k", "file": SimpleUploadedFile("a.txt", b"Twice")}
-    html = client_of(ben).post("/jobs/new/", told).content.decode()
+    details = {
+        "grant": grant.pk,
+        "prompts": "Once upon",
+        "samples": 1,
+        "max_new_tokens": 8,
+        "temperature": 1,
+        "top_k": 40,
+    }
+    details |= {"top_p": 1, "idempotency_key": "k", "file": SimpleUploadedFile("a.txt", b"Twice")}
+    html = client_of(ben).post("/jobs/new/", details).content.decode()
     assert "A prompt is typed and a file chosen; a job takes one of the two." in html
     assert "Once upon" in html
     assert not Job.objects.exists()
@@ -259,9 +266,9 @@ def test_text_of_people_is_shown_as_text(grant, submit, client_of, ada):
 
 
 def test_health_says_database_broker_and_workers(client, worker):
-    told = client.get("/health/").json()
-    assert (told["database"], told["broker"]) == ("up", "up")
-    assert told["workers"] >= 1
+    answer = client.get("/health/").json()
+    assert (answer["database"], answer["broker"]) == ("up", "up")
+    assert answer["workers"] >= 1
 
 
 # --- the number of queries
@@ -275,7 +282,7 @@ def queries(client: Client, path: str) -> int:
 
 
 def more_grants(grant, count):
-    """So many further sizes, each with a grant, a request that waits and one that was declined."""
+    """Further sizes, each with a grant, a request that waits and one that was declined."""
     for _ in range(count):
         size = factories.SizeFactory(family=grant.size.family)
         factories.GrantFactory(partner=grant.partner, size=size)

@@ -20,8 +20,8 @@ def test_database_ends_what_the_site_asks_and_waits_for_but_no_migration():
 
 @pytest.mark.parametrize("database", ["default", "owner"])
 def test_database_that_cannot_be_reached_or_vanished_is_given_up(database):
-    told = connections[database].get_connection_params()
-    assert {"connect_timeout", "keepalives_idle", "tcp_user_timeout"} <= set(told)
+    parameters = connections[database].get_connection_params()
+    assert {"connect_timeout", "keepalives_idle", "tcp_user_timeout"} <= set(parameters)
 
 
 def test_broker_that_says_nothing_is_given_up():

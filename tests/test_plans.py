@@ -74,12 +74,12 @@ EVENTS = """
 @pytest.fixture(scope="module")
 def full(django_db_setup, django_db_blocker) -> Iterator[Grant]:
     """A database with 100,000 jobs of 10,000 organisations, and a grant in it that is not one of the many."""
-    told = conninfo_to_dict(os.environ["DATABASE_URL"].replace("postgres://", "postgresql://", 1))
-    superuser = {"host": told["host"], "user": "postgres", "autocommit": True}
+    address = conninfo_to_dict(os.environ["DATABASE_URL"].replace("postgres://", "postgresql://", 1))
+    superuser = {"host": address["host"], "user": "postgres", "autocommit": True}
     with django_db_blocker.unblock():
         connections.close_all()
         with psycopg.connect(dbname="postgres", **superuser) as anybody:
-            anybody.execute(f"CREATE DATABASE {NAME} TEMPLATE {told['dbname']}")
+            anybody.execute(f"CREATE DATABASE {NAME} TEMPLATE {address['dbname']}")
         own = {alias: connections[alias].settings_dict["NAME"] for alias in connections}
         try:
             for alias in own:
@@ -119,7 +119,7 @@ def _filled(superuser: dict[str, Any]) -> Grant:
 
 
 def _copies(owner: psycopg.Connection, table: str, number: int, changes: dict[str, str]) -> str:
-    """What inserts so many copies of one row."""
+    """What inserts a number of copies of one row."""
     known = owner.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table])
     columns = [name for (name,) in known]
     values = ", ".join(({"id": "100000 + n"} | changes).get(name, f'row."{name}"') for name in columns)
@@ -132,7 +132,7 @@ def _copies(owner: psycopg.Connection, table: str, number: int, changes: dict[st
 
 @dataclass
 class Reading:
-    """What some queries touched: so many pages, by which indexes."""
+    """What some queries touched: how many pages, by which indexes."""
 
     pages: int = 0
     indexes: set[str] = field(default_factory=set)

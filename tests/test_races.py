@@ -53,8 +53,8 @@ def size(committed) -> ModelSize:
     size, _ = ModelSize.objects.get_or_create(
         family=family, name="1M", defaults={"parameters": 10**6, "context_tokens": 64}
     )
-    told = {"audience": Audience.PARTNER, "reason": "For races."}
-    open_component(by=None, size=size, component=Component.GENERATION, **told)
+    details = {"audience": Audience.PARTNER, "reason": "For races."}
+    open_component(by=None, size=size, component=Component.GENERATION, **details)
     return size
 
 
@@ -85,8 +85,8 @@ def ledger(grant) -> tuple[int, int]:
 
 
 def submission(grant, key):
-    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 1, "idempotency_key": key}
-    return lambda: jobs.submit(by=grant.partner.applied_by, prompts=["one"], **told)
+    details = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 10, "seed": 1, "idempotency_key": key}
+    return lambda: jobs.submit(by=grant.partner.applied_by, prompts=["one"], **details)
 
 
 def won_and_lost(ends):
@@ -97,7 +97,7 @@ def won_and_lost(ends):
 
 
 def test_two_reviewers_decide_one_request_at_once(race, signed, size):
-    """One decision each, whoever is first; the other is told who decided what."""
+    """One decision each, by the first; the other hears who decided what."""
     rita, tom = person("rita"), person("tom")
     granted = 0
     for _ in range(DECISIONS):
@@ -118,7 +118,7 @@ def test_two_reviewers_decide_one_request_at_once(race, signed, size):
         events = Event.objects.about(request).exclude(kind="rows.made")
         assert item.reviews.count() == events.count() == 1
         with transaction.atomic():
-            factories.told(*grants)
+            factories.recorded(*grants)
             granted += grants.update(status=Grant.Status.EXPIRED, ended_at=timezone.now())
     if AT_LENGTH:
         assert 0 < granted < DECISIONS, "each of the two was first at times"
@@ -158,7 +158,7 @@ def test_two_signatures_at_once_are_one_agreement(race, committed):
         partner = factories.PartnerFactory(applied_by=one)
         for user in (one, other):
             factories.MembershipFactory(user=user, partner=partner, roles=["signatory"])
-        told = {
+        details = {
             "partner": partner,
             "version": version,
             "text_sha256": version.text_sha256,
@@ -168,7 +168,7 @@ def test_two_signatures_at_once_are_one_agreement(race, committed):
             "states_intent": True,
             "origin": origin,
         }
-        ends = race(*(lambda by=by, told=told: agreements.sign(by=by, **told) for by in (one, other)))
+        ends = race(*(lambda by=by, details=details: agreements.sign(by=by, **details) for by in (one, other)))
         won, lost = won_and_lost(ends)
         assert lost.sentence == f"{partner} has already signed the {version}."
         assert Agreement.objects.filter(partner=partner).count() == 1
@@ -181,8 +181,8 @@ def holder() -> Worker:
 
 def handed_out(grant) -> WorkOrder:
     """A job of two texts, all of it with a worker, as dispatch leaves it."""
-    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
-    job = jobs.submit(by=grant.partner.applied_by, prompts=["one", "two"], **told)
+    details = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
+    job = jobs.submit(by=grant.partner.applied_by, prompts=["one", "two"], **details)
     at = job.submitted_at
     Job.objects.filter(pk=job.pk).update(status=Job.Status.RUNNING, started_at=at)
     order = WorkOrder.objects.create(size=grant.size, token=1, handed_out_at=at, leased_until=at, worker=holder())
@@ -194,8 +194,11 @@ def test_two_deliveries_of_one_report_at_once_charge_once(race, grant):
     factories.with_terms(grant, token_quota=10 * TIMES)
     for number in range(1, TIMES + 1):
         order = handed_out(grant)
-        told = factories.report_on(order, tokens_each=3, ended=bool(number % 2))
-        assert race(*(lambda told=told: jobs.receive_report(by=None, report=told) for _ in range(2))) == [None, None]
+        reported = factories.report_on(order, tokens_each=3, ended=bool(number % 2))
+        assert race(*(lambda reported=reported: jobs.receive_report(by=None, report=reported) for _ in range(2))) == [
+            None,
+            None,
+        ]
         job = Job.objects.get(pk=order.completions.first().job_id)
         assert (job.status, job.texts_done, job.tokens_done) == ("finished", 2, 6)
         assert ledger(grant) == (6 * number, 0)
@@ -214,16 +217,16 @@ def test_one_message_that_two_threads_read_at_once_counts_once(race, grant):
     factories.with_terms(grant, token_quota=10 * TIMES)
     for number in range(1, TIMES + 1):
         order, before = handed_out(grant), drops()
-        told = factories.report_on(order, tokens_each=3, ended=True)
-        sent = addressed(told.worker, holder().seal.close(told)).encode()
+        report = factories.report_on(order, tokens_each=3, ended=True)
+        sent = addressed(report.worker, holder().seal.close(report)).encode()
         assert race(*[lambda sent=sent: take(sent, at=timezone.now())] * 2) == [None, None]
         assert drops() - before == {"it was read before": 1}
         assert ledger(grant) == (6 * number, 0)
 
 
 def one_text(grant) -> Job:
-    told = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
-    return jobs.submit(by=grant.partner.applied_by, prompts=["one"], **told)
+    details = {"partner": grant.partner, "size": grant.size, "max_new_tokens": 5, "seed": 1}
+    return jobs.submit(by=grant.partner.applied_by, prompts=["one"], **details)
 
 
 def shared(first, second) -> WorkOrder:
@@ -262,9 +265,12 @@ def test_reports_on_orders_of_the_same_organisations_wait_for_each_other(race, g
     factories.with_terms(grant, token_quota=10_000)
     orders = shared(grant, other), shared(other, grant)
     settle = access.settle
-    monkeypatch.setattr(store, "settle", lambda **told: (settle(**told), meet()))
+    monkeypatch.setattr(store, "settle", lambda **named: (settle(**named), meet()))
     reports = [factories.report_on(order, tokens_each=3, ended=True) for order in orders]
-    assert race(*(lambda told=told: jobs.receive_report(by=None, report=told) for told in reports)) == [None, None]
+    assert race(*(lambda report=report: jobs.receive_report(by=None, report=report) for report in reports)) == [
+        None,
+        None,
+    ]
     assert [ledger(one)[0] for one in (grant, other)] == [6, 6]
 
 
@@ -272,14 +278,14 @@ def test_cancel_and_a_report_on_another_job_wait_for_each_other(race, grant, mee
     factories.with_terms(grant, token_quota=20)
     orders = [handed_out(grant) for _ in range(2)]
     job = Job.objects.select_related("partner").get(pk=orders[0].completions.first().job_id)
-    told = factories.report_on(orders[1], tokens_each=3, ended=True)
+    reported = factories.report_on(orders[1], tokens_each=3, ended=True)
     settle = access.settle
-    monkeypatch.setattr(store, "settle", lambda **told: (settle(**told), meet()))
+    monkeypatch.setattr(store, "settle", lambda **named: (settle(**named), meet()))
     monkeypatch.setattr(
-        import_module("release_portal.jobs.actions.end"), "settle", lambda **told: (meet(), settle(**told))
+        import_module("release_portal.jobs.actions.end"), "settle", lambda **named: (meet(), settle(**named))
     )
     assert race(
-        lambda: jobs.cancel(by=grant.partner.applied_by, job=job), lambda: jobs.receive_report(by=None, report=told)
+        lambda: jobs.cancel(by=grant.partner.applied_by, job=job), lambda: jobs.receive_report(by=None, report=reported)
     ) == [None, None]
     assert ledger(grant) == (6, 0)
 
@@ -290,10 +296,10 @@ def test_cancel_and_the_last_report_at_once_settle_once(race, grant):
     for _ in range(TIMES):
         order = handed_out(grant)
         job = Job.objects.select_related("partner").get(pk=order.completions.first().job_id)
-        told = factories.report_on(order, tokens_each=3, ended=True)
+        reported = factories.report_on(order, tokens_each=3, ended=True)
         race(
             lambda job=job: jobs.cancel(by=grant.partner.applied_by, job=job),
-            lambda told=told: jobs.receive_report(by=None, report=told),
+            lambda reported=reported: jobs.receive_report(by=None, report=reported),
         )
         job.refresh_from_db()
         assert (job.status, job.texts_done) in {("finished", 2), ("cancelled", 0)}
@@ -378,9 +384,9 @@ def test_two_rounds_at_once_hand_out_no_more_than_there_is_room_for(race, grant,
     settings.ORDER_SEQUENCES = 4
     factories.with_terms(grant, token_quota=1_000)
     factories.beat("races-worker", size=size.path)
-    told = {"partner": grant.partner, "size": size, "max_new_tokens": 1, "seed": 1}
+    details = {"partner": grant.partner, "size": size, "max_new_tokens": 1, "seed": 1}
     for _ in range(TIMES):
-        job = jobs.submit(by=grant.partner.applied_by, prompts=[f"Prompt {number}" for number in range(40)], **told)
+        job = jobs.submit(by=grant.partner.applied_by, prompts=[f"Prompt {number}" for number in range(40)], **details)
         handed_out = race(*[lambda: jobs.fill(by=None)] * 2)
         assert WorkOrder.objects.out().filter(size=size).count() == sum(handed_out) == settings.ORDERS_PER_WORKER
         jobs.cancel(by=grant.partner.applied_by, job=job)

@@ -42,7 +42,7 @@ BESIDES = {
 
 
 @pytest.fixture
-def told(request):
+def arguments_of(request):
     """What a verb needs but its reason, by the argument."""
     get = request.getfixturevalue
 
@@ -70,9 +70,9 @@ def told(request):
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_verb_needs_a_reason_and_takes_one_of_a_longest_length(name, told, db):
+def test_verb_needs_a_reason_and_takes_one_of_a_longest_length(name, arguments_of, db):
     verb, longest = VERBS[name]
-    arguments = told(verb)
+    arguments = arguments_of(verb)
     with pytest.raises(Refused) as refused:
         verb(**arguments, reason=" \n ")
     assert refused.value.field == "reason"

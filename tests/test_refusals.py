@@ -49,8 +49,8 @@ def test_sign_in_and_out_never_lead_to_another_site(client, client_of, ben, addr
     assert f'href="{address}' not in shown
     ben.set_password("a long password of Ben")
     ben.save()
-    told = {"login": ben.email, "password": "a long password of Ben"}
-    response = client.post(reverse("account_login"), told | query)
+    details = {"login": ben.email, "password": "a long password of Ben"}
+    response = client.post(reverse("account_login"), details | query)
     assert (response.status_code, response["location"]) == (302, reverse("access:home"))
     response = client_of(ben).post(reverse("account_logout"), query)
     assert (response.status_code, response["location"]) == (302, reverse("home"))
@@ -58,9 +58,9 @@ def test_sign_in_and_out_never_lead_to_another_site(client, client_of, ben, addr
 
 @pytest.mark.parametrize("address", ["//evil.example/", "javascript:alert(1)", "\r\nLocation: //evil.example"])
 def test_desk_never_leads_to_another_site(client_of, rita, address):
-    told = {"name": "Large", "query": address, "column": ["kind"]}
+    details = {"name": "Large", "query": address, "column": ["kind"]}
     for route in ("review:columns", "review:saved"):
-        response = client_of(rita).post(reverse(route), told)
+        response = client_of(rita).post(reverse(route), details)
         assert response["location"].startswith(f"{reverse('review:desk')}?"), route
 
 
@@ -68,9 +68,9 @@ def test_desk_never_leads_to_another_site(client_of, rita, address):
     "website", ["javascript:alert(1)", "data:text/html,x", "javascript://northlake.example/%0aalert(1)"]
 )
 def test_website_of_an_organisation_is_an_address_of_the_web(client_of, api_of, ada, application, website):
-    told = application(website=website)
-    assert client_of(ada).post(reverse("partners:apply"), told).status_code == 200
-    answer = api_of(ada).post("/api/v1/organisations", told, content_type="application/json")
+    details = application(website=website)
+    assert client_of(ada).post(reverse("partners:apply"), details).status_code == 200
+    answer = api_of(ada).post("/api/v1/organisations", details, content_type="application/json")
     assert (answer.status_code, answer.json()["field"]) == (422, "website")
 
 

@@ -27,8 +27,8 @@ def admit(applied: Partner, by: User) -> Partner:
     return applied
 
 
-def told(row: str) -> dict:
-    """A row without what PostgreSQL gives to each event anew."""
+def comparable(row: str) -> dict:
+    """A row without what PostgreSQL gives to each event."""
     return {name: value for name, value in json.loads(row).items() if name not in ("xact", "previous", "leaf", "at")}
 
 
@@ -40,7 +40,7 @@ def story(db, rita, application):
         made = []
 
         def step(name, make, **arguments):
-            return memory.fixture(name, lambda **told: (made.append(name), make(**told))[1], arguments)
+            return memory.fixture(name, lambda **named: (made.append(name), make(**named))[1], arguments)
 
         memory.begin()
         with transaction.atomic():
@@ -48,7 +48,7 @@ def story(db, rita, application):
             applied = step("applied", apply, zoe=zoe, application=application)
             between()
             admitted = step("admitted", admit, applied=applied, by=rita)
-            rows = {place: told(row) for place, row in memory._all_rows().items()}
+            rows = {place: comparable(row) for place, row in memory._all_rows().items()}
             transaction.set_rollback(True)
         return made, rows, (zoe, applied, admitted)
 

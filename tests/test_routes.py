@@ -290,7 +290,7 @@ api-1:try_now                       POST    401  404  404  404  403  200  403
 KEPT_BY_NOBODY = "private, no-store"
 PUBLIC = {"home", "health", "releases:family", "releases:size", "agreements:version", "agreements:text"}
 FOR_ONE = ("api-1:", "account_", "partners:accept", "partners:tokens")
-"""How the routes begin whose answers nobody keeps, whoever asks."""
+"""How the routes begin whose answers nobody keeps, for any person."""
 TEXTS = ("texts_jsonl", "texts_csv", "texts_spreadsheet")
 REQUEST_ROUTES = ("request", "edit", "save_draft", "say", "withdraw", "copy", "appeal")
 REQUEST_API = ("get_request", "save_request", "submit_request", "withdraw_request", "copy_request", "appeal", "say")
@@ -339,8 +339,8 @@ def world(
     item, large = request.items.get().pk, gpt2.sizes.get(name="774M").pk
     granting = {"verdict": "approve", "ends_on": factories.in_days(9), "token_quota": "1,000", "purposes": ["belief"]}
     granting |= {"reduction_reason": "We begin with less."}
-    told = {"title": "A finding", "text": "Readers are fooled."}
-    finding = access.report_finding(by=ada, partner=northlake, size=grant.size, **told)
+    details = {"title": "A finding", "text": "Readers are fooled."}
+    finding = access.report_finding(by=ada, partner=northlake, size=grant.size, **details)
     token, _ = partners.create_token(by=ada, name="laptop")
     waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
     version = agreements.publish_version(by=None, text="# Another text\n")
@@ -431,7 +431,7 @@ def world(
             "review:suspension": {"lift": "1", "reason": "It was checked."},
             "review:intake": {"pause": "1", "message": "We read nothing this week."},
             "api-1:apply": application("Fourth Institute", "fourth.example"),
-            "api-1:correct": {field: told for field, told in application().items() if field != "will_sign"},
+            "api-1:correct": {field: value for field, value in application().items() if field != "will_sign"},
             "api-1:admit": {},
             "api-1:return_application": {"reason": "Tell who will use it."},
             "api-1:decline": {"reason": "Not research."},
@@ -584,7 +584,7 @@ def test_table_has_every_way_to_write(clients, world, subtests):
         "api-1:openapi-json",
         "api-1:openapi-view",
     }
-    told = {row.route for row in ROWS if row.method == "POST"} | {
+    written = {row.route for row in ROWS if row.method == "POST"} | {
         "api-1:list_jobs",
         "api-1:list_partners",
         "api-1:list_requests",
@@ -593,7 +593,7 @@ def test_table_has_every_way_to_write(clients, world, subtests):
         "api-1:list_rules",
     }  # something can be posted to their addresses, under the names of other routes
     for row in ROWS:
-        if row.route in told | only_read or row.route.startswith(("account_", "mfa_", "usersessions_", "review:")):
+        if row.route in written | only_read or row.route.startswith(("account_", "mfa_", "usersessions_", "review:")):
             continue
         with subtests.test(msg=row.route), undone():
             assert answer_of(send(clients["ada"], Row(row.route, "POST", {}), world)) in {"404", "405"}

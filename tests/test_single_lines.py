@@ -1,4 +1,4 @@
-"""What is one line is one line whoever writes it: every column of short text is in one of two tables."""
+"""What is one line is one line from every writer: every column of short text is in one of two tables."""
 
 from dataclasses import replace
 
@@ -55,8 +55,8 @@ def _service_account(request):
 
 def _sign_up(request):
     password = "a long way through the snow"
-    told = {"name": BROKEN, "email": "zed@elsewhere.example", "password1": password, "password2": password}
-    Client().post("/accounts/signup/", told)
+    form = {"name": BROKEN, "email": "zed@elsewhere.example", "password1": password, "password2": password}
+    Client().post("/accounts/signup/", form)
     return [User.objects.get(email="zed@elsewhere.example").name]
 
 
@@ -100,8 +100,8 @@ def _rule(request):
 
 def _opening(request):
     size = request.getfixturevalue("size_124m")
-    told = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": BROKEN}
-    return [open_component(by=request.getfixturevalue("mara"), size=size, **told).reason]
+    details = {"component": Component.GENERATION, "audience": Audience.PARTNER, "reason": BROKEN}
+    return [open_component(by=request.getfixturevalue("mara"), size=size, **details).reason]
 
 
 def _signature(request):

@@ -82,7 +82,7 @@ def owned() -> Partner:
     return partner
 
 
-def told(legal_name: str) -> dict:
+def application_of(legal_name: str) -> dict:
     return {
         "legal_name": legal_name,
         "website": "https://races.example",
@@ -103,25 +103,25 @@ def one_refused(ends: list, sentence: str) -> None:
 
 def applications(race: Race) -> None:
     by, name = somebody(), f"Races {mark()}"
-    one_refused(race(*[lambda: partners.apply(by=by, **told(name))] * 2), "You already applied for Races")
+    one_refused(race(*[lambda: partners.apply(by=by, **application_of(name))] * 2), "You already applied for Races")
     assert Partner.objects.filter(applied_by=by).count() == 1
 
 
 def corrections(race: Race) -> None:
     """Two returned applications of one person are corrected to one name."""
     by, name = somebody(), f"Races {mark()}"
-    both = [partners.apply(by=by, **told(f"Races {mark()}")) for _ in range(2)]
+    both = [partners.apply(by=by, **application_of(f"Races {mark()}")) for _ in range(2)]
     rita = somebody(lab_roles=["reviewer"])
     for one in both:
         partners.return_application(by=rita, partner=one, reason="Say more.")
-    new = {field: value for field, value in told(name).items() if field != "will_sign"}
+    new = {field: value for field, value in application_of(name).items() if field != "will_sign"}
     ends = race(*(lambda one=one: partners.correct_application(by=by, partner=one, **new) for one in both))
     one_refused(ends, "You already applied for Races")
 
 
 def admissions(race: Race) -> None:
     rita, name = somebody(lab_roles=["reviewer"]), f"Races {mark()}"
-    both = [partners.apply(by=somebody(), **told(name)) for _ in range(2)]
+    both = [partners.apply(by=somebody(), **application_of(name)) for _ in range(2)]
     ends = race(*(lambda one=one: partners.admit(by=rita, partner=one) for one in both))
     one_refused(ends, "Another organisation of this name is here")
 
@@ -235,7 +235,7 @@ def test_of_two_at_once_one_is_kept_and_the_other_reads_a_sentence(race, committ
 
 
 def at_once(number: int, call: Callable[[int], object]) -> list:
-    """So many calls at the same moment, each in a thread and on a connection of its own."""
+    """A number of calls at the same moment, each in a thread and on a connection of its own."""
     start = threading.Barrier(number)
 
     def one(index: int) -> object:
@@ -252,7 +252,7 @@ def at_once(number: int, call: Callable[[int], object]) -> list:
 def test_six_equal_applications_at_once_are_one_and_five_sentences(committed, client_of):
     by, name = somebody(), f"Races {mark()}"
     clients = [client_of(by) for _ in range(6)]
-    answers = at_once(6, lambda index: clients[index].post("/organisations/apply/", told(name)))
+    answers = at_once(6, lambda index: clients[index].post("/organisations/apply/", application_of(name)))
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [302]
     refused = [answer.content.decode() for answer in answers if answer.status_code == 200]
     assert all(f"You already applied for {name}: it is waiting for review." in page for page in refused)

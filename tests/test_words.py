@@ -40,3 +40,4 @@ def test_everything_is_looked_at():
     looked_at = {path.suffix for path in files()}
     assert {".py", ".html", ".md", ".txt"} <= looked_at
     assert GLOSSARY in set(files())
+    assert {"conftest.py", "test_architecture.py"} <= {path.name for path in files()}

@@ -41,10 +41,10 @@ def _acting(verb: Callable) -> Callable:
         return verb
 
     @functools.wraps(verb)
-    def acting(*told: Any, **named: Any) -> Any:
+    def acting(*given: Any, **named: Any) -> Any:
         by = named.get("by")
         with nullcontext() if by is None or _person.get() is not None else acting_as(by):
-            return verb(*told, **named)
+            return verb(*given, **named)
 
     acting.acts_for_by = True  # type: ignore[attr-defined]
     return acting

@@ -18,7 +18,7 @@ from .permissions import Permission
 from .reset_links import path_to_set_password
 from .watch import note_stopped
 
-SET_ANEW = (
+MADE_ELSEWHERE = (
     "This account was made in another browser, so perhaps by somebody else. Set a new password; the earlier one "
     "no longer works."
 )
@@ -61,7 +61,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Somebody who confirmed an account that another browser made sets its password themselves."""
         user = email_address.user
         if not self.request.user.is_authenticated and not user.has_usable_password():
-            self.add_message(self.request, messages.WARNING, message=SET_ANEW)
+            self.add_message(self.request, messages.WARNING, message=MADE_ELSEWHERE)
             return path_to_set_password(user)
         return str(super().get_email_verification_redirect_url(email_address))
 

@@ -50,13 +50,13 @@ def former_member(user: User, partner: Partner) -> None:
 
 
 def applicant(user: User, partner: Partner) -> None:
-    told = {"applied_by": user, "applied_at": partner.applied_at - 10 * LONG_AGO}
-    Partner.objects.filter(pk=partner.pk).update(**told)
+    details = {"applied_by": user, "applied_at": partner.applied_at - 10 * LONG_AGO}
+    Partner.objects.filter(pk=partner.pk).update(**details)
 
 
 def corrector(user: User, partner: Partner) -> None:
-    told = {"corrected_by": user, "corrected_at": partner.applied_at - 10 * LONG_AGO}
-    Partner.objects.filter(pk=partner.pk).update(**told)
+    details = {"corrected_by": user, "corrected_at": partner.applied_at - 10 * LONG_AGO}
+    Partner.objects.filter(pk=partner.pk).update(**details)
 
 
 def inviter(user: User, partner: Partner) -> None:
@@ -117,8 +117,8 @@ def _note(cast):
 
 def _accept(cast):
     grant, ada = cast("grant"), cast("ada")
-    told = {"size": grant.size, "title": "Found", "text": "It repeats itself."}
-    finding = access.report_finding(by=ada, partner=grant.partner, **told)
+    details = {"size": grant.size, "title": "Found", "text": "It repeats itself."}
+    finding = access.report_finding(by=ada, partner=grant.partner, **details)
     return lambda by: access.accept_finding(by=by, finding=finding)
 
 
@@ -249,8 +249,8 @@ def test_table_has_every_way_and_every_verb_of_the_lab():
         if inspect.isfunction(verb)
         and re.search(r"require\(by, [^,\n]+\)\n|_to_review\(|, widens=", inspect.getsource(verb))
     }
-    told = {name.split()[0] for name in VERBS}
-    assert at_lab - told - FREE.keys() == set()
+    tested = {name.split()[0] for name in VERBS}
+    assert at_lab - tested - FREE.keys() == set()
     assert FREE.keys() <= at_lab, "what is free asks for a permission at the lab"
 
 
@@ -277,9 +277,9 @@ def test_submission_bars_who_sent_it_after_another_sent_it_again(access_request,
 
 
 def test_finding_is_not_accepted_by_who_sent_it(grant, insider, rita):
-    told = {"size": grant.size, "title": "Found", "text": "It repeats itself."}
+    details = {"size": grant.size, "title": "Found", "text": "It repeats itself."}
     member(insider, grant.partner)
-    finding = access.report_finding(by=insider, partner=grant.partner, **told)
+    finding = access.report_finding(by=insider, partner=grant.partner, **details)
     now = timezone.now()
     insider.memberships.update(started_at=now - 2 * LONG_AGO, ended_at=now - LONG_AGO, ended_by=insider)
     with pytest.raises(Refused, match="You wrote this yourself"):
@@ -359,12 +359,12 @@ def test_reviewers_notes_are_hidden_from_a_reviewer_involved(access_request, rit
     former_member(tom, northlake)
     assert "A note was written" not in client_of(tom).get("/review/book/").content.decode()
     assert "A note was written" in client_of(rita).get("/review/book/").content.decode()
-    shown, told = client_of(tom).get(page).content.decode(), api_of(tom).get(api).json()
+    shown, answer = client_of(tom).get(page).content.decode(), api_of(tom).get(api).json()
     assert "A note between us." not in shown
     assert "You belonged to University of Northlake, so another person has to decide. Rita Moss can." in shown
     assert "Preview the mail" not in shown
-    assert (told["notes"], told["recusals"], told["items"][0]["reviews"]) == ([], [], [])
-    assert told["conflict"].startswith("You belonged to University of Northlake")
+    assert (answer["notes"], answer["recusals"], answer["items"][0]["reviews"]) == ([], [], [])
+    assert answer["conflict"].startswith("You belonged to University of Northlake")
 
 
 # --- invitations that are turned down
@@ -375,8 +375,8 @@ def test_declined_invitation_no_longer_bars(applied, ada, tom, client_of):
     client = client_of(tom)
     page = client.get(f"/review/organisations/{applied.slug}/").content.decode()
     assert "You were invited to University of Northlake, so another person has to decide." in page
-    told = client.post(f"/organisations/{applied.slug}/invitations/decline/", follow=True).content.decode()
-    assert "You declined to join University of Northlake." in told
+    html = client.post(f"/organisations/{applied.slug}/invitations/decline/", follow=True).content.decode()
+    assert "You declined to join University of Northlake." in html
     partners.admit(by=tom, partner=applied)
 
 

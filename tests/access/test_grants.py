@@ -60,10 +60,10 @@ def test_expire_ends_grants_whose_time_is_over_once(no_other_grants, grant, sout
 
 
 def test_end_is_announced_60_30_and_7_days_before_once_each(no_other_grants, grant, ada, letters):
-    def told(days: float) -> int:
+    def warned(days: float) -> int:
         return actions.warn_of_ends(by=None, at=grant.ends_at - timedelta(days=days))
 
-    assert [told(days) for days in (61, 60, 59, 45, 30, 29, 8, 7, 6, 1)] == [0, 1, 0, 0, 1, 0, 0, 1, 0, 0]
+    assert [warned(days) for days in (61, 60, 59, 45, 30, 29, 8, 7, 6, 1)] == [0, 1, 0, 0, 1, 0, 0, 1, 0, 0]
     assert letters(ada)[-1] == f"GPT-2 124M for University of Northlake ends on {grant.last_day:%-d %B %Y}"
 
 
@@ -117,17 +117,17 @@ def test_job_names_a_purpose_that_the_grant_allows(submit, grant):
 
 
 @pytest.mark.parametrize(
-    ("limit", "told", "field"),
+    ("limit", "details", "field"),
     [
         ({"longest_text": 8}, {"max_new_tokens": 9}, "max_new_tokens"),
         ({"samples_per_prompt": 2}, {"samples": 3}, "samples"),
         ({"sample_quota": 3}, {"samples": 2}, "quota"),
     ],
 )
-def test_job_beyond_a_limit_of_the_grant_is_refused_and_reserves_nothing(submit, grant, limit, told, field):
+def test_job_beyond_a_limit_of_the_grant_is_refused_and_reserves_nothing(submit, grant, limit, details, field):
     factories.with_terms(grant, **limit)
     with pytest.raises(Refused) as refused:
-        submit(**told)
+        submit(**details)
     assert refused.value.field == field
     grant.refresh_from_db()
     assert (grant.tokens_reserved, grant.samples_reserved) == (0, 0)

@@ -31,7 +31,7 @@ def every_right_served(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("told", "field"),
+    ("details", "field"),
     [
         ({"wanted": []}, "wanted"),
         ({"purposes": []}, "purposes"),
@@ -46,9 +46,11 @@ def every_right_served(monkeypatch):
         ({"tokens": 10**12 + 1}, "tokens_wanted"),
     ],
 )
-def test_request_outside_the_limits_names_the_field_and_stores_nothing(northlake, ada, size_124m, asking, told, field):
+def test_request_outside_the_limits_names_the_field_and_stores_nothing(
+    northlake, ada, size_124m, asking, details, field
+):
     with pytest.raises(Refused) as refused:
-        actions.request_access(by=ada, partner=northlake, **asking(size_124m, **told))
+        actions.request_access(by=ada, partner=northlake, **asking(size_124m, **details))
     assert refused.value.field == field
     assert not northlake.access_requests.exists()
 
@@ -155,8 +157,8 @@ def test_returned_request_is_corrected_and_shows_what_changed(access_request, ad
     actions.return_request(by=rita, request=access_request, **RETURN)
     assert (access_request.status, access_request.items.get().status) == ("returned", "asked")
     assert letters(ada)[-1] == "Your request for GPT-2 124M needs changes"
-    told = asking(*sizes_of(access_request), tokens=50_000, team="Ada and Ben.")
-    actions.save_request(by=ada, request=access_request, **told)
+    details = asking(*sizes_of(access_request), tokens=50_000, team="Ada and Ben.")
+    actions.save_request(by=ada, request=access_request, **details)
     actions.submit_request(by=ada, request=access_request)
     assert changes_of(access_request) == [
         ("GPT-2 124M", "100,000 tokens", "50,000 tokens"),

@@ -19,8 +19,8 @@ from .. import factories
 
 @pytest.fixture
 def rule(gpt2, mara):
-    def set_rule(size, **told):
-        return actions.set_rule(by=mara, size=size, reason="For the test.", **told)
+    def set_rule(size, **fields):
+        return actions.set_rule(by=mara, size=size, reason="For the test.", **fields)
 
     return set_rule
 
@@ -76,7 +76,7 @@ def test_reason_for_less_is_refused_where_nothing_is_less(access_request, rita):
 
 
 @pytest.mark.parametrize(
-    ("told", "field"),
+    ("details", "field"),
     [
         ({"ends_on": factories.in_days(0)}, "ends_on"),
         ({"ends_on": factories.in_days(900)}, "ends_on"),
@@ -89,9 +89,9 @@ def test_reason_for_less_is_refused_where_nothing_is_less(access_request, rita):
         ({"purposes": ("misuse",)}, "purposes"),
     ],
 )
-def test_grant_outside_the_limits_is_refused_and_changes_nothing(access_request, rita, told, field):
+def test_grant_outside_the_limits_is_refused_and_changes_nothing(access_request, rita, details, field):
     with pytest.raises(Refused) as refused:
-        factories.granted(access_request, by=rita, **told)
+        factories.granted(access_request, by=rita, **details)
     assert refused.value.field == field
     assert not Grant.objects.filter(request=access_request).exists()
     assert access_request.items.get().status == "waiting"
@@ -117,15 +117,15 @@ def test_decide_size_by_size_each_with_its_own_answer(northlake, ada, rita, size
 
 @pytest.mark.parametrize("wrong", [{"reason_code": "mood"}, {"reason": " "}, {"reason": "x" * (LONGEST_REASON + 1)}])
 def test_decline_without_a_reason_for_the_applicant_is_refused(access_request, rita, wrong):
-    told = {"reason_code": "purpose", "reason": "Too vague."} | wrong
+    details = {"reason_code": "purpose", "reason": "Too vague."} | wrong
     with pytest.raises(Refused):
         actions.decide_request(
-            by=rita, request=access_request, answers=[actions.Answer(access_request.items.get(), **told)]
+            by=rita, request=access_request, answers=[actions.Answer(access_request.items.get(), **details)]
         )
     assert access_request.items.get().status == "waiting"
 
 
-def test_whoever_comes_second_hears_who_decided_what(access_request, rita, tom):
+def test_second_of_two_hears_who_decided_what(access_request, rita, tom):
     answer = actions.Answer(access_request.items.get(), reason_code="purpose", reason="Too vague.")
     factories.granted(access_request, by=rita)
     with pytest.raises(Refused, match=r"GPT-2 124M is already granted by Rita Moss on \d"):
@@ -237,8 +237,8 @@ def test_largest_size_always_takes_two_people(northlake, gpt2, ada, rita, tom, a
 def test_steps_before_a_size_are_asked_for_or_waived_in_words(grant, ada, rita, size_355m, asking, rule):
     rule(size_355m, after_size=grant.size, after_days=60, findings=1)
     request = actions.request_access(by=ada, partner=grant.partner, **asking(size_355m))
-    told = r"GPT-2 355M comes after 60 days of GPT-2 124M \(0 so far\) and 1 accepted finding \(0 so far\)"
-    with pytest.raises(Refused, match=told):
+    sentence = r"GPT-2 355M comes after 60 days of GPT-2 124M \(0 so far\) and 1 accepted finding \(0 so far\)"
+    with pytest.raises(Refused, match=sentence):
         approve(request, rita)
     factories.with_terms(grant, starts_at=timezone.now() - timedelta(days=61))
     finding = actions.report_finding(by=ada, partner=grant.partner, size=grant.size, title="Bias", text="We found it.")

@@ -1,4 +1,4 @@
-"""`decide()` and `in_force()` in random situations, against each other and against the rule told once more."""
+"""`decide()` and `in_force()` in random situations, against each other and against the rule written once more."""
 
 import random
 import uuid
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES, EACH = 25 if AT_LENGTH else 2, 400  # 10,000 situations at length
 SIZES = 6
 TOKENS, SAMPLES, PURPOSE = 10, 2, Purpose.BIAS
-told = {"count": 0, "allowed": 0}
+compared = {"count": 0, "allowed": 0}
 
 
 def span(dice: random.Random) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class Situation:
     grant: Grant | None = None
 
     def holds(self, everything: bool) -> bool:
-        """The rule, told a second time in plain Python."""
+        """The rule, written a second time in plain Python."""
         shelf = self.shelf
         ruled = shelf.days + shelf.findings > 0 and shelf.ruled_at <= self.granted[0]
         return (
@@ -144,27 +144,27 @@ def situations(no_other_grants, agreement_version, before, rita, seed):
     reset_queries()  # Django keeps the last 9,000 queries and warns at one more
     with transaction.atomic():
         everything = dice.random() < 0.1
-        told_rows = build(dice, now, before, agreement_version, rita, everything)
-        expected = {row.grant.pk: row.holds(everything) for row in told_rows}
+        rows = build(dice, now, before, agreement_version, rita, everything)
+        expected = {row.grant.pk: row.holds(everything) for row in rows}
         wanted = {"tokens": TOKENS, "samples": SAMPLES, "purpose": PURPOSE}
         with CaptureQueriesContext(connection) as asked:
             found = set(Grant.objects.in_force(at=now, **wanted).filter(pk__in=expected).values_list("pk", flat=True))
         assert len(asked) == 1
         assert found == {pk for pk, holds in expected.items() if holds}
-        for row in told_rows:
+        for row in rows:
             with CaptureQueriesContext(connection) as asked:
                 decision = decide(partner=row.partner, size=row.shelf.row, at=now, **wanted)
             assert len(asked) == 1
             assert decision.allowed == expected[row.grant.pk] == (not decision.missing), (row, decision.sentence)
-        told["count"] += len(told_rows)
-        told["allowed"] += len(found)
+        compared["count"] += len(rows)
+        compared["allowed"] += len(found)
         transaction.set_rollback(True)
 
 
 def test_decide_and_in_force_agree_in_every_situation(no_other_grants, agreement_version, before, rita):
     situations(no_other_grants, agreement_version, before, rita)
-    assert told["count"] >= EXAMPLES * EACH
-    assert 0.05 < told["allowed"] / told["count"] < 0.9, "both answers are seen often"
+    assert compared["count"] >= EXAMPLES * EACH
+    assert 0.05 < compared["allowed"] / compared["count"] < 0.9, "both answers are seen often"
 
 
 def build(dice, now, before, version, by: User, everything: bool) -> list[Situation]:
@@ -174,10 +174,10 @@ def build(dice, now, before, version, by: User, everything: bool) -> list[Situat
     def stop(when, **subject) -> Suspension:
         level = next(iter(subject), "everything")
         began, lifted = on(when[0]), on(when[1])
-        told = {"reason_code": "risk", "reason": "A test.", "by": by, "at": began, "begins_at": began}
+        details = {"reason_code": "risk", "reason": "A test.", "by": by, "at": began, "begins_at": began}
         status = Suspension.Status.LIFTED
         lifting = {"lifted_at": lifted or now + timedelta(days=9), "lifted_by": by}
-        return Suspension(level=level, status=status, **told, **lifting, **subject)
+        return Suspension(level=level, status=status, **details, **lifting, **subject)
 
     shelves = [shelf_of(dice, on, before, number, by) for number in range(SIZES)]
     mark = uuid.uuid4().hex[:8]
@@ -270,9 +270,9 @@ def grant_of(row: Situation, item: RequestItem, by: User, on) -> Grant:
 
 
 def past_grant(row: Situation, item: RequestItem, by: User, now: datetime) -> Grant:
-    """So many days of the size before, over long ago."""
+    """As many days of the size before as the situation says, over long ago."""
     start = now - timedelta(days=100)
     over = start + timedelta(days=row.held_before)
-    told = {"token_quota": 1, "granted_by": by, "status": "expired", "ended_at": over}
+    details = {"token_quota": 1, "granted_by": by, "status": "expired", "ended_at": over}
     same = {"partner": row.partner, "size": item.size, "request": item.request, "item": item}
-    return Grant(**same, right="generation", starts_at=start, ends_at=over, **told)
+    return Grant(**same, right="generation", starts_at=start, ends_at=over, **details)

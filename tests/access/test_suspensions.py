@@ -36,7 +36,7 @@ def test_suspend_stops_use_at_once_and_lifting_brings_it_back(grant, rita, tom, 
 
 
 @pytest.mark.parametrize("of", ["partner", "size", "grant"])
-def test_suspended_organisation_is_not_told_to_request_access(grant, rita, of):
+def test_suspended_organisation_is_not_asked_to_request_access(grant, rita, of):
     actions.suspend(by=rita, subject={"partner": grant.partner, "size": grant.size, "grant": grant}[of], **WHY)
     steps = {step.label: step for step in checklist_of(grant.partner, at=timezone.now())}
     assert steps["Access suspended"].detail == "GPT-2 124M. It goes on once the lab lifts this."
@@ -210,6 +210,6 @@ def test_in_force_answers_for_the_past(grant, rita):
 
 
 def test_size_whose_generation_is_closed_is_used_by_nobody(grant, mara):
-    told = {"audience": Audience.CLOSED, "reason": "A leak of training text was found."}
-    open_component(by=mara, size=grant.size, component=Component.GENERATION, **told)
+    details = {"audience": Audience.CLOSED, "reason": "A leak of training text was found."}
+    open_component(by=mara, size=grant.size, component=Component.GENERATION, **details)
     assert codes(grant) == ["opened"]

@@ -86,9 +86,9 @@ def request_act(verb: str, pk: int, asking) -> Callable[[User], object]:
         return [actions.Answer(i, **DECLINE) if decline else actions.Answer(i, terms_asked(i)) for i in items]
 
     size = RequestItem.objects.filter(request=pk).first().size
-    told = asking(size, team="Three readers.")
+    details = asking(size, team="Three readers.")
     acts = {
-        "save": on(lambda by, it: actions.save_request(by=by, request=it, **told)),
+        "save": on(lambda by, it: actions.save_request(by=by, request=it, **details)),
         "submit": on(lambda by, it: actions.submit_request(by=by, request=it)),
         "withdraw": on(lambda by, it: actions.withdraw_request(by=by, request=it)),
         "copy": on(lambda by, it: actions.copy_request(by=by, request=it)),

@@ -16,8 +16,8 @@ from release_portal.partners.models import Letter, Membership
 from .. import factories
 
 
-def sign(by, partner, told):
-    return actions.sign(by=by, partner=partner, **told)
+def sign(by, partner, details):
+    return actions.sign(by=by, partner=partner, **details)
 
 
 def test_sign_stores_who_what_when_and_from_where(admitted, ada, agreement_version, signing):
@@ -86,7 +86,7 @@ def test_sign_tells_the_organisation_and_the_signatory(northlake, letters, agree
 
 
 @pytest.mark.parametrize(
-    ("told", "field", "sentence"),
+    ("details", "field", "sentence"),
     [
         ({"legal_name": ""}, "legal_name", "Type your full legal name"),
         ({"legal_name": "\u200b\u3000"}, "legal_name", "Type your full legal name"),
@@ -98,10 +98,10 @@ def test_sign_tells_the_organisation_and_the_signatory(northlake, letters, agree
     ],
 )
 def test_sign_without_all_that_a_signature_needs_is_refused(
-    admitted, ada, agreement_version, signing, told, field, sentence
+    admitted, ada, agreement_version, signing, details, field, sentence
 ):
     with pytest.raises(Refused, match=sentence) as refused:
-        sign(ada, admitted, signing(agreement_version, **told))
+        sign(ada, admitted, signing(agreement_version, **details))
     assert refused.value.field == field
     assert not Agreement.objects.filter(partner=admitted).exists()
 
@@ -134,8 +134,8 @@ def test_sign_again_after_the_term_is_accepted(admitted, ada, agreement_version,
 def test_sign_with_the_longest_names_is_accepted(cleo, rita, application, agreement_version, signing):
     partner = partners.apply(by=cleo, **application("L" * 200))
     partners.admit(by=rita, partner=partner)
-    told = signing(agreement_version, legal_name="N" * 59 + " " + "N" * 60, title="T" * 120)
-    assert sign(cleo, partner, told).pk
+    details = signing(agreement_version, legal_name="N" * 59 + " " + "N" * 60, title="T" * 120)
+    assert sign(cleo, partner, details).pk
 
 
 @pytest.mark.parametrize("who", ["cleo", "rita", "zoe_registered"])

@@ -119,7 +119,7 @@ def test_events_are_found_by_what_they_are_about_and_by_words(northlake, southba
 
 @dataclass
 class Cast:
-    """What the verbs below act on; each verb is told in one line."""
+    """What the verbs below act on; each verb has one line."""
 
     request: pytest.FixtureRequest
 
@@ -144,7 +144,7 @@ class Cast:
 
 
 def _apply(cast):
-    return lambda by=cast.ada, told=cast.application(): partners.apply(by=by, **told)
+    return lambda by=cast.ada, details=cast.application(): partners.apply(by=by, **details)
 
 
 def _admit(cast):
@@ -207,13 +207,13 @@ def _publish_version(cast):
 
 
 def _sign(cast):
-    admitted, told = cast.admitted, cast.signing(cast.agreement_version)
-    return lambda: agreements.sign(by=cast.ada, partner=admitted, **told)
+    admitted, details = cast.admitted, cast.signing(cast.agreement_version)
+    return lambda: agreements.sign(by=cast.ada, partner=admitted, **details)
 
 
 def _request_access(cast):
-    northlake, size, told = cast.northlake, cast.size_124m, cast.asking
-    return lambda: access.request_access(by=cast.ada, partner=northlake, **told(size))
+    northlake, size, asking = cast.northlake, cast.size_124m, cast.asking
+    return lambda: access.request_access(by=cast.ada, partner=northlake, **asking(size))
 
 
 def _withdraw_request(cast):
@@ -309,21 +309,21 @@ def _cancel(cast):
 
 
 def _finish(cast):
-    return lambda told=cast.report(ended=True): jobs.receive_report(by=None, report=told)
+    return lambda reported=cast.report(ended=True): jobs.receive_report(by=None, report=reported)
 
 
 def _fail(cast):
-    told = cast.report(texts=0, ended=True, error="The weights are corrupt.")
-    return lambda: jobs.receive_report(by=None, report=told)
+    reported = cast.report(texts=0, ended=True, error="The weights are corrupt.")
+    return lambda: jobs.receive_report(by=None, report=reported)
 
 
 def _hand_back(cast):
-    return lambda told=cast.report(texts=0, ended=True, stopped=True): jobs.receive_report(by=None, report=told)
+    return lambda reported=cast.report(texts=0, ended=True, stopped=True): jobs.receive_report(by=None, report=reported)
 
 
 def _hand_out_again(cast):
-    told = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
-    return lambda: jobs.receive_report(by=None, report=told)
+    reported = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
+    return lambda: jobs.receive_report(by=None, report=reported)
 
 
 def _take_back(cast):
@@ -403,9 +403,9 @@ def _return_application(cast):
 
 
 def _correct_application(cast):
-    told = {name: value for name, value in cast.application().items() if name != "will_sign"}
+    details = {name: value for name, value in cast.application().items() if name != "will_sign"}
     partners.return_application(by=cast.rita, partner=cast.applied, reason="Say more.")
-    return lambda it=cast.applied, by=cast.ada: partners.correct_application(by=by, partner=it, **told)
+    return lambda it=cast.applied, by=cast.ada: partners.correct_application(by=by, partner=it, **details)
 
 
 def _close(cast):
@@ -429,13 +429,13 @@ def _change_roles(cast):
 
 
 def _appoint(cast):
-    told = {"email": "new@lab.example", "name": "New Person", "roles": ["auditor"]}
-    return lambda: partners.appoint(by=None, **told)
+    details = {"email": "new@lab.example", "name": "New Person", "roles": ["auditor"]}
+    return lambda: partners.appoint(by=None, **details)
 
 
 def _create_service(cast):
-    told = {"name": "nightly study", "roles": list(Role.objects.filter(code="viewer"))}
-    return lambda it=cast.northlake, by=cast.ada: partners.create_service_account(by=by, partner=it, **told)
+    details = {"name": "nightly study", "roles": list(Role.objects.filter(code="viewer"))}
+    return lambda it=cast.northlake, by=cast.ada: partners.create_service_account(by=by, partner=it, **details)
 
 
 def _close_service(cast):
@@ -453,8 +453,8 @@ def _resume_intake(cast):
 
 
 def _return_request(cast):
-    told = {"reason_code": "unclear", "reason": "Say more."}
-    return lambda it=cast.access_request, by=cast.rita: access.return_request(by=by, request=it, **told)
+    details = {"reason_code": "unclear", "reason": "Say more."}
+    return lambda it=cast.access_request, by=cast.rita: access.return_request(by=by, request=it, **details)
 
 
 def _correct_request(cast):
@@ -486,8 +486,8 @@ def _release(cast):
 
 
 def _recuse(cast):
-    told = {"reason": "We wrote a paper together."}
-    return lambda it=cast.access_request, by=cast.rita: access.recuse(by=by, request=it, **told)
+    details = {"reason": "We wrote a paper together."}
+    return lambda it=cast.access_request, by=cast.rita: access.recuse(by=by, request=it, **details)
 
 
 def _needs_two(cast):
@@ -506,13 +506,13 @@ def _escalate(cast):
 
 
 def _set_rule(cast):
-    told = {"approvals": 2, "reason": "Two read more than one."}
-    return lambda by=cast.mara, size=cast.size_124m: access.set_rule(by=by, size=size, **told)
+    details = {"approvals": 2, "reason": "Two read more than one."}
+    return lambda by=cast.mara, size=cast.size_124m: access.set_rule(by=by, size=size, **details)
 
 
 def _report_finding(cast):
-    told = {"size": cast.grant.size, "title": "It repeats", "text": "After 200 tokens it repeats itself."}
-    return lambda by=cast.ada, it=cast.northlake: access.report_finding(by=by, partner=it, **told)
+    details = {"size": cast.grant.size, "title": "It repeats", "text": "After 200 tokens it repeats itself."}
+    return lambda by=cast.ada, it=cast.northlake: access.report_finding(by=by, partner=it, **details)
 
 
 def _accept_finding(cast):
@@ -650,7 +650,7 @@ def test_verb_leaves_exactly_one_event_of_its_kind_and_none_where_it_came_to_not
         assert [event.kind for event in new.all()] == [kind]
 
 
-def test_every_kind_that_the_code_records_is_told_here(settings):
+def test_every_kind_that_the_code_records_has_its_line_here(settings):
     """The kinds are read from the source, so that a new verb comes with its line above."""
     places = [*settings.BASE_DIR.glob("release_portal/*/actions.py"), *settings.BASE_DIR.glob("agreements/actions.py")]
     places += settings.BASE_DIR.glob("release_portal/*/actions/*.py")

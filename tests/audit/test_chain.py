@@ -1,4 +1,4 @@
-"""Each event carries the hashes of those before it about the same thing: whoever changes the past is found out."""
+"""Each event carries the hashes of those before it about the same thing: who changes the past is found out."""
 
 import hashlib
 import threading
@@ -37,11 +37,11 @@ def three(db) -> list[Event]:
     return [*events, record("thing.happened", "Time 2", thing, by=None)]
 
 
-def tamper(sql: str, *told: object) -> None:
+def tamper(sql: str, *parameters: object) -> None:
     """As somebody who may do anything with the database: the triggers are off meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER USER")
-        cursor.execute(sql, told)
+        cursor.execute(sql, parameters)
         connection.check_constraints()
         cursor.execute("ALTER TABLE audit_event ENABLE TRIGGER USER")
 

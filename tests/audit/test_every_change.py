@@ -33,7 +33,7 @@ NO_RECORD = {
     "access.deskcolumns": "what a reviewer keeps for their own work",
     "jobs.prompt": "what a job says; its submission names the job",
     "jobs.completion": "the texts of a job, by the thousand; its events name the job",
-    "jobs.workorder": "a lease between the site and a worker; what came of it is told of the job",
+    "jobs.workorder": "a lease between the site and a worker; what came of it stands with the job",
     "jobs.seenmessage": "the memory of the receiver",
     "jobs.drop": "a count of messages",
     "jobs.fileindex": "counted again whenever it is wanted",
@@ -119,8 +119,8 @@ def _withdraw_with_review(cast):
 
 def _return_with_review(cast):
     factories.approved(_needs_two(cast), by=cast.rita)
-    told = {"reason_code": "unclear", "reason": "Say more."}
-    return lambda by=cast.tom: access.return_request(by=by, request=cast.access_request, **told)
+    details = {"reason_code": "unclear", "reason": "Say more."}
+    return lambda by=cast.tom: access.return_request(by=by, request=cast.access_request, **details)
 
 
 def _recuse_with_review(cast):
@@ -141,8 +141,8 @@ def _second_approval(cast):
 
 
 def _veto(cast):
-    told = {"approvals": 2, "veto_roles": ["reviewer"], "reason": "One may stop it."}
-    access.set_rule(by=cast.mara, size=cast.size_124m, **told)
+    details = {"approvals": 2, "veto_roles": ["reviewer"], "reason": "One may stop it."}
+    access.set_rule(by=cast.mara, size=cast.size_124m, **details)
     item = cast.access_request.items.get()
     factories.approved(item, by=cast.rita)
     return lambda by=cast.tom: factories.declined(cast.access_request, by=by)
@@ -150,9 +150,9 @@ def _veto(cast):
 
 def _renew(cast):
     draft = access.change_grant(by=cast.ada, grant=cast.grant, kind="renewal")
-    told = {"purposes": draft.purposes, "purpose": draft.purpose, "until_wanted": factories.in_days(400)}
+    details = {"purposes": draft.purposes, "purpose": draft.purpose, "until_wanted": factories.in_days(400)}
     wanted = [access.Wanted(item.size, item.right, item.tokens_wanted) for item in draft.items.all()]
-    access.save_request(by=cast.ada, request=draft, wanted=wanted, use_summary="We measured it.", **told)
+    access.save_request(by=cast.ada, request=draft, wanted=wanted, use_summary="We measured it.", **details)
     access.submit_request(by=cast.ada, request=draft)
     return lambda: factories.granted(draft, by=cast.rita)
 
@@ -173,8 +173,8 @@ def _confirm(cast):
 
 def _batch_of_declines(cast):
     rows = [(cast.access_request.pk, cast.access_request.revision)]
-    told = {"reason_code": "purpose", "reason": "Too vague."}
-    batch = access.stage_batch(by=cast.rita, verb="decline", rows=rows, **told)
+    details = {"reason_code": "purpose", "reason": "Too vague."}
+    batch = access.stage_batch(by=cast.rita, verb="decline", rows=rows, **details)
     return lambda: access.apply_batch(by=cast.rita, batch=batch)
 
 
@@ -184,11 +184,11 @@ def _leave(cast):
 
 def _give_texts_up(cast):
     for _ in range(2):
-        told = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
-        jobs.receive_report(by=None, report=told)
+        reported = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
+        jobs.receive_report(by=None, report=reported)
         jobs.dispatch(by=None)
-    told = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
-    return lambda: jobs.receive_report(by=None, report=told)
+    reported = cast.report(texts=0, ended=True, error="Out of memory.", retry=True)
+    return lambda: jobs.receive_report(by=None, report=reported)
 
 
 SEVERAL: dict[str, Callable] = {
@@ -245,11 +245,13 @@ def test_act_writes_nothing_of_a_person_into_the_book(act, request):
 def test_address_of_an_invitation_is_shown_to_who_may_invite(northlake, ada, ben, rita, client_of):
     roles = list(Role.objects.filter(code="viewer"))
     partners.invite(by=ada, partner=northlake, email="new@northlake.example", roles=roles)
-    told = "Somebody was invited to University of Northlake"
+    sentence = "Somebody was invited to University of Northlake"
     for person, path in ((ada, "/organisations/{}/"), (rita, "/review/organisations/{}/")):
-        assert f"{told} (new@northlake.example)" in client_of(person).get(path.format(northlake.slug)).content.decode()
+        assert (
+            f"{sentence} (new@northlake.example)" in client_of(person).get(path.format(northlake.slug)).content.decode()
+        )
     page = client_of(ben).get(f"/organisations/{northlake.slug}/").content.decode()
-    assert told in page
+    assert sentence in page
     assert "new@northlake.example" not in page
 
 

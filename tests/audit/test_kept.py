@@ -148,9 +148,9 @@ def decided(django_db_setup, django_db_blocker) -> dict[str, int]:
         )
         ended = {"status": "replaced", "ended_at": at, "ended_by": who, "end_code": "misuse", "end_reason": "So."}
         old = factories.GrantFactory(replaced_by=grant, sample_quota=9, waiver="So.", **ended)
-        told = {"item": item, "reviewer": who, "verdict": "decline", "at": at, "is_standing": False}
-        review = Review.objects.create(**told, terms={}, reason_code="purpose", reason="So.", note="So.")
-        told = {
+        details = {"item": item, "reviewer": who, "verdict": "decline", "at": at, "is_standing": False}
+        review = Review.objects.create(**details, terms={}, reason_code="purpose", reason="So.", note="So.")
+        details = {
             "partner": grant.partner,
             "size": grant.size,
             "title": "So",
@@ -158,16 +158,16 @@ def decided(django_db_setup, django_db_blocker) -> dict[str, int]:
             "sent_by": who,
             "sent_at": at,
         }
-        finding = Finding.objects.create(**told, accepted_by=who, accepted_at=at)
+        finding = Finding.objects.create(**details, accepted_by=who, accepted_at=at)
         suspension = Suspension.of(grant)
         suspension.by, suspension.at, suspension.reason_code, suspension.reason = who, at, "key", "So."
         suspension.status, suspension.begins_at, suspension.confirmed_by = "lifted", at, who
         suspension.lifted_by, suspension.lifted_at, suspension.lift_reason = who, at, "So."
         suspension.save()
-        told = {"verb": "grant", "rows": [[1, 1]], "staged_by": who, "staged_at": at, "status": "applied"}
-        batch = Batch.objects.create(**told, applied_by=who, applied_at=at, results=[{"id": 1}])
+        details = {"verb": "grant", "rows": [[1, 1]], "staged_by": who, "staged_at": at, "status": "applied"}
+        batch = Batch.objects.create(**details, applied_by=who, applied_at=at, results=[{"id": 1}])
         rows = [review, old, item, finding, suspension, batch, agreement]
-        factories.told(*rows)
+        factories.recorded(*rows)
         made = {row._meta.label_lower: row.pk for row in rows}
     memory.forget()  # these rows stay
     yield made

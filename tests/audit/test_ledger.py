@@ -70,17 +70,17 @@ def test_door_says_who_acts_and_not_the_verb(applied, rita, tom, client_of, monk
 
 
 def test_door_of_the_api_acts_for_whose_token_it_is(northlake, ada, api_of):
-    told = {"email": "new@northlake.example", "roles": ["viewer"]}
+    details = {"email": "new@northlake.example", "roles": ["viewer"]}
     path = f"/api/v1/organisations/{northlake.slug}/invitations"
-    assert api_of(ada).post(path, told, content_type="application/json").status_code == 201
+    assert api_of(ada).post(path, details, content_type="application/json").status_code == 201
     event = Event.objects.about(northlake).newest_first()[0]
     assert (event.kind, event.by) == ("member.invited", ada)
 
 
 def test_door_of_the_asynchronous_site_acts_for_who_is_signed_in(northlake, ada, async_client_of):
     """As uvicorn serves it: the middleware and the view run in other contexts than the server."""
-    told = {"email": "new@northlake.example", "roles": ["viewer"]}
-    answer = async_to_sync(async_client_of(ada).post)(f"/organisations/{northlake.slug}/members/", told)
+    details = {"email": "new@northlake.example", "roles": ["viewer"]}
+    answer = async_to_sync(async_client_of(ada).post)(f"/organisations/{northlake.slug}/members/", details)
     assert answer.status_code == 302
     event = Event.objects.about(northlake).newest_first()[0]
     assert (event.kind, event.by) == ("member.invited", ada)
@@ -188,7 +188,7 @@ def decided(committed) -> Grant:
         review = Review.objects.create(
             item=grant.item, reviewer=grant.granted_by, verdict="approve", terms={}, at=timezone.now()
         )
-        factories.told(review)
+        factories.recorded(review)
     return grant
 
 
@@ -216,12 +216,12 @@ def test_decision_by_the_orm_without_its_event_fails_at_commit(committed):
 
 def test_event_of_an_earlier_transaction_is_not_enough(committed):
     grant = factories.GrantFactory()
-    factories.told(grant)
+    factories.recorded(grant)
     with pytest.raises(IntegrityError):
         Grant.objects.filter(pk=grant.pk).update(status=Grant.Status.SUSPENDED)
     with transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(status=Grant.Status.SUSPENDED)
-        factories.told(grant)
+        factories.recorded(grant)
 
 
 def test_event_that_was_rolled_back_is_not_enough(committed):
@@ -229,7 +229,7 @@ def test_event_that_was_rolled_back_is_not_enough(committed):
     with pytest.raises(IntegrityError), transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(status=Grant.Status.SUSPENDED)
         with pytest.raises(ZeroDivisionError), transaction.atomic():
-            factories.told(grant)
+            factories.recorded(grant)
             raise ZeroDivisionError
 
 

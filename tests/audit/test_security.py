@@ -23,7 +23,7 @@ Kind = SecurityEvent.Kind
 SECRETS = {"key", "uidb36"}  # parts of addresses that are never kept
 
 
-def told(person) -> list[tuple[str, str]]:
+def events_of(person) -> list[tuple[str, str]]:
     events = SecurityEvent.objects.filter(by=person).exclude(kind=Kind.SIGNED_IN).order_by("id")
     return list(events.values_list("kind", "sentence"))
 
@@ -67,7 +67,7 @@ def test_texts_read_on_the_page_of_a_job_are_noted_once_a_minute(texts, ben, cli
     assert event.detail == {"address": "127.0.0.1", "door": "page", "form": "page"}
     client.get(f"/jobs/{texts.pk}/texts.csv")
     forms = SecurityEvent.objects.filter(kind=Kind.TEXTS_READ).order_by("id").values_list("detail__form", flat=True)
-    assert list(forms) == ["page", "csv"], "a download is told although the page was read a moment ago"
+    assert list(forms) == ["page", "csv"], "a download is noted although the page was read a moment ago"
 
 
 def test_page_of_a_job_without_texts_is_not_noted(job, ben, rita, client_of):
@@ -81,7 +81,7 @@ def test_page_of_a_job_without_texts_is_not_noted(job, ben, rita, client_of):
 def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):
     suspend(by=rita, subject=texts.partner, reason_code="misuse", reason="It is looked into.")
     client_of(ben).get(f"/jobs/{texts.pk}/texts.csv")
-    assert [kind for kind, _ in told(ben)] == ["access.refused"]
+    assert [kind for kind, _ in events_of(ben)] == ["access.refused"]
 
 
 # --- refusals
@@ -90,7 +90,7 @@ def test_texts_that_are_held_are_noted_as_refused(texts, ben, rita, client_of):
 def test_door_of_anothers_things_is_noted(job, cleo, client_of, api_of):
     assert client_of(cleo).get(f"/jobs/{job.pk}/").status_code == 404
     assert api_of(cleo).get(f"/api/v1/jobs/{job.pk}").status_code == 404
-    assert told(cleo) == [
+    assert events_of(cleo) == [
         ("access.refused", f"Refused at GET /jobs/{job.pk}/: nothing there for this person"),
         ("access.refused", f"Refused at GET /api/v1/jobs/{job.pk}: nothing there for this person"),
     ]
@@ -100,7 +100,9 @@ def test_door_of_anothers_things_is_noted(job, cleo, client_of, api_of):
 
 def test_door_without_the_right_is_noted(northlake, ben, client_of):
     client_of(ben).post(f"/organisations/{northlake.slug}/members/", {"email": "x@y.example", "roles": ["viewer"]})
-    assert told(ben) == [("access.refused", f"Refused at POST /organisations/{northlake.slug}/members/: not allowed")]
+    assert events_of(ben) == [
+        ("access.refused", f"Refused at POST /organisations/{northlake.slug}/members/: not allowed")
+    ]
 
 
 def test_act_that_was_done_too_often_is_noted_once_a_minute(northlake, ada, api_of, settings):
@@ -118,7 +120,7 @@ def test_what_is_open_or_unknown_or_anonymous_is_not_noted(northlake, ben, zoe, 
     client_of(ben).get("/nothing/here/")
     zoe.get("/organisations/nobody/")
     zoe.get("/agreement/99/")
-    assert told(ben) == []
+    assert events_of(ben) == []
     assert not SecurityEvent.objects.filter(by=None).exists()
 
 
@@ -200,7 +202,7 @@ def test_event_stays_where_the_request_fails(committed, client_of, monkeypatch):
 
     monkeypatch.setattr("release_portal.jobs.views.lines_of", fail)
     assert client.get(f"/jobs/{job.pk}/texts.csv").status_code == 500
-    assert [kind for kind, _ in told(person)] == ["texts.read"]
+    assert [kind for kind, _ in events_of(person)] == ["texts.read"]
 
 
 def test_event_is_not_lost_with_what_is_rolled_back(committed, caplog):
@@ -209,10 +211,10 @@ def test_event_is_not_lost_with_what_is_rolled_back(committed, caplog):
     with pytest.raises(Refused), transaction.atomic():
         note(Kind.SIGNED_IN, "Signed in", by=person)
         raise Refused("No.")
-    assert told(person) == []
+    assert events_of(person) == []
     assert "kind account.signed_in was not noted" in caplog.text
     note(Kind.SIGNED_OUT, "Signed out", by=person)
-    assert told(person) == [("account.signed_out", "Signed out")]
+    assert events_of(person) == [("account.signed_out", "Signed out")]
 
 
 def test_event_that_cannot_be_written_stops_nothing(ben, texts, client_of, monkeypatch, caplog):
@@ -229,4 +231,4 @@ def test_same_event_is_noted_again_once_the_time_is_over(ada, ben):
     for person in (ada, ada, ben):
         note(Kind.TEXTS_READ, "Texts were downloaded", by=person, every=timedelta(minutes=1))
     note(Kind.TEXTS_READ, "Texts were downloaded", by=ada, every=timedelta(0))
-    assert (len(told(ada)), len(told(ben))) == (2, 1)
+    assert (len(events_of(ada)), len(events_of(ben))) == (2, 1)

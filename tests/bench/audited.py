@@ -109,9 +109,9 @@ def per_second(script: Path, protocol: str, person: int, size: int) -> float:
     variables = ["-D", f"person={person}", "-D", f"size={size}"]
     how = ["-n", "-M", protocol, "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
     command = [pgbench(), *how, *variables, "-f", str(script), os.environ["DATABASE_URL"]]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"^tps = ([\d.]+)", told, re.MULTILINE)
-    assert found, told
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^tps = ([\d.]+)", output, re.MULTILINE)
+    assert found, output
     return float(found[1])
 
 

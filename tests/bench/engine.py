@@ -53,7 +53,7 @@ def w1(home: Path) -> dict[str, Any]:
 def engine_rate(
     root: Path, dtype: str, prompts: list[list[int]], fewest: int = model.NEW_TOKENS
 ) -> Callable[[], float]:
-    """Measures the engine at these prompts; each text has so many tokens at the fewest."""
+    """Measures the engine at these prompts; each text has `fewest` tokens at least."""
     engine, sequences = our_engine(root, dtype), model.sequences(prompts, min_new_tokens=fewest)
     return tokens_per_s(lambda: run(engine, sequences))
 

@@ -47,7 +47,7 @@ class Client:
         return answer.json()
 
     def wait(self, job: Mapping[str, Any], every: float) -> None:
-        """Ask after a job every so many seconds until it is finished; cancel it where that is given up."""
+        """Ask after a job every `every` seconds until it is finished; cancel it where that is given up."""
         deadline = time.monotonic() + LONGEST_SECONDS
         try:
             while (status := self.call("GET", f"/jobs/{job['id']}")["status"]) != "finished":

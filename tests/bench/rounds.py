@@ -19,7 +19,7 @@ SETTLE_SECONDS = 0.5
 def interleaved(
     contestants: Mapping[str, Callable[[], float]], rounds: int, *, unit: str = "tokens/s", warm_up: int = 1
 ) -> dict[str, float]:
-    """The median of what each contestant measures, after so many rounds that only warm up."""
+    """The median of what each contestant measures, after rounds that only warm up."""
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(1 - warm_up, rounds + 1):
         for name, contestant in contestants.items():

@@ -50,7 +50,7 @@ def through_portal(client: Client, prompts: list[list[int]]) -> int:
 
 
 def worker_dtype() -> str:
-    """The dtype that the worker measured to be fastest, as it told the site."""
+    """The dtype that the worker measured to be fastest, as it reported to the site."""
     from release_portal.jobs.models import Worker
 
     return Worker.objects.latest("seen_at").dtype

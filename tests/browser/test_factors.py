@@ -75,7 +75,7 @@ def site(portal: Portal) -> Iterator[str]:
     """The portal at a name: browsers make no passkey for an address of numbers."""
     address = f"http://localhost:{portal.port}"
     portal.kill("web", signal.SIGTERM)
-    portal.start("web", told={"BASE_URL": address})
+    portal.start("web", extra={"BASE_URL": address})
     until(lambda: has_worker(portal), what="the site to start at its name")
     yield address
     portal.kill("web", signal.SIGTERM)
@@ -87,8 +87,8 @@ def test_sign_in_with_a_passkey(person, signatory, site):
     ada = person()
     cdp = ada.context.new_cdp_session(ada)
     cdp.send("WebAuthn.enable")
-    told = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
-    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": told | {"isUserVerified": True}})
+    details = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": details | {"isUserVerified": True}})
     type_password(ada, signatory.email, site)
     ada.get_by_role("link", name="Add a passkey").click()
     ada.get_by_label("Name").fill("Laptop")

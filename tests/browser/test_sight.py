@@ -222,12 +222,12 @@ def test_look_at_returned_application(page, newcomer, returned):
 
 
 def test_look_at_corrected_application(page, newcomer, returned, application):
-    told = application | {
+    details = application | {
         "country": "NO",
         "purpose": LONG.replace("longer", "much longer") + "\n\nTwenty readers read the texts.",
         "intended_use": "Two researchers, 124M and 355M.",
     }
-    partners.correct_application(by=newcomer, partner=returned, **told)
+    partners.correct_application(by=newcomer, partner=returned, **details)
     sign_in(page, "rita@lab.example")
     path = f"/review/organisations/{returned.slug}/"
     assert look(page, path, "reviewer-corrected") == []
@@ -251,9 +251,9 @@ def test_look_at_an_organisation_that_looks_like_another(page, newcomer, applica
 
 def test_look_at_a_grant_of_less_than_was_asked_for(page, newcomer, organisation):
     size = ModelSize.objects.get(name="774M")
-    told = {"wanted": [access.Wanted(size, tokens=5_000_000)], "purposes": ["bias", "detection"], "purpose": LONG}
+    details = {"wanted": [access.Wanted(size, tokens=5_000_000)], "purposes": ["bias", "detection"], "purpose": LONG}
     until_wanted = timezone.now().date() + timedelta(days=90)
-    asked = access.request_access(by=newcomer, partner=organisation, **told, until_wanted=until_wanted)
+    asked = access.request_access(by=newcomer, partner=organisation, **details, until_wanted=until_wanted)
     sign_in(page, "rita@lab.example")
     page.goto(f"/review/requests/{asked.pk}/")
     page.get_by_label("Grant", exact=True).check()
@@ -386,16 +386,22 @@ def unserved_grant(researcher, organisation, rita_of_the_lab, mara) -> Grant:
 
 
 def test_look_at_fleet_with_an_outage_and_with_a_form(page, mara, unserved_grant, submit):
-    """What waited long enough for a size that no worker serves is told within a few seconds."""
+    """What waited long enough for a size that no worker serves is reported within a few seconds."""
     job = submit(400, tokens=64)
     unserved = submit(1204, size="1558M", tokens=8)
     Job.objects.filter(pk=unserved.pk).update(submitted_at=timezone.now() - timedelta(minutes=4))
-    told = {"host": "rack-7", "device": "cuda:0", "dtype": "bfloat16", "sizes": ["gpt2/355M"], "loaded": ["gpt2/355M"]}
+    details = {
+        "host": "rack-7",
+        "device": "cuda:0",
+        "dtype": "bfloat16",
+        "sizes": ["gpt2/355M"],
+        "loaded": ["gpt2/355M"],
+    }
     gone = timezone.now() - timedelta(hours=3)
-    told |= {"seen_at": gone, "left_at": gone, "flaws": 2, "flawed_at": gone}
-    told["last_flaw"] = "a text with 1,204 tokens; 64 were asked for"
+    details |= {"seen_at": gone, "left_at": gone, "flaws": 2, "flawed_at": gone}
+    details["last_flaw"] = "a text with 1,204 tokens; 64 were asked for"
     worker = factories.enrolled("rack-7")
-    Worker.objects.filter(pk=worker.pk).update(**told)
+    Worker.objects.filter(pk=worker.pk).update(**details)
     slow = factories.enrolled("rack-8")
     about = {"host": "rack-8", "device": "cpu", "dtype": "float32", "seen_at": timezone.now() + timedelta(hours=1)}
     sizes = ["smollm2/135M"]  # which nobody asks for
@@ -428,6 +434,6 @@ def test_fleet_page_reads_itself_again_and_leaves_the_focus(page, mara, submit):
     first = note.inner_text()
     share = Share.objects.get(partner=job.partner, size=job.size)
     page.locator(f"#share-{share.pk}").focus()
-    page.wait_for_function("told => !document.querySelector('#fleet').innerText.includes(told)", arg=first)
+    page.wait_for_function("text => !document.querySelector('#fleet').innerText.includes(text)", arg=first)
     assert page.evaluate("document.activeElement.id") == f"share-{share.pk}"
     jobs.cancel(by=job.submitted_by, job=job)

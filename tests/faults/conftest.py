@@ -37,7 +37,7 @@ def grant_of(researcher, organisation, rita_of_the_lab) -> Callable[[str], Grant
 
 @pytest.fixture
 def submit(researcher, organisation, grant_of) -> Callable[..., Job]:
-    """Submits a job of so many texts to a size that is granted on the way."""
+    """Submits a job of a number of texts to a size that is granted on the way."""
 
     def submit(texts: int = 200, *, size: str = "124M", tokens: int = 48) -> Job:
         grant = Grant.objects.filter(partner=organisation, size__name=size, status="active").first() or grant_of(size)

@@ -82,7 +82,7 @@ class Machine:
         self.forwarder = subprocess.Popen(["python", "-m", "tests.faults.forwarder", *where], cwd=ROOT)
 
     def pull_cable(self) -> None:
-        """The broker forgets the machine's connections, and the machine is not told."""
+        """The broker forgets the machine's connections, and the machine does not hear of it."""
         ip("link", "set", self.name, "down")
         self.forget()
 

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.faults
 SEED = int(os.environ.get("FAULTS_SEED", "2019"))
 JOBS = 1_000 if AT_LENGTH else 0
 WAITING_JOBS = 6
-"""The load: so many jobs are always there."""
+"""The load: as many jobs are always there."""
 RECOVERED_WITHIN = 35  # seconds until texts come again
 WINDOW = 4.0  # seconds over which a rate is measured
 WINDOWS = 5
@@ -67,16 +67,16 @@ class Load:
         self.accepted: list[uuid.UUID] = []
 
     def keep_up(self) -> None:
-        """Submit until so many jobs are there as always are."""
+        """Submit until as many jobs are there as always are."""
         while steadfast(lambda: Job.objects.live().filter(pk__in=self.accepted[-200:]).count()) < WAITING_JOBS:
             self.submit([f"Prompt {number}" for number in range(self._random.randint(2, 40))])
 
     def submit(self, prompts: list[str]) -> Job:
         """Have a job of these prompts accepted."""
         partner = self._grant.partner
-        told = {"by": partner.applied_by, "partner": partner, "size": self._grant.size, "seed": 5}
-        told |= {"max_new_tokens": self._random.choice([8, 16, 24]), "idempotency_key": uuid.uuid4().hex}
-        job = steadfast(lambda: jobs.submit(prompts=prompts, **told))
+        details = {"by": partner.applied_by, "partner": partner, "size": self._grant.size, "seed": 5}
+        details |= {"max_new_tokens": self._random.choice([8, 16, 24]), "idempotency_key": uuid.uuid4().hex}
+        job = steadfast(lambda: jobs.submit(prompts=prompts, **details))
         self.accepted.append(job.pk)
         return job
 
@@ -87,8 +87,8 @@ class Load:
     def _seconds_to_revoke_grant(self) -> float:
         while not Completion.objects.unfinished().filter(job__grant=self._grant, order__isnull=False).exists():
             self.keep_up()
-        told = {"reason_code": "misuse", "reason": "The study ended early."}
-        access.revoke_grant(by=self._reviewer, grant=self._grant, **told)
+        details = {"reason_code": "misuse", "reason": "The study ended early."}
+        access.revoke_grant(by=self._reviewer, grant=self._grant, **details)
         began, left = time.monotonic(), Job.objects.live().filter(grant=self._grant)
         until(lambda: not left.exists(), what="what ran under the grant to stop")
         seconds = time.monotonic() - began
@@ -109,7 +109,7 @@ class Load:
         portal.start("generate")
 
     def tokens_in(self, seconds: float) -> int:
-        """Tokens of the texts that were stored in the last so many seconds."""
+        """Tokens of the texts that were stored in the last seconds."""
         since = timezone.now() - timedelta(seconds=seconds)
         texts = Completion.objects.filter(job__in=self.accepted[-300:], finished_at__gt=since)
         return steadfast(lambda: texts.aggregate(tokens=Sum("tokens"))["tokens"] or 0)
@@ -200,12 +200,12 @@ def assert_books(load: Load) -> None:
     revoked = Q(grant__status=Grant.Status.REVOKED)
     assert set(ended.exclude(revoked).values_list("status", flat=True)) == {"finished"}
     assert set(ended.filter(revoked).values_list("status", flat=True)) <= {"finished", "stopped"}
-    told = Completion.objects.filter(job__in=ended)
-    assert not told.filter(finished_at__isnull=True).exclude(job__status="stopped").exists()
-    assert not told.filter(finished_at__gt=F("job__ended_at")).exists()
-    assert not told.filter(text=nemeses.FORGED).exists()
-    given_up = told.filter(finish_reason="failed")
-    assert set(given_up) == set(told.filter(prompt__text__contains=deadly.WORD))
+    texts = Completion.objects.filter(job__in=ended)
+    assert not texts.filter(finished_at__isnull=True).exclude(job__status="stopped").exists()
+    assert not texts.filter(finished_at__gt=F("job__ended_at")).exists()
+    assert not texts.filter(text=nemeses.FORGED).exists()
+    given_up = texts.filter(finish_reason="failed")
+    assert set(given_up) == set(texts.filter(prompt__text__contains=deadly.WORD))
     delivered = Q(completions__finish_reason__in=["stop", "length"])
     for job in ended.annotate(
         rows=Count("completions"), texts=Count("completions", delivered), tokens=Sum("completions__tokens")

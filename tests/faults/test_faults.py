@@ -195,8 +195,8 @@ def test_revoke_grant_stops_running_work_within_two_seconds(portal, submit, rita
 def test_suspend_organisation_holds_running_work_and_lifting_finishes_it(portal, submit, rita_of_the_lab):
     job = submit(400)
     some_texts_of(job)
-    told = {"reason_code": "investigation", "reason": "A report is being checked."}
-    suspension = access.suspend(by=rita_of_the_lab, subject=job.partner, **told)
+    details = {"reason_code": "investigation", "reason": "A report is being checked."}
+    suspension = access.suspend(by=rita_of_the_lab, subject=job.partner, **details)
     until(lambda: Job.objects.get(pk=job.pk).status == Job.Status.HELD, what="the job to be held")
     held = Job.objects.get(pk=job.pk).texts_done
     time.sleep(3)
@@ -227,8 +227,8 @@ def test_prompt_that_kills_workers_is_given_up_after_three(portal, submit, resea
     portal.start("generate", worker="tests.faults.deadly")
     prompts = [f"Prompt {number}" for number in range(40)]
     prompts[7] += deadly.WORD
-    told = {"by": researcher, "partner": organisation, "size": grant.size, "max_new_tokens": 16, "seed": 7}
-    job = jobs.submit(prompts=prompts, **told)
+    details = {"by": researcher, "partner": organisation, "size": grant.size, "max_new_tokens": 16, "seed": 7}
+    job = jobs.submit(prompts=prompts, **details)
     end_with_a_deadly_worker(portal, job)
     assert deaths(portal) - before == 3
     job.refresh_from_db()
@@ -249,8 +249,8 @@ def test_prompts_that_kill_workers_take_no_other_with_them(portal, researcher, o
     for number in (16, 40):
         prompts = [f"Prompt {place}" for place in range(number)]
         prompts[number // 2] += deadly.WORD
-        told = {"by": researcher, "partner": organisation, "size": grant.size, "seed": 7}
-        sent.append(jobs.submit(prompts=prompts, max_new_tokens=16, **told))
+        details = {"by": researcher, "partner": organisation, "size": grant.size, "seed": 7}
+        sent.append(jobs.submit(prompts=prompts, max_new_tokens=16, **details))
     end_with_a_deadly_worker(portal, *sent)
     failed = Completion.objects.filter(job__in=sent, finish_reason="failed")
     assert sorted(failed.values_list("job__sequences", "index")) == [(16, 8), (40, 20)]

@@ -55,7 +55,7 @@ def workers_of(job: Job) -> set[str]:
 
 def test_run_a_job_on_two_machines(submit, machines):
     at_work = set()
-    while at_work != {machine.name for machine in machines}:  # whoever is quicker takes more: it may be a whole job
+    while at_work != {machine.name for machine in machines}:  # the quicker one takes more: it may be a whole job
         job = submit(60)
         the_end_of(job)
         assert_books_balance(job)

@@ -36,15 +36,15 @@ def test_take_the_dtype_that_is_named_or_the_fastest(monkeypatch):
 @pytest.fixture
 def memory(monkeypatch, tmp_path):
     """A machine of 16 GiB, 8 of them free, and no container."""
-    told = tmp_path / "meminfo"
-    told.write_text(f"MemTotal: {16 * 2**20} kB\nMemFree: 9 kB\nMemAvailable: {8 * 2**20} kB\nHugePages_Total: 0\n")
-    monkeypatch.setattr(config_module, "MEMORY", told)
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: {16 * 2**20} kB\nMemFree: 9 kB\nMemAvailable: {8 * 2**20} kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr(config_module, "MEMORY", meminfo)
     monkeypatch.setattr(config_module, "CONTAINERS", ())
     return tmp_path
 
 
-def worker(name, **told):
-    return from_environment(COMPLETE | {"DEVICE": "cpu", "WORKER_NAME": name} | told)
+def worker(name, **fields):
+    return from_environment(COMPLETE | {"DEVICE": "cpu", "WORKER_NAME": name} | fields)
 
 
 def test_take_most_of_the_memory_that_is_free_and_a_part_of_it_for_keys_and_values(memory):

@@ -191,7 +191,7 @@ def test_stop_before_the_next_token(engine):
 def test_take_the_rows_of_a_stopped_order_out_of_the_batch(engine):
     endless = some_sequences(20, max_new_tokens=150, min_new_tokens=150)
     for _ in engine.generate(SIZE, endless, never):
-        break  # whoever asked is gone
+        break  # who asked is gone
 
     assert len(texts_of(engine, some_sequences(4))) == 4
     assert engine._running == []

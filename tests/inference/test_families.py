@@ -131,14 +131,14 @@ def test_model_that_transformers_cannot_run_is_refused_at_load(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("details", "why"),
     [
         ({"layer_types": ["full_attention", "chunked_attention"]}, "It has layers of the type chunked_attention."),
         ({"rope_parameters": {"rope_type": "spiral"}}, "Its rotary embedding is of the type spiral."),
     ],
 )
-def test_unknown_kinds_of_layers_and_positions_are_not_for_the_engines_attention(llama, told, why):
-    for name, value in told.items():
+def test_unknown_kinds_of_layers_and_positions_are_not_for_the_engines_attention(llama, details, why):
+    for name, value in details.items():
         setattr(llama.config, name, value)
     with pytest.raises(selfcheck.Difference) as refusal:
         selfcheck.check_config(llama.config)

@@ -143,7 +143,7 @@ def test_write_the_good_texts_whatever_stands_beside_them(engine, alone, bad):
     assert all(texts[sequence.key].error for sequence in strange if flaw_of(sequence))
 
 
-def test_write_beside_other_orders_of_which_all_is_refused(engine, alone):
+def test_write_beside_other_orders_that_are_refused_whole(engine, alone):
     written = {}
     thread = threading.Thread(target=lambda: written.update(texts_of(engine, GOOD)))
     thread.start()
@@ -237,7 +237,7 @@ def test_refuse_a_text_for_which_the_watermark_chooses_nothing(root, alone, choi
     assert texts == alone
 
 
-def test_end_only_the_order_of_which_nobody_can_say_whether_it_was_stopped(root, alone):
+def test_end_only_the_order_that_may_have_been_stopped_or_not(root, alone):
     engine = engine_over(root)
 
     with pytest.raises(ZeroDivisionError):

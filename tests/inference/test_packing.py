@@ -111,7 +111,7 @@ def test_dtype_is_float32_where_no_layer_can_be_packed_in_bfloat16(processor, mo
 
 
 class Rounding:
-    """A layer that takes another kernel for fewer rows than so many."""
+    """A layer that takes another kernel for fewer rows than `fewest`."""
 
     def __init__(self, fewest):
         self.fewest = fewest

@@ -1,4 +1,4 @@
-"""The tracker: what is in hand, what the site is told, and what happens when nobody listens."""
+"""The tracker: what is in hand, what the site hears, and what happens when nobody listens."""
 
 import threading
 import time
@@ -72,9 +72,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(trackers, "REPORT_SECONDS", 0.01)
 
 
-def order(token=1, name="order-1", count=3, **told):
+def order(token=1, name="order-1", count=3, **fields):
     sequences = tuple(Sequence(str(number), "Once", 0, number, Sampling(5)) for number in range(count))
-    return WorkOrder(name, token, "gpt2/124M", sequences, **told)
+    return WorkOrder(name, token, "gpt2/124M", sequences, **fields)
 
 
 def start(tracker, order):
@@ -98,17 +98,17 @@ def keys(report):
 
 
 def test_tell_that_an_order_was_begun_before_anything_can_go_wrong_with_it(broker):
-    told = []
+    reports = []
     engine = StepwiseEngine()
-    engine.generate = lambda *_: told.extend(broker.taken) or iter(())
+    engine.generate = lambda *_: reports.extend(broker.taken) or iter(())
 
     OrderTracker(engine, "anna", broker.send).carry_out(order())
 
-    assert [(report.order, report.token, report.ended) for report in told] == [("order-1", 1, False)]
+    assert [(report.order, report.token, report.ended) for report in reports] == [("order-1", 1, False)]
 
 
 def begun(broker):
-    """The orders that the broker was told are begun, each once, in the order of that."""
+    """The orders that were reported to the broker as begun, each once, in the order of that."""
     return list(dict.fromkeys(report.order for report in broker.taken if not report.waiting))
 
 

@@ -55,18 +55,18 @@ def piece(text, reason=None, **more):
     return {"choices": [{"index": 0, "text": text, "finish_reason": reason} | more]}
 
 
-def told(*events):
+def streamed(*events):
     """A stream of these events; a string is sent as it is."""
     lines = (event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n" for event in events)
     return Response("".join(lines), media_type="text/event-stream")
 
 
 def ended(reason):
-    return told(piece(" a"), piece(" b"), piece(" c"), piece(" d", reason), {"choices": [], "usage": COUNTS}, DONE)
+    return streamed(piece(" a"), piece(" b"), piece(" c"), piece(" d", reason), {"choices": [], "usage": COUNTS}, DONE)
 
 
 def counted(usage):
-    return told(piece(" a"), piece(" b"), piece(" c"), piece(" d", "stop"), {"choices": [], "usage": usage}, DONE)
+    return streamed(piece(" a"), piece(" b"), piece(" c"), piece(" d", "stop"), {"choices": [], "usage": usage}, DONE)
 
 
 WHOLE = {
@@ -78,22 +78,24 @@ WHOLE = {
         for tokens in (-1, 0, 2**40, float("nan"), float("inf"), "many", [4], 21)
     },
     "never says why it ends": ended(None),
-    "never says that it ends": told(piece(" a b c d", "stop")),
-    "says neither but counts": told(piece(" a b"), piece(" c d"), {"choices": [], "usage": COUNTS}),
-    "says why it ends in every piece": told(piece(" a b", "stop"), piece(" c d", "stop"), DONE),
-    "ends with a text of null": told(piece(" a b"), piece(" c d"), piece(None, "stop"), DONE),
-    "ends without a text": told(piece(" a b c d"), {"choices": [{"finish_reason": "stop"}]}, DONE),
-    "has choices of null": told({"choices": None}, piece(" a b c d"), {"choices": None, "usage": COUNTS}, DONE),
-    "has no choices": told({"choices": []}, {}, piece(" a b c d", "stop"), DONE),
-    "has choices of another kind": told({"choices": {"0": 1}}, {"choices": [7, None]}, piece(" a b c d", "stop"), DONE),
-    "has fields and ids of its own": told(
+    "never says that it ends": streamed(piece(" a b c d", "stop")),
+    "says neither but counts": streamed(piece(" a b"), piece(" c d"), {"choices": [], "usage": COUNTS}),
+    "says why it ends in every piece": streamed(piece(" a b", "stop"), piece(" c d", "stop"), DONE),
+    "ends with a text of null": streamed(piece(" a b"), piece(" c d"), piece(None, "stop"), DONE),
+    "ends without a text": streamed(piece(" a b c d"), {"choices": [{"finish_reason": "stop"}]}, DONE),
+    "has choices of null": streamed({"choices": None}, piece(" a b c d"), {"choices": None, "usage": COUNTS}, DONE),
+    "has no choices": streamed({"choices": []}, {}, piece(" a b c d", "stop"), DONE),
+    "has choices of another kind": streamed(
+        {"choices": {"0": 1}}, {"choices": [7, None]}, piece(" a b c d", "stop"), DONE
+    ),
+    "has fields and ids of its own": streamed(
         {"id": 7, "created": "now", "mood": {"cheerful": True}} | piece(" a b c d", "stop", provider=[]), DONE
     ),
-    "has events that are no objects": told(
+    "has events that are no objects": streamed(
         "data: 7\n\n", "data: null\n\n", "data: []\n\n", piece(" a b c d", "stop"), DONE
     ),
-    "keeps the connection alive": told(": ping\n\n", "event: ping\ndata: \n\n", piece(" a b c d", "stop"), DONE),
-    "writes another alternative too": told(piece(" a b"), piece(" x", index=1), piece(" c d", "stop"), DONE),
+    "keeps the connection alive": streamed(": ping\n\n", "event: ping\ndata: \n\n", piece(" a b c d", "stop"), DONE),
+    "writes another alternative too": streamed(piece(" a b"), piece(" x", index=1), piece(" c d", "stop"), DONE),
     "breaks its lines as Windows does": Response(f"data: {json.dumps(piece(' a b c d', 'stop'))}\r\n\r\n{DONE}"),
     "leaves out empty lines": Response(f"data: {json.dumps(piece(' a b c d', 'stop'))}\ndata: [DONE]\n"),
     "does not stream": JSONResponse(piece(" a b c d", "stop") | {"usage": COUNTS}),
@@ -102,9 +104,11 @@ WHOLE = {
         f"data: {json.dumps(piece(' a b c d', 'stop'))}", media_type="application/json"
     ),
     "does not stream and says little": JSONResponse({"choices": [{"text": " a b c d"}]}),
-    "tells of an error after the end": told(piece(" a b c d", "stop"), {"error": {"code": 400, "message": "Late."}}),
-    "sends rubbish after the end": told(piece(" a b c d", "stop"), "data: {rubbish\n\n"),
-    "leaves the stop string in": told(piece(" a b c d#"), piece("#x", "stop"), DONE),
+    "tells of an error after the end": streamed(
+        piece(" a b c d", "stop"), {"error": {"code": 400, "message": "Late."}}
+    ),
+    "sends rubbish after the end": streamed(piece(" a b c d", "stop"), "data: {rubbish\n\n"),
+    "leaves the stop string in": streamed(piece(" a b c d#"), piece("#x", "stop"), DONE),
 }
 
 
@@ -130,7 +134,7 @@ def test_tell_a_text_that_was_cut_by_its_length(server, reason):
 
 
 def test_count_what_came_where_the_server_does_not_count(server):
-    server.answers.extend([told(*[piece(" a")] * 7, piece(" a", "stop"), DONE), told(*[piece(" a")] * 21)])
+    server.answers.extend([streamed(*[piece(" a")] * 7, piece(" a", "stop"), DONE), streamed(*[piece(" a")] * 21)])
 
     texts = texts_of(server.engine(batch_rows=1), some_sequences(2))
 
@@ -138,7 +142,7 @@ def test_count_what_came_where_the_server_does_not_count(server):
 
 
 def test_count_a_long_piece_for_several_tokens_but_never_more_than_were_asked(server):
-    server.answers.extend([told(piece("x" * 80, "stop")), told(piece("x" * 800, "stop"))])
+    server.answers.extend([streamed(piece("x" * 80, "stop")), streamed(piece("x" * 800, "stop"))])
 
     texts = texts_of(server.engine(batch_rows=1), some_sequences(2))
 
@@ -175,7 +179,7 @@ LOGPROBS = {
 
 @pytest.mark.parametrize(("given", "count"), LOGPROBS.values(), ids=LOGPROBS)
 def test_take_a_text_with_logprobs(server, given, count):
-    server.answers.append(told(piece(" a b c d", "stop", logprobs=given), DONE))
+    server.answers.append(streamed(piece(" a b c d", "stop", logprobs=given), DONE))
 
     [text] = texts_of(server.engine(), some_sequences(1, logprobs=2)).values()
 
@@ -198,24 +202,28 @@ def written_for_ever(text):
 
 LOST = {
     "an HTML page": (lambda: HTMLResponse("<h1>Welcome</h1>"), 3, "broke off a text of gpt2/124M 3 times"),
-    "rubbish": (lambda: told("data: {rubbish\n\n"), 3, "broke off a text"),
+    "rubbish": (lambda: streamed("data: {rubbish\n\n"), 3, "broke off a text"),
     "JSON that is none": (lambda: Response("{rubbish", media_type="application/json"), 3, "broke off a text"),
     "nothing": (lambda: Response(""), 3, "broke off a text"),
-    "nothing but done": (lambda: told(DONE), 3, "broke off a text"),
-    "no choices at all": (lambda: told({"choices": None}, {"choices": []}, DONE), 3, "broke off a text"),
+    "nothing but done": (lambda: streamed(DONE), 3, "broke off a text"),
+    "no choices at all": (lambda: streamed({"choices": None}, {"choices": []}, DONE), 3, "broke off a text"),
     "bytes that are no text": (lambda: Response(b'data: {"choices": "\xff\xfe"}\n\n'), 3, "broke off a text"),
-    "an abyss": (lambda: told("data: " + "[" * 100_000 + "\n\n"), 3, "broke off a text"),
-    "a text that is a number": (lambda: told(piece(7, "stop"), DONE), 3, "broke off a text"),
-    "half a text": (lambda: told(piece(" a"), piece(" b")), 3, "broke off a text"),
+    "an abyss": (lambda: streamed("data: " + "[" * 100_000 + "\n\n"), 3, "broke off a text"),
+    "a text that is a number": (lambda: streamed(piece(7, "stop"), DONE), 3, "broke off a text"),
+    "half a text": (lambda: streamed(piece(" a"), piece(" b")), 3, "broke off a text"),
     "an aborted text": (lambda: ended("abort"), 3, "broke off a text"),
     "an error of its own": (
-        lambda: told({"error": {"message": "Out of memory.", "code": 500}}),
+        lambda: streamed({"error": {"message": "Out of memory.", "code": 500}}),
         3,
         "broke",
     ),
-    "an error in words": (lambda: told(piece(" a"), {"error": "It fell over."}), 3, "broke off a text"),
+    "an error in words": (lambda: streamed(piece(" a"), {"error": "It fell over."}), 3, "broke off a text"),
     "compressed": (lambda: Response(b"\x1f\x8b\x08", headers={"content-encoding": "gzip"}), 3, "broke off a text"),
-    "5 MB": (lambda: told(piece("x" * 5_000_000, "stop"), DONE), 1, "wrote 5,000,000 characters for at most 20 tokens"),
+    "5 MB": (
+        lambda: streamed(piece("x" * 5_000_000, "stop"), DONE),
+        1,
+        "wrote 5,000,000 characters for at most 20 tokens",
+    ),
     "a text without end": (lambda: written_for_ever("x" * 100), 1, "characters for at most 20 tokens"),
     "nothing without end": (lambda: written_for_ever(""), 1, "sent more than 1 MiB"),
     "a line without end": (lambda: endless(itertools.repeat("data: " + "x" * 5_000)), 1, "sent more than 1 MiB"),
@@ -254,7 +262,7 @@ def test_tell_the_operator_where_the_server_lets_no_text_through(server):
         texts_of(server.engine(), some_sequences(3))
 
 
-def test_lose_a_text_of_which_the_server_only_says_that_it_is_still_there(server, monkeypatch):
+def test_lose_a_text_where_the_server_only_says_that_it_is_still_there(server, monkeypatch):
     """The time is long enough for the other text on any machine: the server says so little that it keeps none busy."""
     monkeypatch.setattr(remote, "LONGEST_SECONDS", 5)
     server.by_prompt["Once 1"] = lambda: endless(itertools.repeat(": ping\n\n"), pause=0.05)
@@ -367,7 +375,7 @@ def test_go_on_where_the_server_does_not_say_what_it_serves(server, listing, cap
 @pytest.mark.parametrize("pieces", [("a", *HALVES, "b"), ("a", HALVES[0], "b\0"), (*HALVES[::-1], "")])
 def test_send_a_report_that_can_be_stored_whatever_the_server_writes(server, pieces):
     likeliest = {"tokens": list(pieces), "token_logprobs": [-1.0] * 3, "top_logprobs": [{HALVES[1]: float("-inf")}]}
-    server.answers.append(told(*map(piece, pieces), piece("", "stop", logprobs=likeliest), DONE))
+    server.answers.append(streamed(*map(piece, pieces), piece("", "stop", logprobs=likeliest), DONE))
 
     [text] = texts_of(server.engine(), some_sequences(1, logprobs=2)).values()
     report = Report("order", 1, "anna\0", texts=(text,), error=HALVES[0])

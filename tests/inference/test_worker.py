@@ -224,7 +224,7 @@ def test_order_that_is_sent_again_is_carried_out_once(site, worker):
 
 
 def test_commands_of_celery_reach_no_worker(site, worker):
-    """Whoever holds the broker could shut workers down by them."""
+    """Who holds the broker could shut workers down by them."""
     for command in ("shutdown", "rate_limit", "cancel_consumer"):
         site.app.control.broadcast(command, arguments={"queue": contract.orders_of("anna")})
     assert site.app.control.ping(timeout=1) == []

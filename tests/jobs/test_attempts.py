@@ -24,8 +24,8 @@ def work_until_it_dies(orders, at, chance):
     tracker = OrderTracker(engine=None, worker="worker-1", send=None)
     in_hand = [tracker.take(order) for order in orders]
 
-    def tell(held, **told):
-        report = Report(held.order.id, held.order.token, "worker-1", **told)
+    def tell(held, **fields):
+        report = Report(held.order.id, held.order.token, "worker-1", **fields)
         actions.receive_report(by=None, report=report, at=at)
 
     while in_hand:
@@ -48,7 +48,7 @@ def work_until_it_dies(orders, at, chance):
 
 @pytest.mark.parametrize("seed", range(8 if AT_LENGTH else 2))
 def test_only_what_brings_workers_down_is_given_up(submit, wire, seed):
-    """Jobs in both queues, several deadly texts, a worker started anew after each death."""
+    """Jobs in both queues, several deadly texts, a worker started again after each death."""
     chance = random.Random(seed)
     for texts in (3, 16, 30):
         prompts = [f"Prompt {number}" for number in range(texts)]

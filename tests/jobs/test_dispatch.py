@@ -23,14 +23,14 @@ def small_orders(settings):
     settings.ORDER_SEQUENCES = 2
 
 
-def hear(order, **told):
+def hear(order, **fields):
     """A worker reports on the order that it has begun it."""
-    actions.receive_report(by=None, report=factories.report_on(order, texts=0, **told))
+    actions.receive_report(by=None, report=factories.report_on(order, texts=0, **fields))
 
 
-def end(order, **told):
+def end(order, **fields):
     """A worker reports every text of the order, for the last time."""
-    actions.receive_report(by=None, report=factories.report_on(order, ended=True, **told))
+    actions.receive_report(by=None, report=factories.report_on(order, ended=True, **fields))
 
 
 def fail(order, error, *, retry):
@@ -113,14 +113,14 @@ def test_dispatch_twice_hands_nothing_out_twice(order):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "details",
     [
         {"size": "gpt2/355M"},
         {"leaving": True},
     ],
 )
-def test_dispatch_to_a_worker_of_another_size_or_one_that_leaves_does_nothing(job, told):
-    factories.beat(**told)
+def test_dispatch_to_a_worker_of_another_size_or_one_that_leaves_does_nothing(job, details):
+    factories.beat(**details)
     assert actions.dispatch(by=None) == 0
 
 
@@ -295,12 +295,12 @@ def test_order_that_nobody_began_waits_for_a_worker_where_none_is_there(order, j
 def test_order_that_waited_and_was_begun_was_tried(order, job):
     hear(order, waiting=True)
     hear(order)
-    hear(order, waiting=True)  # it was told before, and arrives late
+    hear(order, waiting=True)  # it was sent before, and arrives late
     actions.dispatch(by=None, at=after_the_lease(order))
     assert set(job.completions.values_list("attempts", flat=True)) == {1}
 
 
-def test_stale_token_changes_nothing_and_stops_whoever_holds_it(order, job, wire):
+def test_stale_token_changes_nothing_and_stops_its_holder(order, job, wire):
     stale = factories.report_on(order)
     at = after_the_lease(order)
     factories.beat("worker-2", at=at)
@@ -376,7 +376,7 @@ def test_texts_that_bring_workers_down_do_not_keep_others_waiting(submit, worker
 
 
 def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, worker, grant, wire):
-    """Text 2 brings down whoever begins it."""
+    """Text 2 brings down each worker that begins it."""
     job = submit(4, max_new_tokens=10)
     at = timezone.now()
     for _ in range(20):
@@ -397,7 +397,7 @@ def test_text_that_failed_three_times_is_given_up_and_the_others_go_on(submit, w
     assert Event.objects.about(job).filter(kind="job.texts_failed").count() == 1
 
 
-def test_job_of_which_nothing_could_be_generated_has_failed(submit, worker, grant, wire):
+def test_job_without_a_text_that_could_be_generated_has_failed(submit, worker, grant, wire):
     job = submit(1)
     for _ in range(3):
         actions.dispatch(by=None)
@@ -475,28 +475,28 @@ def test_round_that_began_before_the_grant_leaves_a_newer_job_alone(job, grant):
 def test_report_after_the_grant_was_revoked_stops_the_job(order, job, grant, mara, wire):
     """Even where no dispatch ran: every report asks the rule again."""
     hear(order)
-    told = factories.report_on(order, texts=1)
+    reported = factories.report_on(order, texts=1)
     revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
-        actions.receive_report(by=None, report=told)
+        actions.receive_report(by=None, report=reported)
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("stopped", 0)
     assert len(wire.stops) == 1
 
 
 def test_first_report_after_the_grant_was_revoked_stops_its_worker_at_once(order, job, grant, mara, wire):
-    told = factories.report_on(order, texts=0)
+    reported = factories.report_on(order, texts=0)
     revoke_grant(by=mara, grant=grant, reason_code="misuse", reason="A key was shared.")
     with wire:
-        actions.receive_report(by=None, report=told)
+        actions.receive_report(by=None, report=reported)
     assert wire.stops == [contract.Stop(str(order.pk), 1)]
 
 
 def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant, ben, wire):
-    told = factories.report_on(order, texts=1)
+    reported = factories.report_on(order, texts=1)
     actions.cancel(by=ben, job=job)
     with wire:
-        actions.receive_report(by=None, report=told)
+        actions.receive_report(by=None, report=reported)
     job.refresh_from_db()
     assert (job.status, job.texts_done) == ("cancelled", 0)
     assert ledger(grant) == (0, 0)
@@ -504,10 +504,10 @@ def test_report_after_stop_changes_nothing_and_broadcasts_stop(order, job, grant
 
 
 def test_last_report_after_stop_is_not_answered(order, job, ben, wire):
-    told = factories.report_on(order, ended=True, stopped=True)
+    reported = factories.report_on(order, ended=True, stopped=True)
     actions.cancel(by=ben, job=job)
     with wire:
-        actions.receive_report(by=None, report=told)
+        actions.receive_report(by=None, report=reported)
     assert wire.pushed == wire.tasks == []
 
 

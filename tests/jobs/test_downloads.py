@@ -24,11 +24,11 @@ def finished(submit, worker):
     job = submit([GivenPrompt("one", BESIDE), "two, and", 'three "3"\nlines'], samples=2)
     actions.dispatch(by=None)
     order = factories.orders_of(job).get()
-    told = tuple(
+    reported = tuple(
         contract.Text(str(completion.pk), text, 2, 4, "stop")
         for completion, text in zip(job.completions.order_by("index"), AWKWARD, strict=True)
     )
-    report = contract.Report(str(order.pk), 1, "worker-1", texts=told, ended=True)
+    report = contract.Report(str(order.pk), 1, "worker-1", texts=reported, ended=True)
     actions.receive_report(by=None, report=report)
     return job
 
@@ -84,8 +84,8 @@ def test_jsonl_has_the_stored_rows_in_the_order_of_the_job(finished, download):
 def test_csv_has_the_same_rows(finished, download):
     response, text = download(finished, "csv")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    told = [row | {"fields": json.dumps(row["fields"], ensure_ascii=False)} for row in stored(finished)]
-    assert rows == [{name: str(value) for name, value in row.items()} for row in told]
+    expected = [row | {"fields": json.dumps(row["fields"], ensure_ascii=False)} for row in stored(finished)]
+    assert rows == [{name: str(value) for name, value in row.items()} for row in expected]
     assert list(rows[0]) == COLUMNS
     assert response["content-type"] == "text/csv; charset=utf-8"
 
@@ -99,8 +99,8 @@ def test_csv_for_a_spreadsheet_marks_its_encoding_and_runs_nothing(submit, worke
     actions.dispatch(by=None)
     order = factories.orders_of(job).get()
     keys = [str(completion.pk) for completion in job.completions.order_by("index")]
-    told = tuple(contract.Text(key, text, 2, 4, "stop") for key, text in zip(keys, RUN, strict=True))
-    actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=told, ended=True))
+    reported = tuple(contract.Text(key, text, 2, 4, "stop") for key, text in zip(keys, RUN, strict=True))
+    actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=reported, ended=True))
     _, marked = download(job, "spreadsheet.csv")
     assert marked.startswith("\ufeff" + ",".join(COLUMNS))
     rows = list(csv.DictReader(io.StringIO(marked.removeprefix("\ufeff"), newline="")))
@@ -144,8 +144,8 @@ def test_texts_by_api_while_the_job_runs_miss_none_and_repeat_none(submit, worke
     order = factories.orders_of(job).get()
     texts = list(job.completions.order_by("-index"))  # the last is finished first
     for finished in (texts[:2], texts[2:3], texts[3:]):
-        told = tuple(contract.Text(str(text.pk), "x", 2, 4, "stop") for text in finished)
-        actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=told))
+        reported = tuple(contract.Text(str(text.pk), "x", 2, 4, "stop") for text in finished)
+        actions.receive_report(by=None, report=contract.Report(str(order.pk), 1, "worker-1", texts=reported))
         items = api_of(ben).get(f"/api/v1/jobs/{job.pk}/texts?after={after}").json()["items"]
         after = items[-1]["number"]
         seen += [item["prompt_number"] for item in items]

@@ -36,9 +36,9 @@ def organisations(quiet, size_124m, settings):
 def submit(partner, texts, longest):
     """A job, named by its place among the organisation's."""
     grant, name = Grant.objects.get(partner=partner), str(Job.objects.filter(partner=partner).count())
-    told = {"by": partner.applied_by, "partner": partner, "size": grant.size, "max_new_tokens": longest, "seed": 1}
-    told["name"] = name
-    job = actions.submit(prompts=["x"] * texts, **told)
+    details = {"by": partner.applied_by, "partner": partner, "size": grant.size, "max_new_tokens": longest, "seed": 1}
+    details["name"] = name
+    job = actions.submit(prompts=["x"] * texts, **details)
     connection.check_constraints()  # as at a commit; at the end of the test it would take minutes
     return job
 

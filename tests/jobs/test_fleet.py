@@ -25,8 +25,8 @@ def watch(job, seconds):
     return actions.watch_fleet(by=None, at=job.submitted_at + timedelta(seconds=seconds))
 
 
-def beat(job, seconds, **told):
-    factories.beat(**told, at=job.submitted_at + timedelta(seconds=seconds))
+def beat(job, seconds, **fields):
+    factories.beat(**fields, at=job.submitted_at + timedelta(seconds=seconds))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_watch_fleet_before_half_a_minute_tells_nobody(job, mara, letters):
     assert letters(mara) == []
 
 
-def test_watch_fleet_with_work_and_no_worker_tells_whoever_watches_once(job, mara, nadia, rita, letters):
+def test_watch_fleet_with_work_and_no_worker_writes_once_to_those_who_watch(job, mara, nadia, rita, letters):
     assert [watch(job, 31), watch(job, 40)] == [1, 0]
     assert letters(mara) == letters(nadia) == [UNSERVED]
     assert UNSERVED not in letters(rita)
@@ -105,7 +105,7 @@ def test_watch_fleet_twice_in_two_outages_tells_of_both(job, mara, letters):
     assert Outage.objects.going_on().count() == 1
 
 
-def test_set_weight_is_kept_and_told(northlake, size_124m, mara):
+def test_set_weight_is_kept_and_recorded(northlake, size_124m, mara):
     share = actions.set_weight(by=mara, partner=northlake, size=size_124m, weight=2.5)
     assert Share.objects.get(pk=share.pk).weight == 2.5
     event = Event.objects.get(kind="share.set")
@@ -154,8 +154,8 @@ def test_fleet_tells_each_organisations_part_of_the_last_hour(submit, southbank_
     factories.finished_texts(ours, 3)
     factories.finished_texts(theirs, 1)
     fleet = fleet_of(at=ours.submitted_at)
-    told = [(part.share.partner, part.tokens, part.percent) for part in fleet.parts]
-    assert told == [(ours.partner, 9, 75), (theirs.partner, 3, 25)]
+    parts = [(part.share.partner, part.tokens, part.percent) for part in fleet.parts]
+    assert parts == [(ours.partner, 9, 75), (theirs.partner, 3, 25)]
     (later,) = {part.percent for part in fleet_of(at=ours.submitted_at + timedelta(hours=2)).parts}
     assert later is None
 
@@ -198,11 +198,11 @@ def test_tell_of_failures_writes_once_of_each_and_once_an_hour(failing, nadia, l
     assert letters(nadia) == ["2 things keep failing", "1 thing keeps failing"]
 
 
-def test_tell_of_failures_writes_once_an_hour_where_what_was_told_is_done_since(failing, nadia):
+def test_tell_of_failures_writes_once_an_hour_where_what_it_named_is_done_since(failing, nadia):
     at = timezone.now()
-    told = failing()
+    failure = failing()
     assert actions.tell_of_failures(by=None, at=at) == 1
-    told.delete()
+    failure.delete()
     failing()
     assert actions.tell_of_failures(by=None, at=at + timedelta(minutes=30)) == 0
     assert actions.tell_of_failures(by=None, at=at + timedelta(hours=2)) == 1

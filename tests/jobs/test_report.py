@@ -56,11 +56,11 @@ def test_last_report_finishes_order_and_job_and_tells_the_submitter(order, job, 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_duplicate_report_stores_and_charges_once(order, job, ended):
-    told = factories.report_on(order, texts=2 if ended else 1, ended=ended)
-    tell(told)
+    report = factories.report_on(order, texts=2 if ended else 1, ended=ended)
+    tell(report)
     once, stored = standing(job), list(job.completions.order_by("index").values())
-    tell(told)
-    tell(told)
+    tell(report)
+    tell(report)
     assert standing(job) == once
     assert list(job.completions.order_by("index").values()) == stored
     assert Event.objects.about(job).filter(kind="job.finished").count() == ended
@@ -87,8 +87,8 @@ def _report_of(order, *texts, **fields):
 
 def test_report_cannot_write_another_jobs_text(order, submit, job):
     other = submit()
-    told = contract.Text(str(other.completions.first().pk), "not yours", 2, 5, "stop")
-    tell(_report_of(order, told))
+    text = contract.Text(str(other.completions.first().pk), "not yours", 2, 5, "stop")
+    tell(_report_of(order, text))
     assert not other.completions.finished().exists()
     assert standing(job)[0] == 0
 
@@ -104,13 +104,13 @@ def test_report_that_ends_without_all_texts_is_handed_out_again(order, job, wire
     assert "its texts were incomplete" in Event.objects.about(order).latest("id").sentence
 
 
-def test_prompt_that_cannot_be_continued_is_told_and_costs_nothing(order, job):
+def test_prompt_that_cannot_be_continued_says_so_and_costs_nothing(order, job):
     first, second = job.completions.order_by("index")
-    told = "The prompt has 1,100 tokens; GPT-2 124M takes at most 1,024."
+    sentence = "The prompt has 1,100 tokens; GPT-2 124M takes at most 1,024."
     tell(
         _report_of(
             order,
-            contract.Text(str(first.pk), "", 1_100, 0, "refused", told),
+            contract.Text(str(first.pk), "", 1_100, 0, "refused", sentence),
             contract.Text(str(second.pk), " and on", 2, 4, "stop"),
             ended=True,
         )
@@ -119,13 +119,13 @@ def test_prompt_that_cannot_be_continued_is_told_and_costs_nothing(order, job):
     assert (job.status, job.texts_refused) == ("finished", 1)
     assert job.end_reason == "1 text could not be generated; it says why, and it was not charged."
     first.refresh_from_db()
-    assert (first.error, first.finish_reason) == (told, "refused")
+    assert (first.error, first.finish_reason) == (sentence, "refused")
 
 
 @examples(max_examples=12)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 3)), st.booleans()), max_size=5), st.integers(1, 4))
 def test_reports_in_any_number_and_order_charge_each_text_once(submit, worker, reports, tokens):
-    """Any subsets of the texts, told any number of times, under the token of then or an older one."""
+    """Any subsets of the texts, reported any number of times, under the token of then or an older one."""
     with transaction.atomic():
         job = submit(4)
         actions.dispatch(by=None)
@@ -133,8 +133,8 @@ def test_reports_in_any_number_and_order_charge_each_text_once(submit, worker, r
         keys = list(job.completions.order_by("index").values_list("pk", flat=True))
         expected = set()
         for texts, stale in reports:
-            told = tuple(contract.Text(str(keys[index]), "x", 2, tokens, "stop") for index in sorted(texts))
-            tell(contract.Report(str(order.pk), 0 if stale else 1, "worker-1", texts=told))
+            reported = tuple(contract.Text(str(keys[index]), "x", 2, tokens, "stop") for index in sorted(texts))
+            tell(contract.Report(str(order.pk), 0 if stale else 1, "worker-1", texts=reported))
             expected |= set() if stale else texts
         done = len(expected)
         assert standing(job) == (done, done * tokens, done * tokens, (4 - done) * 10)

@@ -50,7 +50,7 @@ def test_submit_many_prompts_takes_few_queries(submit, django_assert_max_num_que
 
 
 @pytest.mark.parametrize(
-    ("prompts", "told", "field", "sentence"),
+    ("prompts", "details", "field", "sentence"),
     [
         ([], {}, "prompts", "Type a prompt, or choose a file of prompts."),
         (["  "], {}, "prompts", "Prompt 1 is empty."),
@@ -76,9 +76,9 @@ def test_submit_many_prompts_takes_few_queries(submit, django_assert_max_num_que
         (["a"], {"idempotency_key": "a\x00b"}, "idempotency_key", ""),
     ],
 )
-def test_submit_what_cannot_be_done_is_refused_and_leaves_nothing(submit, grant, prompts, told, field, sentence):
+def test_submit_what_cannot_be_done_is_refused_and_leaves_nothing(submit, grant, prompts, details, field, sentence):
     with pytest.raises(Refused) as refused:
-        submit(prompts, **told)
+        submit(prompts, **details)
     assert refused.value.sentence.startswith(sentence)
     assert refused.value.field == field
     grant.refresh_from_db()
@@ -140,7 +140,7 @@ def test_submit_twice_with_one_key_returns_the_first_job(submit, grant):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "details",
     [
         {"prompts": ["one"]},
         {"prompts": [GivenPrompt("one", {"custom_id": "1"}), "two"]},
@@ -149,10 +149,10 @@ def test_submit_twice_with_one_key_returns_the_first_job(submit, grant):
         {"purpose": "detection"},
     ],
 )
-def test_submit_other_things_with_one_key_is_refused(submit, grant, told):
+def test_submit_other_things_with_one_key_is_refused(submit, grant, details):
     first = submit(["one", "two"], idempotency_key="once")
     with pytest.raises(Refused, match="This was sent before with other prompts or settings") as refused:
-        submit(**{"prompts": ["one", "two"], "idempotency_key": "once"} | told)
+        submit(**{"prompts": ["one", "two"], "idempotency_key": "once"} | details)
     assert refused.value.field == "idempotency_key"
     assert list(Job.objects.filter(grant=grant)) == [first]
 

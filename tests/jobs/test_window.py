@@ -109,7 +109,7 @@ def test_report_under_a_revoked_key_is_dropped(order, job, worker, sealed):
     assert drops() == {"it comes from no worker whose key holds": 1}
 
 
-def test_worker_that_missed_that_it_is_revoked_is_told_again_with_its_next_messages(order, worker, sealed, wire):
+def test_worker_that_missed_that_it_is_revoked_hears_it_again_with_its_next_messages(order, worker, sealed, wire):
     """At most once in a few seconds, however much it sends."""
     broker().delete("asked:revoked:worker-1")
     reports = [sealed(factories.report_on(order)) for _ in range(3)]
@@ -247,7 +247,7 @@ def test_list_that_another_thread_cleared_is_left_alone(quiet, reports):
     assert drops() == {}
 
 
-def test_message_that_was_taken_as_the_receiver_was_told_to_stop_is_read(order, job, sealed):
+def test_message_that_was_taken_as_the_receiver_had_to_stop_is_read(order, job, sealed):
     taker = receiver.Receiver()
     taker.stop.set()
     taker.handle(sealed(factories.report_on(order, ended=True)))

@@ -51,7 +51,7 @@ def test_enroll_again_forgets_what_the_worker_said_before(worker, mara, letters)
     again = actions.enroll_worker(by=None, name=worker.name)
     assert (again.flaws, again.last_flaw, again.flawed_at, again.left_at, again.sizes) == (0, "", None, None, [])
     actions.flag(by=None, name=worker.name, flaw="a text of no tokens", at=at)
-    assert letters(mara) == ["Worker worker-1 reports what cannot be"] * 2, "a new flaw is told again"
+    assert letters(mara) == ["Worker worker-1 reports what cannot be"] * 2, "a new flaw is reported again"
 
 
 @pytest.mark.parametrize("who", ["rita", "otto", "ada"])
@@ -158,9 +158,9 @@ def test_enroll_command_writes_an_environment_that_only_its_owner_reads(quiet, t
     path = tmp_path / "anna.env"
     call_command("enroll_worker", "anna", file=path)
     worker = Worker.objects.get(name="anna")
-    told = dict(line.split("=", 1) for line in path.read_text().splitlines())
-    assert (told["WORKER_NAME"], told["WORKER_KEY"]) == ("anna", worker.key)
-    assert "://worker-anna:" in told["REDIS_URL"]
+    written = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    assert (written["WORKER_NAME"], written["WORKER_KEY"]) == ("anna", worker.key)
+    assert "://worker-anna:" in written["REDIS_URL"]
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(CommandError, match="enrolled already"):
         call_command("enroll_worker", "anna", file=path)

@@ -39,11 +39,11 @@ def is_up(portal: Portal) -> bool:
 @contextmanager
 def site_of(portal: Portal, seconds: float, **more: str) -> Iterator[Portal]:
     """Another site on the portal's database, with a small pool, in which one waits so long for a connection."""
-    told = {"DATABASE_POOL": str(POOL), "DATABASE_POOL_SECONDS": str(seconds), "RATE_LIMITS_OFF": "1"} | more
+    settings = {"DATABASE_POOL": str(POOL), "DATABASE_POOL_SECONDS": str(seconds), "RATE_LIMITS_OFF": "1"} | more
     home = Path(tempfile.mkdtemp(prefix="pool-", dir=portal.home))
-    site = Portal(home, free_port(), told)
+    site = Portal(home, free_port(), settings)
     try:
-        site.start("web", told={"PGAPPNAME": home.name})
+        site.start("web", extra={"PGAPPNAME": home.name})
         until(lambda: is_up(site), what="the site to start")
         yield site
         site.assert_all_run()

@@ -1,4 +1,4 @@
-"""Another process is woken, or not: whoever wakes it goes on."""
+"""Another process is woken, or not: what wakes it goes on."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""An address that lets in whoever has it stands in no line of the log, on whichever route, however it is answered."""
+"""An address that lets in all who have it stands in no line of the log, on whichever route, however it is answered."""
 
 import logging
 from collections.abc import Iterator

@@ -78,8 +78,8 @@ def _own_home(tmp_path, monkeypatch):
 def running(tmp_path):
     started: list[Running] = []
 
-    def run(*lines: str, **told) -> Running:
-        started.append(Running(tmp_path, *lines, **told))
+    def run(*lines: str, **settings) -> Running:
+        started.append(Running(tmp_path, *lines, **settings))
         return started[-1]
 
     yield run
@@ -125,9 +125,9 @@ def test_process_that_does_not_want_to_end_is_killed(running):
 def test_output_of_each_is_shown_under_its_name(running):
     both = running("sh -c 'echo hello; printf half; exit 3'", STAYS)
     both.until(lambda: len(both.pids("one")) == 2)
-    told = both.log.read_text()
+    output = both.log.read_text()
     for line in ("one      | hello", "one      | half", "one      | It ended with status 3; ", "other    | I am"):
-        assert line in told
+        assert line in output
 
 
 def test_process_that_keeps_ending_at_its_start_is_given_up_with_all_others(running):
@@ -185,8 +185,8 @@ def test_what_a_process_writes_is_for_its_owner_alone(tmp_path):
     program.chmod(0o755)
     script = "import sys; sys.executable = sys.argv.pop(1); from release_portal.lib import processes; processes.main()"
     command = [sys.executable, "-c", script, str(program), "web"]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, umask=0o022).stdout
-    assert told.strip() == "0077"
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, umask=0o022).stdout
+    assert output.strip() == "0077"
 
 
 def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
@@ -201,8 +201,8 @@ def test_one_process_alone_becomes_the_line_of_the_procfile(tmp_path):
     started = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "python"), "web"], env=whole, stdout=subprocess.PIPE, text=True
     )
-    told, _ = started.communicate(timeout=PATIENCE)
-    assert told.split() == [
+    output, _ = started.communicate(timeout=PATIENCE)
+    assert output.split() == [
         str(started.pid),
         "app",
         *["-m", "release_portal.serve", "--port", "8123"],

@@ -31,8 +31,8 @@ def hashes():
 
 
 def sign_up(email: str, password: str = GOOD, name: str = "Nils Holm"):
-    told = {"email": email, "name": name, "password1": password, "password2": password}
-    return Client().post("/accounts/signup/", told)
+    form = {"email": email, "name": name, "password1": password, "password2": password}
+    return Client().post("/accounts/signup/", form)
 
 
 def sign_in(email: str, password: str = "something else"):
@@ -44,7 +44,7 @@ def reset(email: str):
 
 
 def seen(response, email: str) -> tuple:
-    """All that an answer tells whoever sent it, without what they typed and what is drawn by lot."""
+    """All that an answer tells who sent it, without what they typed and what is drawn by lot."""
     cookies = {name: (cookie["max-age"], cookie["path"]) for name, cookie in response.cookies.items()}
     headers = {name for name, _ in response.items()}
     next_page = page_of(response.client.get(response["location"]), email) if response.status_code == 302 else ""
@@ -162,7 +162,7 @@ def sign_in_from(address: str, email: str, password: str = "something else"):
 
 
 def tried_from_everywhere(email: str, times: int) -> None:
-    """So many wrong passwords have been counted, each from another network."""
+    """A number of wrong passwords has been counted, each from another network."""
     for _ in range(times):
         ratelimit.consume(RequestFactory().post("/"), app="allauth.account", action="login_failed_anywhere", key=email)
 

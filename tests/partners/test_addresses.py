@@ -37,31 +37,31 @@ def test_address_that_no_server_can_take_is_refused(address):
 
 def test_sign_up_with_an_address_that_no_server_can_take_is_refused(db):
     password = "a long way through the snow"
-    told = {"name": "Zed", "email": UNSENDABLE, "password1": password, "password2": password}
-    page = Client().post("/accounts/signup/", told).content.decode()
+    form = {"name": "Zed", "email": UNSENDABLE, "password1": password, "password2": password}
+    page = Client().post("/accounts/signup/", form).content.decode()
     assert SENTENCE in page
     assert not User.objects.filter(name="Zed").exists()
 
 
 def test_invitation_of_an_address_that_no_server_can_take_is_refused(northlake, ada, client_of, api_of):
-    told = {"email": UNSENDABLE, "roles": ["viewer"]}
-    assert SENTENCE in client_of(ada).post(f"/organisations/{northlake.slug}/members/", told).content.decode()
+    details = {"email": UNSENDABLE, "roles": ["viewer"]}
+    assert SENTENCE in client_of(ada).post(f"/organisations/{northlake.slug}/members/", details).content.decode()
     path = f"/api/v1/organisations/{northlake.slug}/invitations"
-    answer = api_of(ada).post(path, told, content_type="application/json")
+    answer = api_of(ada).post(path, details, content_type="application/json")
     assert (answer.status_code, answer.json()["field"]) == (422, "email")
     assert SENTENCE in answer.json()["detail"]
     assert not Invitation.objects.filter(partner=northlake).exists()
 
 
 def test_invitation_of_an_address_that_grows_in_lower_case_is_refused(northlake, ada, client_of):
-    told = {"email": f"{'İ' * 200}@b.example", "roles": ["viewer"]}
-    page = client_of(ada).post(f"/organisations/{northlake.slug}/members/", told)
+    details = {"email": f"{'İ' * 200}@b.example", "roles": ["viewer"]}
+    page = client_of(ada).post(f"/organisations/{northlake.slug}/members/", details)
     assert "a mail server takes only the letters a to z" in page.content.decode()
 
 
 def test_application_with_a_contact_that_no_server_can_take_is_refused(ada, client_of, application):
-    told = application(contact_email=UNSENDABLE)
-    assert SENTENCE in client_of(ada).post("/organisations/apply/", told).content.decode()
+    details = application(contact_email=UNSENDABLE)
+    assert SENTENCE in client_of(ada).post("/organisations/apply/", details).content.decode()
 
 
 def test_application_under_nothing_but_breaks_is_refused(ada, application):
@@ -134,8 +134,8 @@ def test_addresses_of_before_get_their_one_form_and_collisions_stay(db, capsys):
 
 
 def _signs_up(request, address: str) -> list[str]:
-    told = {"name": "Zed", "email": address, "password1": PASSWORD, "password2": PASSWORD}
-    Client().post("/accounts/signup/", told)
+    form = {"name": "Zed", "email": address, "password1": PASSWORD, "password2": PASSWORD}
+    Client().post("/accounts/signup/", form)
     return list(User.objects.filter(name="Zed").values_list("email", flat=True))
 
 
@@ -156,9 +156,9 @@ def _asks_for_a_code(request, address: str) -> list[str]:
     return _mailed(request, "/accounts/login/code/", {"email": address})
 
 
-def _mailed(request, path: str, told: dict[str, str]) -> list[str]:
+def _mailed(request, path: str, details: dict[str, str]) -> list[str]:
     factories.UserFactory(email=PLAIN)
-    Client().post(path, told)
+    Client().post(path, details)
     return list(Letter.objects.values_list("to", flat=True))
 
 
@@ -171,13 +171,13 @@ def _adds_an_address(request, address: str) -> list[str]:
 def _invites(door: str):
     def invites(request, address: str) -> list[str]:
         northlake, ada = request.getfixturevalue("northlake"), request.getfixturevalue("ada")
-        told = {"email": address, "roles": ["viewer"]}
+        details = {"email": address, "roles": ["viewer"]}
         if door == "page":
             path = f"/organisations/{northlake.slug}/members/"
-            request.getfixturevalue("client_of")(ada).post(path, told)
+            request.getfixturevalue("client_of")(ada).post(path, details)
         elif door == "API":
             path = f"/api/v1/organisations/{northlake.slug}/invitations"
-            request.getfixturevalue("api_of")(ada).post(path, told, content_type="application/json")
+            request.getfixturevalue("api_of")(ada).post(path, details, content_type="application/json")
         else:
             roles = list(Role.objects.filter(code="viewer"))
             actions.invite(by=ada, partner=northlake, email=address, roles=roles)

@@ -30,9 +30,9 @@ def test_list_shows_ones_own_organisations_and_staff_all(northlake, southbank, b
 
 
 def test_one_organisation_tells_how_it_stands(northlake, ben, cleo, zoe, api_of):
-    told = api_of(ben).get(NORTHLAKE).json()
-    assert (told["status"], told["country"], told["sent_count"]) == ("admitted", "GB", 1)
-    assert told["status_text"].startswith("admitted by Rita Moss on")
+    answer = api_of(ben).get(NORTHLAKE).json()
+    assert (answer["status"], answer["country"], answer["sent_count"]) == ("admitted", "GB", 1)
+    assert answer["status_text"].startswith("admitted by Rita Moss on")
     assert api_of(cleo).get(NORTHLAKE).status_code == 404
     assert zoe.get(NORTHLAKE).status_code == 401
 
@@ -44,25 +44,25 @@ def test_apply_and_correct_as_on_the_pages(ada, rita, api_of, application):
     here = f"{ALL}/{made.json()['slug']}"
     returned = post(api_of(rita), f"{here}/return", {"reason": "Say who."})
     assert (returned.json()["status"], returned.json()["reason"]) == ("returned", "Say who.")
-    told = application(purpose="Ben reads.")
-    del told["will_sign"]
-    corrected = post(client, f"{here}/correct", told)
+    details = application(purpose="Ben reads.")
+    del details["will_sign"]
+    corrected = post(client, f"{here}/correct", details)
     assert (corrected.json()["status"], corrected.json()["purpose"]) == ("applied", "Ben reads.")
     admitted = post(api_of(rita), f"{here}/admit").json()
     assert admitted["admitted_at"]
 
 
 def test_apply_under_a_known_name_answers_as_under_a_new_one(northlake, ben, cleo, api_of, application):
-    """Whoever applies learns nothing of others: same status, same words, a slug that tells nothing."""
+    """Who applies learns nothing of others: same status, same words, a slug that tells nothing."""
     known, new = (
         post(api_of(cleo), ALL, application(name)) for name in ("University of Northlake", "Institute of Elsewhere")
     )
-    told = [answer.json() for answer in (known, new)]
+    bodies = [answer.json() for answer in (known, new)]
     assert known.status_code == new.status_code == 201
-    assert [len(one.pop("slug").rpartition("-")[2]) for one in told] == [6, 6]
-    for one in told:
+    assert [len(one.pop("slug").rpartition("-")[2]) for one in bodies] == [6, 6]
+    for one in bodies:
         del one["legal_name"], one["applied_at"]
-    assert told[0] == told[1]
+    assert bodies[0] == bodies[1]
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_members_are_listed_with_service_accounts(northlake, ada, ben, cleo, api
     account = post(api_of(ada), f"{NORTHLAKE}/service-accounts", {"name": "Nightly", "roles": ["viewer"]})
     assert (account.status_code, account.json()["name"]) == (201, "Nightly")
     assert User.objects.get(pk=account.json()["id"]).service_of == northlake
-    told = api_of(ben).get(f"{NORTHLAKE}/members").json()["items"]
-    assert [(one["name"], one["roles"], one["is_service_account"]) for one in told] == [
+    answer = api_of(ben).get(f"{NORTHLAKE}/members").json()["items"]
+    assert [(one["name"], one["roles"], one["is_service_account"]) for one in answer] == [
         ("Ada Lowell", ["owner", "signatory", "investigator"], False),
         ("Ben Hart", ["researcher"], False),
         ("Nightly", ["viewer"], True),
     ]
-    assert told[-1]["email"] == ""
+    assert answer[-1]["email"] == ""
     assert api_of(cleo).get(f"{NORTHLAKE}/members").status_code == 404
 
 

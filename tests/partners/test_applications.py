@@ -28,8 +28,8 @@ def returned(applied, rita) -> Partner:
 @pytest.fixture
 def corrected(application):
     def about(**other) -> dict:
-        told = application() | {"purpose": "Find out who reads the texts."} | other
-        return {name: value for name, value in told.items() if name != "will_sign"}
+        details = application() | {"purpose": "Find out who reads the texts."} | other
+        return {name: value for name, value in details.items() if name != "will_sign"}
 
     return about
 
@@ -58,9 +58,9 @@ def test_name_that_cannot_be_compared_is_refused_at_every_door(
     page = client_of(ada).post("/organisations/apply/", application(name))
     assert (page.status_code, sentence in page.content.decode()) == (200, True)
     answer = api_of(ada).post("/api/v1/organisations", application(name), content_type="application/json")
-    told = answer.json()
-    assert (answer.status_code, told["field"], told["detail"]) == (422, "legal_name", sentence)
-    assert (told["limit"], told["given"]) == (limit, given)
+    body = answer.json()
+    assert (answer.status_code, body["field"], body["detail"]) == (422, "legal_name", sentence)
+    assert (body["limit"], body["given"]) == (limit, given)
     with pytest.raises(Refused, match=sentence):
         actions.correct_application(by=ada, partner=returned, **corrected(legal_name=name))
 
@@ -304,16 +304,16 @@ def test_pause_ends_by_itself_on_the_day_that_it_names(mara, days, holds):
 
 
 @pytest.mark.parametrize(
-    ("told", "field", "sentence"),
+    ("details", "field", "sentence"),
     [
         ({"message": " "}, "message", "a message is needed"),
         ({"message": "x" * 501}, "message", "at most 500 characters; this has 501"),
         ({"message": "Away.", "resumes_on": factories.in_days(0)}, "resumes_on", "on a day after today"),
     ],
 )
-def test_pause_that_says_too_little_or_too_much_is_refused(mara, told, field, sentence):
+def test_pause_that_says_too_little_or_too_much_is_refused(mara, details, field, sentence):
     with pytest.raises(Refused, match=sentence) as refused:
-        actions.pause_intake(by=mara, **told)
+        actions.pause_intake(by=mara, **details)
     assert refused.value.field == field
 
 

@@ -17,7 +17,7 @@ STORED = ":1:key"  # how Django names the key of the tests
 
 
 class Bomb:
-    """What runs code in whoever unpickles it."""
+    """What runs code in what unpickles it."""
 
     went_off = False
 
@@ -107,7 +107,7 @@ def test_each_write_removes_some_of_what_is_over_and_nothing_else():
     assert Cached.objects.filter(key__startswith="in force").count() == 25
 
 
-def test_add_by_two_at_once_is_told_true_to_one(race, committed):
+def test_add_by_two_at_once_answers_true_to_one(race, committed):
     for _ in range(15):
         key = uuid.uuid4().hex
         assert sorted(race(*[lambda key=key: cache.add(key, "mine", 60)] * 2)) == [False, True]

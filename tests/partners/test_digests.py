@@ -177,11 +177,11 @@ def test_one_letter_each_gathers_what_each_address_gets(reader):
         write(one, other, subject="Second")
         assert carried() == []
     actions.deliver_letters()
-    told = {message.to[0]: message for message in mail.outbox}
-    assert (told[one.email].subject, told[other.email].subject) == ("Two grants were suspended", "Second")
-    assert "First" in told[one.email].body
-    assert "Second" in told[one.email].body
-    assert "It is so." in told[other.email].body
+    by_address = {message.to[0]: message for message in mail.outbox}
+    assert (by_address[one.email].subject, by_address[other.email].subject) == ("Two grants were suspended", "Second")
+    assert "First" in by_address[one.email].body
+    assert "Second" in by_address[one.email].body
+    assert "It is so." in by_address[other.email].body
 
 
 def test_one_letter_each_forgets_an_act_that_was_rolled_back(reader):

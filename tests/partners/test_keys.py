@@ -28,12 +28,12 @@ def rotate(settings):
 
 
 def said() -> str:
-    told = io.StringIO()
-    call_command("rotate_keys", stdout=told)
-    return told.getvalue()
+    output = io.StringIO()
+    call_command("rotate_keys", stdout=output)
+    return output.getvalue()
 
 
-def test_key_of_a_worker_is_sealed_anew_and_read_without_the_key_of_before(worker, rotate, settings):
+def test_key_of_a_worker_is_sealed_again_and_read_without_the_key_of_before(worker, rotate, settings):
     key = worker.key
     rotate("the next one")
     assert worker.key == key
@@ -45,7 +45,7 @@ def test_key_of_a_worker_is_sealed_anew_and_read_without_the_key_of_before(worke
 
 
 @pytest.mark.django_db
-def test_keys_of_second_factors_are_sealed_anew(rotate, settings):
+def test_keys_of_second_factors_are_sealed_again(rotate, settings):
     ada = factories.UserFactory(factor=True)
     codes = RecoveryCodes.activate(ada).generate_codes()
     app = ada.authenticator_set.get(type="totp")
@@ -74,9 +74,9 @@ def test_what_no_key_reads_is_named_and_does_not_keep_the_others(worker, rotate,
     lost.pk, lost.name, lost.sealed_key = None, "lost", "of another key"
     lost.save()
     rotate("the next one")
-    told = said()
-    assert "Sealed again: 1." in told
-    assert f"No key that is set reads what jobs.worker:{lost.pk} has sealed." in told
+    output = said()
+    assert "Sealed again: 1." in output
+    assert f"No key that is set reads what jobs.worker:{lost.pk} has sealed." in output
 
 
 def test_every_column_that_is_sealed_is_found(worker):
@@ -107,7 +107,7 @@ def test_only_who_enrols_workers_reseals(ada, mara):
 # --- tokens
 
 
-def test_token_of_the_key_of_before_works_and_is_hashed_anew(ben, rotate, settings):
+def test_token_of_the_key_of_before_works_and_is_hashed_again(ben, rotate, settings):
     _, secret = actions.create_token(by=ben, name="notebook")
     rotate("the next one")
     assert "Tokens in force that may be of a key of before: 1;" in said()
@@ -146,5 +146,5 @@ def test_session_and_link_of_the_key_of_before_work_until_it_is_gone(ben, rotate
     assert client.get("/account/mail/").status_code == 200
     assert default_token_generator.check_token(ben, link)
     settings.SECRET_KEY_FALLBACKS = []
-    assert client.get("/account/mail/").status_code == 200  # it was signed anew when it was used
+    assert client.get("/account/mail/").status_code == 200  # it was signed again when it was used
     assert stays_away.get("/account/mail/").status_code == 302

@@ -123,7 +123,7 @@ def test_deliver_goes_on_after_an_address_and_a_subject_that_no_mail_has():
 
 
 @pytest.mark.parametrize("write", ["write_letter", "send_mail"])
-def test_subject_is_one_line_whoever_writes_it(write):
+def test_subject_is_one_line_from_every_writer(write):
     subject = "Your job “a\r\nBcc: all@elsewhere.example\u2028b\t c” finished"
     if write == "send_mail":
         with pytest.raises(BadHeaderError):

@@ -88,7 +88,7 @@ def test_accept_a_withdrawn_invitation_is_refused(invite, ada, dora):
 
 
 def test_accept_while_already_a_member_is_refused(invite, northlake, dora):
-    """Whoever changes their mail address after joining can hold an invitation to the new one."""
+    """Somebody who changes their mail address after joining can hold an invitation to the new one."""
     invite("researcher")
     factories.MembershipFactory(user=dora, partner=northlake, roles=["viewer"])
     with pytest.raises(Refused, match="already belong"):

@@ -38,32 +38,32 @@ def heard(ben, rf, django_capture_on_commit_callbacks):
     return of
 
 
-def test_new_password_is_told(client, ben, heard):
-    told = {"oldpassword": OLD, "password1": NEW, "password2": NEW}
-    subjects = heard(lambda: client.post(reverse("account_change_password"), told))
+def test_new_password_is_announced(client, ben, heard):
+    form = {"oldpassword": OLD, "password1": NEW, "password2": NEW}
+    subjects = heard(lambda: client.post(reverse("account_change_password"), form))
     assert subjects == [(ben.email, "Your Release Portal password was changed")]
 
 
-def test_new_address_is_told_at_the_one_of_before(client, ben, heard):
+def test_new_address_is_announced_at_the_one_of_before(client, ben, heard):
     EmailAddress.objects.create(user=ben, email=ELSEWHERE, verified=True)
-    told = {"action_primary": "", "email": ELSEWHERE}
-    subjects = heard(lambda: client.post(reverse("account_email"), told))
+    form = {"action_primary": "", "email": ELSEWHERE}
+    subjects = heard(lambda: client.post(reverse("account_email"), form))
     assert subjects == [("ben@northlake.example", "Release Portal now writes to another address")]
 
 
-def test_removed_address_is_told(client, ben, heard):
+def test_removed_address_is_announced(client, ben, heard):
     EmailAddress.objects.create(user=ben, email=ELSEWHERE, verified=True)
-    told = {"action_remove": "", "email": ELSEWHERE}
-    subjects = heard(lambda: client.post(reverse("account_email"), told))
+    form = {"action_remove": "", "email": ELSEWHERE}
+    subjects = heard(lambda: client.post(reverse("account_email"), form))
     assert subjects == [(ben.email, "A mail address was removed from Release Portal")]
 
 
-def test_factors_that_come_and_go_are_told(client, ben, heard):
+def test_factors_that_come_and_go_are_announced(client, ben, heard):
     client.get(reverse("mfa_activate_totp"))
     code = code_of(client.session["mfa.totp.secret"], time.time())
     set_up = heard(lambda: client.post(reverse("mfa_activate_totp"), {"code": code}))
     assert set_up == [(ben.email, "An authenticator app was set up for your account")]
-    anew = heard(lambda: client.post(reverse("mfa_generate_recovery_codes")))
-    assert anew == [(ben.email, "New recovery codes were made for your account")]
+    made = heard(lambda: client.post(reverse("mfa_generate_recovery_codes")))
+    assert made == [(ben.email, "New recovery codes were made for your account")]
     removed = heard(lambda: client.post(reverse("mfa_deactivate_totp")))
     assert removed == [(ben.email, "Your authenticator app was removed")]

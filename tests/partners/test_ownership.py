@@ -21,8 +21,8 @@ RITA = "rita.moss@lab.example"
 
 
 def sign_up(client: Client) -> None:
-    told = {"email": RITA, "name": "Rita Moss", "password1": OF_THE_ATTACKER, "password2": OF_THE_ATTACKER}
-    client.post("/accounts/signup/", told)
+    form = {"email": RITA, "name": "Rita Moss", "password1": OF_THE_ATTACKER, "password2": OF_THE_ATTACKER}
+    client.post("/accounts/signup/", form)
 
 
 def mailed(containing: str) -> str:
@@ -70,7 +70,7 @@ def test_appointed_account_that_was_confirmed_keeps_its_password(letters):
     assert letters(rita) == []
 
 
-def test_confirming_what_another_browser_signed_up_sets_the_password_anew():
+def test_confirming_what_another_browser_signed_up_sets_a_new_password():
     sign_up(Client())
     owner = Client()
     answer = owner.post(mailed("/confirm-email/"))
@@ -115,7 +115,7 @@ def test_further_address_that_was_confirmed_appoints_its_owner(ben):
     assert not User.objects.filter(email=RITA).exists()
 
 
-def test_taking_all_roles_away_begins_nothing_anew(letters):
+def test_taking_all_roles_away_begins_nothing_new(letters):
     user = factories.UserFactory(email=RITA)
     user.emailaddress_set.update(verified=False)
     actions.appoint(by=None, email=RITA, name="Rita Moss", roles=[])
@@ -136,8 +136,8 @@ def test_new_password_ends_every_other_session(ben):
     for client in (here, elsewhere):
         client.post("/accounts/login/", {"login": ben.email, "password": OF_THE_ATTACKER})
         assert client.get("/account/tokens/").status_code == 200
-    told = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
-    here.post("/accounts/password/change/", told)
+    form = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
+    here.post("/accounts/password/change/", form)
     assert here.get("/account/tokens/").status_code == 200
     assert elsewhere.get("/account/tokens/").status_code == 302
 
@@ -148,8 +148,8 @@ def test_new_password_asks_which_tokens_to_keep(ben, northlake):
     (known, secret), (unknown, _) = (actions.create_token(by=ben, name=name) for name in ("study", "somebody's"))
     client = Client()
     client.post("/accounts/login/", {"login": ben.email, "password": OF_THE_ATTACKER})
-    told = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
-    client.post("/accounts/password/change/", told)
+    form = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
+    client.post("/accounts/password/change/", form)
     page = client.get("/jobs/", follow=True)
     assert page.redirect_chain == [("/account/tokens/keep/", 302)]
     assert actions.read_token(secret=secret) == ben
@@ -166,6 +166,6 @@ def test_new_password_of_somebody_without_tokens_asks_nothing(ben):
     ben.save()
     client = Client()
     client.post("/accounts/login/", {"login": ben.email, "password": OF_THE_ATTACKER})
-    told = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
-    client.post("/accounts/password/change/", told)
+    form = {"oldpassword": OF_THE_ATTACKER, "password1": OF_THE_OWNER, "password2": OF_THE_OWNER}
+    client.post("/accounts/password/change/", form)
     assert client.get("/jobs/").status_code == 200

@@ -178,8 +178,8 @@ def test_page_of_members_offers_a_member_nothing_that_they_may_not(robot, client
 
 def test_service_account_is_made_and_gets_a_token_that_is_shown_once(northlake, client_of, ada, ben):
     client = client_of(ada)
-    told = {"name": "Nightly study", "roles": ["researcher"]}
-    answer = client.post(f"{NORTHLAKE}service-accounts/", told, follow=True)
+    details = {"name": "Nightly study", "roles": ["researcher"]}
+    answer = client.post(f"{NORTHLAKE}service-accounts/", details, follow=True)
     page = answer.redirect_chain[-1][0]
     assert "Tokens of Nightly study" in answer.content.decode()
     html = client.post(page, {"name": "cron", "days": 30}).content.decode()

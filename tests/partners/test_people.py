@@ -1,5 +1,5 @@
-"""Disabling a person: by every door they are out at once, and they come in again anew; and the way back of somebody who
-lost their second factors."""
+"""Disabling a person: by every door they are out at once, and they come in again as before; and the way back of
+somebody who lost their second factors."""
 
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from release_portal.partners.permissions import Permission
 
 from .. import factories
 
-OWN, ANEW = "eleven harbour lamps keep still", "nine copper gates swing at dusk"
+OWN, NEXT = "eleven harbour lamps keep still", "nine copper gates swing at dusk"
 STOLEN = "Their laptop was stolen."
 
 
@@ -74,7 +74,7 @@ def test_disabled_person_asked_for_a_code_before_and_is_not_let_in_by_it(nils, m
     assert not is_in(client)
 
 
-def test_enable_lets_the_person_in_anew_with_their_tokens(nils, mara):
+def test_enable_lets_the_person_in_again_with_their_tokens(nils, mara):
     before = sign_in(Client(), nils)
     _, secret = actions.create_token(by=nils, name="laptop")
     actions.disable_person(by=mara, person=nils, reason=STOLEN)
@@ -86,10 +86,10 @@ def test_enable_lets_the_person_in_anew_with_their_tokens(nils, mara):
 
 def test_disable_and_enable_write_to_the_person_and_in_the_book(nils, mara, letters):
     actions.disable_person(by=mara, person=nils, reason=STOLEN)
-    actions.enable_person(by=mara, person=nils, reason="It was found.")
-    told = ["Your Release Portal account was disabled", "Your Release Portal account was enabled again"]
-    assert letters(nils) == told
-    assert STOLEN in Letter.objects.get(to=nils.email, subject=told[0]).body
+    actions.enable_person(by=mara, person=nils, reason="It was subjects.")
+    subjects = ["Your Release Portal account was disabled", "Your Release Portal account was enabled again"]
+    assert letters(nils) == subjects
+    assert STOLEN in Letter.objects.get(to=nils.email, subject=subjects[0]).body
     events = Event.objects.about(nils).order_by("id")
     assert [(event.kind, event.by) for event in events] == [("person.disabled", mara), ("person.enabled", mara)]
     assert not any(STOLEN in event.sentence for event in events)
@@ -126,7 +126,7 @@ def role_called(code: str):
 
 
 def test_disabled_manager_disables_nobody(mara, nils, client_of):
-    """So that of two who disable each other one is left: whoever comes second is no longer among those who may."""
+    """So that of two who disable each other one is left: the second is no longer among those who may."""
     other = User.objects.create_user("olga@lab.example", name="Olga Brandt")
     other.lab_roles.set(mara.lab_roles.all())
     actions.disable_person(by=other, person=mara, reason=STOLEN)
@@ -190,10 +190,10 @@ def test_api_disables_and_enables(api_of, mara, nils):
     listed = client.get("/api/v1/review/people", {"q": "holm"}).json()["items"]
     assert [(one["name"], one["is_active"]) for one in listed] == [("Nils Holm", True)]
     path = f"/api/v1/review/people/{nils.pk}"
-    told = client.post(f"{path}/disable", {"reason": STOLEN}, content_type="application/json").json()
-    assert (told["is_active"], told["reason"], told["decided_by"]) == (False, STOLEN, "Mara Quill")
-    told = client.post(f"{path}/enable", {"reason": "Found."}, content_type="application/json").json()
-    assert told["is_active"]
+    answer = client.post(f"{path}/disable", {"reason": STOLEN}, content_type="application/json").json()
+    assert (answer["is_active"], answer["reason"], answer["decided_by"]) == (False, STOLEN, "Mara Quill")
+    answer = client.post(f"{path}/enable", {"reason": "Found."}, content_type="application/json").json()
+    assert answer["is_active"]
     refused = client.post(f"{path}/disable", {"reason": " "}, content_type="application/json")
     assert (refused.status_code, refused.json()["field"]) == (422, "reason")
 
@@ -203,7 +203,7 @@ def test_api_disables_and_enables(api_of, mara, nils):
 LOST = "Her telephone fell into the sea; we met her."
 
 
-def test_person_who_lost_their_factors_begins_anew_by_mail_alone(rita, mara, client, client_of):
+def test_person_who_lost_their_factors_begins_again_by_mail_alone(rita, mara, client, client_of):
     """Neither the password of before nor an open browser is a way in, and the desk waits for a new factor."""
     rita.set_password(OWN)
     rita.save()
@@ -215,11 +215,11 @@ def test_person_who_lost_their_factors_begins_anew_by_mail_alone(rita, mara, cli
     assert not is_in(inside)
     assert not is_in(sign_in(client, rita))
     answer = client.get(urlsplit(letter.url).path, follow=True)
-    client.post(answer.redirect_chain[-1][0], {"password1": ANEW, "password2": ANEW})
+    client.post(answer.redirect_chain[-1][0], {"password1": NEXT, "password2": NEXT})
     assert not is_in(client)
-    anew = Client()
-    anew.post("/accounts/login/", {"login": rita.email, "password": ANEW})
-    assert anew.get("/review/")["location"] == reverse("mfa_index")
+    again = Client()
+    again.post("/accounts/login/", {"login": rita.email, "password": NEXT})
+    assert again.get("/review/")["location"] == reverse("mfa_index")
 
 
 def test_remove_factors_of_somebody_without_or_disabled_is_refused(nils, rita, mara):
@@ -248,8 +248,8 @@ def test_page_removes_factors_and_says_what_it_does(manager, ada, nils):
 def test_api_removes_factors(api_of, mara, ada):
     client, path = api_of(mara), f"/api/v1/review/people/{ada.pk}"
     assert client.get(path).json()["has_factor"]
-    told = client.post(f"{path}/remove-factors", {"reason": LOST}, content_type="application/json").json()
-    assert not told["has_factor"]
+    answer = client.post(f"{path}/remove-factors", {"reason": LOST}, content_type="application/json").json()
+    assert not answer["has_factor"]
 
 
 def test_operator_finds_the_people_from_the_fleet_and_a_reviewer_is_offered_no_link(nils, rita, client_of):

@@ -65,19 +65,19 @@ LIMITS = [(what, by, rate) for what, each in rates.read_table().items() for by, 
 @pytest.mark.parametrize(("what", "by", "rate"), LIMITS, ids=[f"{what}-{by}" for what, by, _ in LIMITS])
 def test_count_reaches_every_limit_of_the_table_and_works_again_in_time(db, later, what, by, rate):
     later(timedelta())
-    told = counted(what, by)
+    arguments = counted(what, by)
     with from_network("203.0.113.7" if by == "network" else ""):
         for _ in range(rate.amount):
-            rates.count(what, **told)
+            rates.count(what, **arguments)
         with pytest.raises(TooMany, match=f"There are at most {rate.amount} ") as refused:
-            rates.count(what, **told)
+            rates.count(what, **arguments)
         assert (refused.value.limit, refused.value.given) == (rate.amount, rate.amount + 1)
         assert rate.seconds <= refused.value.seconds <= rate.seconds + 60
         later(timedelta(seconds=rate.seconds - 1))
         with pytest.raises(TooMany):
-            rates.count(what, **told)
+            rates.count(what, **arguments)
         later(timedelta(seconds=rate.seconds + 1))
-        rates.count(what, **told)
+        rates.count(what, **arguments)
 
 
 def test_invite_too_often_is_refused_and_says_when(northlake, southbank, ada, cleo, later):
@@ -161,13 +161,13 @@ def test_drafts_after_a_request_are_counted_too(settings, ada, northlake, grant,
 
 def test_correct_application_too_often_is_refused(settings, applied, ada, rita, application):
     settings.RATE_LIMITS = {"correct.person": "1/d"}
-    told = {name: value for name, value in application().items() if name != "will_sign"}
+    details = {name: value for name, value in application().items() if name != "will_sign"}
     actions.return_application(by=rita, partner=applied, reason="Tell more.")
-    actions.correct_application(by=ada, partner=applied, **told)
+    actions.correct_application(by=ada, partner=applied, **details)
     applied.refresh_from_db()
     actions.return_application(by=rita, partner=applied, reason="Tell more.")
     with pytest.raises(TooMany, match="at most 1 corrected applications"):
-        actions.correct_application(by=ada, partner=applied, **told)
+        actions.correct_application(by=ada, partner=applied, **details)
 
 
 def test_act_that_is_refused_counts_nothing(settings, northlake, ada):
@@ -213,8 +213,8 @@ def test_network_is_that_of_the_request(settings, northlake, ada, client_of):
     settings.RATE_LIMITS = {"invite.network": "1/h"}
     client, path = client_of(ada), f"/organisations/{northlake.slug}/members/"
     for address, seen in (("2001:db8::1", False), ("2001:db8::2", True), ("2001:db9::1", False)):
-        told = {"email": f"{uuid.uuid4().hex}@x.example", "roles": ["viewer"]}
-        page = client.post(path, told, REMOTE_ADDR=address, follow=True).content.decode()
+        details = {"email": f"{uuid.uuid4().hex}@x.example", "roles": ["viewer"]}
+        page = client.post(path, details, REMOTE_ADDR=address, follow=True).content.decode()
         assert ("invitations from one network" in page) is seen, address
 
 
@@ -222,8 +222,8 @@ def test_network_is_that_of_the_request(settings, northlake, ada, client_of):
 
 
 def sign_up(email: str, name: str = "Nils Holm", **headers):
-    told = {"email": email, "name": name, "password1": GOOD, "password2": GOOD}
-    return Client().post("/accounts/signup/", told, **headers)
+    form = {"email": email, "name": name, "password1": GOOD, "password2": GOOD}
+    return Client().post("/accounts/signup/", form, **headers)
 
 
 def test_sign_up_with_one_address_again_and_again_is_refused(ada):
@@ -239,8 +239,8 @@ def test_sign_up_with_one_address_again_and_again_is_refused(ada):
 def test_reset_of_one_address_again_and_again_is_refused(ada):
     for email in (ada.email, "nobody@elsewhere.example"):
         for number in range(6):
-            told = {"email": email}
-            answer = Client().post("/accounts/password/reset/", told, REMOTE_ADDR=f"203.0.113.{number}")
+            details = {"email": email}
+            answer = Client().post("/accounts/password/reset/", details, REMOTE_ADDR=f"203.0.113.{number}")
             assert ("at most 5 mails to set a password for one address" in answer.content.decode()) == (number == 5)
         assert Letter.objects.filter(to=email).count() == 5
 

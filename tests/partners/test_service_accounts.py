@@ -54,7 +54,7 @@ def test_database_refuses_two_service_accounts_of_one_name(robot, northlake):
         User.objects.create_user("other@service.invalid", name=robot.name, service_of=northlake)
 
 
-def test_token_of_a_service_account_reads_as_it_whoever_made_it(robot, ada):
+def test_token_of_a_service_account_reads_as_it_from_every_maker(robot, ada):
     token, secret = actions.create_token(by=ada, name="cron", user=robot)
     assert actions.read_token(secret=secret) == robot
     assert Event.objects.about(robot).get(kind="token.created").by == ada
@@ -151,13 +151,13 @@ def test_service_account_never_signs_in_with_a_password(robot, zoe):
 @pytest.mark.parametrize("path", ["/accounts/password/reset/", "/accounts/signup/"])
 def test_service_account_gets_no_letter_with_which_a_password_could_be_set(robot, zoe, path):
     before = Letter.objects.count()
-    told = {
+    form = {
         "email": robot.email,
         "name": "Eve",
         "password1": "correct horse battery",
         "password2": "correct horse battery",
     }
-    zoe.post(path, told)
+    zoe.post(path, form)
     assert Letter.objects.count() == before
     assert not robot.emailaddress_set.filter(verified=True).exists()
 

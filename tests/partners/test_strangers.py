@@ -68,8 +68,8 @@ def test_domain_at_which_anybody_gets_an_address_is_nobodys_own(application, vie
 def test_invitation_is_not_sent_again_to_a_stranger_after_a_correction(applied, ada, rita, application, viewer):
     invitation = actions.invite(by=ada, partner=applied, email="dora@northlake.example", roles=viewer)
     actions.return_application(by=rita, partner=applied, reason="Which site?")
-    told = {name: value for name, value in application(domain="other.example").items() if name != "will_sign"}
-    actions.correct_application(by=ada, partner=applied, **told)
+    details = {name: value for name, value in application(domain="other.example").items() if name != "will_sign"}
+    actions.correct_application(by=ada, partner=applied, **details)
     invitation.refresh_from_db()
     with pytest.raises(Refused, match="it can invite nobody"):
         actions.resend_invitation(by=ada, invitation=invitation)

@@ -59,7 +59,7 @@ def partner_when(state: str, application, *, tom: User) -> Partner:
     return partner
 
 
-def act_of(verb: str, pk: int, told: dict) -> Callable[[User], object]:
+def act_of(verb: str, pk: int, details: dict) -> Callable[[User], object]:
     """The verb as a call by somebody, on the organisation as it is then."""
 
     def on(call: Callable[[User, Partner], object]) -> Callable[[User], object]:
@@ -67,7 +67,7 @@ def act_of(verb: str, pk: int, told: dict) -> Callable[[User], object]:
 
     viewer = list(Role.objects.filter(pk="viewer"))
     return {
-        "correct": on(lambda by, it: actions.correct_application(by=by, partner=it, **told)),
+        "correct": on(lambda by, it: actions.correct_application(by=by, partner=it, **details)),
         "admit": on(lambda by, it: actions.admit(by=by, partner=it)),
         "return": on(lambda by, it: actions.return_application(by=by, partner=it, **REASON)),
         "decline": on(lambda by, it: actions.decline(by=by, partner=it, **REASON)),
@@ -80,11 +80,11 @@ def act_of(verb: str, pk: int, told: dict) -> Callable[[User], object]:
     }[verb]
 
 
-def door_of(verb: str, partner: Partner, told: dict) -> Door:
+def door_of(verb: str, partner: Partner, details: dict) -> Door:
     own = f"/api/v1/organisations/{partner.slug}"
     stop = partner.suspensions.first()
     path, body, seen_by = {
-        "correct": (f"{own}/correct", told, KNOWN_TO_STAFF),
+        "correct": (f"{own}/correct", details, KNOWN_TO_STAFF),
         "admit": (f"{own}/admit", {}, KNOWN_TO_STAFF),
         "return": (f"{own}/return", REASON, KNOWN_TO_STAFF),
         "decline": (f"{own}/decline", REASON, KNOWN_TO_STAFF),

@@ -14,12 +14,12 @@ from release_portal.partners.vetting import signals_of
 from .. import factories
 
 
-def told(partner: Partner) -> dict[str, tuple[str, str]]:
+def shown_signals(partner: Partner) -> dict[str, tuple[str, str]]:
     return {signal.label: (signal.word, signal.tone) for signal in signals_of(partner)}
 
 
 def test_signals_are_said_each_on_its_own(applied):
-    assert told(applied) == {
+    assert shown_signals(applied) == {
         "Name": ("Its own", "good"),
         "Names that look like it": ("None", "good"),
         "Web sites that look like its own": ("None", "good"),
@@ -34,7 +34,7 @@ def test_signals_are_said_each_on_its_own(applied):
 
 def test_signal_of_an_address_that_nobody_verified(applied, ada):
     EmailAddress.objects.filter(user=ada).update(verified=False)
-    assert told(applied)["Applicant's e-mail"] == ("Not verified", "wait")
+    assert shown_signals(applied)["Applicant's e-mail"] == ("Not verified", "wait")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_signal_of_an_address_that_nobody_verified(applied, ada):
 )
 def test_signal_of_a_domain_against_the_web_site(applied, website, contact, word):
     applied.website, applied.contact_email = website, contact
-    assert told(applied)["Contact e-mail and web site"][0] == word
+    assert shown_signals(applied)["Contact e-mail and web site"][0] == word
 
 
 def test_signals_of_past_dealings_name_their_outcomes(applied, ada, rita, application):
@@ -77,7 +77,7 @@ def test_signals_of_past_dealings_name_their_outcomes(applied, ada, rita, applic
 
 def test_signals_do_not_look_at_sites_that_only_contain_the_name(applied, ada, application):
     factories.PartnerFactory(website="https://notnorthlake.example", applied_at=applied.applied_at)
-    assert told(applied)["Earlier under this web site"] == ("None", "off")
+    assert shown_signals(applied)["Earlier under this web site"] == ("None", "off")
 
 
 def test_signal_warns_of_another_organisation_of_the_name(northlake, cleo, application):
@@ -108,13 +108,13 @@ def test_signal_warns_of_a_name_that_looks_like_another_and_says_why(northlake, 
     assert (signal.word, signal.tone) == ("Found", "bad")
     assert f"“{name}” looks like University of Northlake (northlake.example), admitted by Rita Moss" in signal.sentence
     assert [odd for odd in LOOKALIKES[name] if odd not in signal.sentence] == []
-    assert told(again)["Name"] == ("Its own", "good"), "it is another name, which only looks the same"
+    assert shown_signals(again)["Name"] == ("Its own", "good"), "it is another name, which only looks the same"
 
 
 @pytest.mark.parametrize("name", ["University of Southlake", "Northlake", "Université de Northlake"])
 def test_names_that_do_not_look_alike_are_no_warning(northlake, cleo, application, name):
     again = actions.apply(by=cleo, **application(name, website="https://elsewhere.example"))
-    assert told(again)["Names that look like it"] == ("None", "good")
+    assert shown_signals(again)["Names that look like it"] == ("None", "good")
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_names_that_do_not_look_alike_are_no_warning(northlake, cleo, applicatio
 )
 def test_signal_warns_of_a_web_site_that_looks_like_another(northlake, cleo, application, website, looks, earlier):
     again = actions.apply(by=cleo, **application("Southlake", website=website))
-    assert told(again)["Web sites that look like its own"][0] == looks
-    assert told(again)["Earlier under this web site"][0] == earlier
+    assert shown_signals(again)["Web sites that look like its own"][0] == looks
+    assert shown_signals(again)["Earlier under this web site"][0] == earlier
 
 
 UNSEEN = ["\u034f", "\ufe0f", "\U000e0101", "\u180b", "\u17b4", "\u200b", "\u2060", "\u00ad", "\ufeff"]
@@ -141,13 +141,13 @@ UNSEEN = ["\u034f", "\ufe0f", "\U000e0101", "\u180b", "\u17b4", "\u200b", "\u206
 @pytest.mark.parametrize("unseen", UNSEEN, ids=lambda each: f"U+{ord(each):04X}")
 def test_name_with_what_shows_nothing_is_the_same_name(northlake, cleo, application, unseen):
     again = actions.apply(by=cleo, **application(f"University of North{unseen}lake"))
-    assert told(again)["Name"] == ("Taken", "bad")
+    assert shown_signals(again)["Name"] == ("Taken", "bad")
 
 
 @pytest.mark.parametrize("blank", ["\u3164", "\u115f", "\uffa0", "\u2800", "\u00a0", "\u3000"])
 def test_name_with_another_space_is_the_same_name(northlake, cleo, application, blank):
     again = actions.apply(by=cleo, **application(f"University{blank}of Northlake"))
-    assert told(again)["Name"] == ("Taken", "bad")
+    assert shown_signals(again)["Name"] == ("Taken", "bad")
 
 
 def test_letters_that_the_other_name_has_too_are_no_cause(cleo, ada, application):
@@ -165,7 +165,11 @@ def test_a_corrected_application_is_compared_as_it_is_now(northlake, cleo, rita,
     del corrected["will_sign"]
     actions.correct_application(by=cleo, partner=again, **corrected)
     again.refresh_from_db()
-    assert told(again)["Names that look like it"][0] == told(again)["Web sites that look like its own"][0] == "Found"
+    assert (
+        shown_signals(again)["Names that look like it"][0]
+        == shown_signals(again)["Web sites that look like its own"][0]
+        == "Found"
+    )
     assert (again.name_skeleton, again.domain_skeleton) == (northlake.name_skeleton, northlake.domain_skeleton)
 
 

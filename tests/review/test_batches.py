@@ -40,7 +40,7 @@ def staged(by, requests, verb="grant", **why) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("details", "sentence"),
     [
         ({"verb": "burn"}, "Choose what to do from the list."),
         ({"rows": []}, "Choose one request at least."),
@@ -49,9 +49,9 @@ def staged(by, requests, verb="grant", **why) -> Batch:
         ({"verb": "return", "reason_code": "team", "reason": " "}, "Say why, for those concerned to read."),
     ],
 )
-def test_stage_says_what_is_missing(rita, three, told, sentence):
+def test_stage_says_what_is_missing(rita, three, details, sentence):
     with pytest.raises(Refused, match=sentence):
-        actions.stage_batch(by=rita, **{"verb": "grant", "rows": rows_of(three)} | told)
+        actions.stage_batch(by=rita, **{"verb": "grant", "rows": rows_of(three)} | details)
     assert not Batch.objects.filter(staged_by=rita).exists()
 
 
@@ -168,8 +168,8 @@ def test_row_that_fails_by_an_error_leaves_the_others_done(rita, three, monkeypa
     errors = iter([None, RuntimeError("A prompt that nobody may read."), None])
     decide = batches.decide_request
 
-    def fail(**told):
-        tallies = decide(**told)
+    def fail(**named):
+        tallies = decide(**named)
         if error := next(errors):
             raise error
         return tallies

@@ -145,7 +145,7 @@ def test_grant_by_the_page_reads_tokens_with_separators(desk, access_request):
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("details", "sentence"),
     [
         ({"token_quota": "many"}, "A quota is a whole number of tokens; you gave “many”."),
         ({"token_quota": "0"}, "A quota has from 1 to 1,000,000,000,000 tokens; you gave 0."),
@@ -155,9 +155,9 @@ def test_grant_by_the_page_reads_tokens_with_separators(desk, access_request):
     ],
 )
 def test_grant_by_the_page_with_bad_terms_says_what_is_wrong_and_keeps_what_was_typed(
-    desk, access_request, told, sentence
+    desk, access_request, details, sentence
 ):
-    terms = granting(access_request, **told)
+    terms = granting(access_request, **details)
     response = desk.post(f"/review/requests/{access_request.pk}/", terms)
     assert response.status_code == 200
     assert sentence in body(response)

@@ -42,11 +42,11 @@ def _as_the_owner(db) -> Iterator[None]:
 
 @pytest.fixture
 def filled(gpt2, agreement_version, db) -> list[str]:
-    """What the filling told while it filled."""
-    told: list[str] = []
-    fill(**NUMBERS, seed=3, at=timezone.now(), tell=told.append)
+    """What the filling said while it filled."""
+    lines: list[str] = []
+    fill(**NUMBERS, seed=3, at=timezone.now(), tell=lines.append)
     connection.check_constraints()
-    return told
+    return lines
 
 
 def test_fill_makes_as_many_as_asked_and_says_so(filled):

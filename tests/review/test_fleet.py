@@ -1,4 +1,4 @@
-"""The fleet's page and its JSON: what is there, what waits, who is told."""
+"""The fleet's page and its JSON: what is there, what waits, who gets a letter."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -95,28 +95,28 @@ def test_set_weight_by_the_page_is_kept(client_of, mara, job):
 
 def test_fleet_by_api_tells_the_same(api_of, mara, order):
     Outage.objects.create(size=order.size, began_at=timezone.now())
-    told = api_of(mara).get("/api/v1/fleet").json()
-    assert [worker["name"] for worker in told["workers"]] == ["worker-1"]
-    assert [(queue["size"], queue["with_workers"]) for queue in told["queues"]] == [("gpt2/124M", 2)]
-    assert [(outage["size"], outage["texts"]) for outage in told["outages"]] == [("gpt2/124M", 2)]
-    assert [(share["weight"], share["percent"]) for share in told["shares"]] == [(1, None)]
-    assert (told["gone"], told["given_up"]) == ([], [])
+    answer = api_of(mara).get("/api/v1/fleet").json()
+    assert [worker["name"] for worker in answer["workers"]] == ["worker-1"]
+    assert [(queue["size"], queue["with_workers"]) for queue in answer["queues"]] == [("gpt2/124M", 2)]
+    assert [(outage["size"], outage["texts"]) for outage in answer["outages"]] == [("gpt2/124M", 2)]
+    assert [(share["weight"], share["percent"]) for share in answer["shares"]] == [(1, None)]
+    assert (answer["gone"], answer["given_up"]) == ([], [])
 
 
 def test_see_fleet_and_ask_by_api_which_texts_were_given_up(client_of, api_of, mara, job):
     text = factories.finished_texts(job, 1)[0]
     text.finish_reason, text.error = "failed", "It was tried 3 times."
     text.save()
-    (told,) = api_of(mara).get("/api/v1/fleet").json()["given_up"]
-    assert (told["job"], told["index"], told["error"]) == (str(job.pk), 2, "It was tried 3 times.")
+    (found,) = api_of(mara).get("/api/v1/fleet").json()["given_up"]
+    assert (found["job"], found["index"], found["error"]) == (str(job.pk), 2, "It was tried 3 times.")
     assert "It was tried 3 times." in body(client_of(mara).get(PAGE))
 
 
 def test_set_weight_by_api_is_kept_or_refused_with_its_limits(api_of, mara, northlake, size_124m):
-    api, told = api_of(mara), {"organisation": northlake.slug, "size": "gpt2/124M"}
+    api, details = api_of(mara), {"organisation": northlake.slug, "size": "gpt2/124M"}
 
     def send(weight):
-        return api.post("/api/v1/fleet/weights", told | {"weight": weight}, content_type="application/json")
+        return api.post("/api/v1/fleet/weights", details | {"weight": weight}, content_type="application/json")
 
     assert send(3).json() == {"size": "gpt2/124M", "organisation": northlake.slug, "weight": 3}
     answer = send(0)
@@ -245,9 +245,9 @@ def test_see_fleet_with_many_failures_shows_the_most_tried(client_of, nadia):
 
 def test_fleet_by_api_tells_what_fails(api_of, nadia):
     failure = factories.FailureFactory()
-    told = api_of(nadia).get("/api/v1/fleet").json()
-    (one,) = told["failing"]
-    assert (told["failing_number"], one["id"], one["thing"], one["act"], one["attempts"], one["error"]) == (
+    answer = api_of(nadia).get("/api/v1/fleet").json()
+    (one,) = answer["failing"]
+    assert (answer["failing_number"], one["id"], one["thing"], one["act"], one["attempts"], one["error"]) == (
         1, failure.pk, failure.name, "Ending a grant", 3, failure.error,
     )  # fmt: skip
 

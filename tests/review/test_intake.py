@@ -21,9 +21,9 @@ def test_return_application_and_read_what_the_correction_changed(applied, applic
     home = page(client_of(ada), "access:organisation", applied.slug)
     assert "Tell who will use it." in home
     assert reverse("partners:correct", args=[applied.slug]) in home
-    told = application(intended_use="Ada Lowell and Ben Hart will use it.")
-    told.pop("will_sign")
-    partners.correct_application(by=ada, partner=applied, **told)
+    details = application(intended_use="Ada Lowell and Ben Hart will use it.")
+    details.pop("will_sign")
+    partners.correct_application(by=ada, partner=applied, **details)
     seen = page(client_of(rita), "review:organisation", applied.slug)
     assert "<del>Two researchers will use 124M" in seen
     assert "<ins>Ada Lowell and Ben Hart will use it.</ins>" in seen
@@ -37,7 +37,7 @@ def test_return_application_without_a_reason_keeps_it_waiting(applied, rita, cli
     assert applied.status == "applied"
 
 
-def test_pause_intake_is_told_on_every_page_and_stops_requests(northlake, size_124m, asking, ada, mara, client_of):
+def test_pause_intake_is_shown_on_every_page_and_stops_requests(northlake, size_124m, asking, ada, mara, client_of):
     client_of(mara).post(reverse("review:intake"), {"pause": "1", "message": "We read nothing this week."})
     assert "We read nothing this week." in page(client_of(ada), "access:organisation", northlake.slug)
     with pytest.raises(Refused, match="We read nothing this week"):

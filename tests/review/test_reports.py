@@ -30,7 +30,7 @@ def _as_the_owner(db) -> Iterator[None]:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Noon of a day to come, moved by so many days or hours."""
+    """Noon of a day to come, moved by days or hours."""
 
     class Clock:
         at = datetime.combine(timezone.now().date() + LATER, datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
@@ -46,8 +46,8 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def asks(ada, northlake, asking):
-    def send(*sizes, **told):
-        return access.request_access(by=ada, partner=northlake, **asking(*sizes, **told))
+    def send(*sizes, **fields):
+        return access.request_access(by=ada, partner=northlake, **asking(*sizes, **fields))
 
     return send
 
@@ -267,5 +267,5 @@ def test_reports_ask_the_database_no_more_for_12_requests_than_for_1(clock, ada,
     ("days", "words"),
     [(3, "3.0 days"), (1, "1.0 days"), (0.25, "6.0 hours"), (1 / 96, "15 min"), (1200, "1,200.0 days")],
 )
-def test_span_is_told_in_days_and_under_a_day_in_less(days, words):
+def test_span_is_said_in_days_and_under_a_day_in_less(days, words):
     assert in_words(days) == words

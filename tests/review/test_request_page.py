@@ -37,8 +37,8 @@ def approving(item, **other) -> dict:
 
 
 def declining(item, **other) -> dict:
-    told = {"verdict": "decline", "reason_code": "need", "reason": "124M serves it."} | other
-    return {f"item_{item.pk}-{field}": value for field, value in told.items()}
+    details = {"verdict": "decline", "reason_code": "need", "reason": "124M serves it."} | other
+    return {f"item_{item.pk}-{field}": value for field, value in details.items()}
 
 
 def test_answer_one_item_and_leave_the_other_for_later(client_of, rita, two):
@@ -63,8 +63,8 @@ def test_preview_shows_the_mail_that_is_then_sent_and_changes_nothing(client_of,
     assert 'name="decide" value="apply">Apply</button>' in page
     assert not Grant.objects.filter(request=two).exists()
     previewed = response.context["previewed"]
-    told = {"decide": "apply", "seen": response.context["seen"], "previewed": previewed}
-    client.post(path(two), told | answers)
+    details = {"decide": "apply", "seen": response.context["seen"], "previewed": previewed}
+    client.post(path(two), details | answers)
     letter = Letter.objects.filter(to=ada.email).latest("id")
     assert letter.subject == subject
     assert all(line in letter.body for line in text.split("\n\n"))
@@ -74,12 +74,12 @@ def test_apply_of_answers_changed_after_the_preview_previews_them_first(client_o
     item = access_request.items.get()
     client = client_of(rita)
     previewed = client.post(path(access_request), {"decide": "preview"} | approving(item)).context["previewed"]
-    told = {"decide": "apply", "previewed": previewed} | approving(item, token_quota="70,000")
-    again = client.post(path(access_request), told)
+    details = {"decide": "apply", "previewed": previewed} | approving(item, token_quota="70,000")
+    again = client.post(path(access_request), details)
     assert "You changed your answer after the preview." in body(again)
     assert "70,000 tokens" in again.context["preview"][1]
     assert not Grant.objects.filter(request=access_request).exists()
-    client.post(path(access_request), told | {"previewed": again.context["previewed"]})
+    client.post(path(access_request), details | {"previewed": again.context["previewed"]})
     assert Grant.objects.get(request=access_request).token_quota == 70_000
 
 
@@ -98,13 +98,13 @@ def test_apply_of_answers_changed_after_the_preview_previews_them_first(client_o
 def test_answer_with_something_wrong_says_so_and_keeps_what_was_typed(
     client_of, rita, access_request, answer, field, sentence
 ):
-    told = answer(access_request.items.get(), **field)
-    response = client_of(rita).post(path(access_request), {"decide": "apply"} | told)
+    typed = answer(access_request.items.get(), **field)
+    response = client_of(rita).post(path(access_request), {"decide": "apply"} | typed)
     assert sentence in body(response)
     assert body(response).count(sentence) <= 2, "in the summary and at the field"
     form = response.context["rows"][0].form
     assert all(
-        form.data.getlist(name) == (value if isinstance(value, list) else [value]) for name, value in told.items()
+        form.data.getlist(name) == (value if isinstance(value, list) else [value]) for name, value in typed.items()
     )
     assert access_request.items.get().status == "waiting"
 
@@ -147,12 +147,12 @@ def test_answer_to_what_a_colleague_decided_meanwhile_says_who_and_can_then_be_s
     small, large = two.items.smallest_first()
     seen = two.revision
     factories.approved(small, by=rita)
-    told = {"decide": "apply", "seen": seen} | approving(small) | declining(large)
-    response = client_of(tom).post(path(two), told)
+    details = {"decide": "apply", "seen": seen} | approving(small) | declining(large)
+    response = client_of(tom).post(path(two), details)
     page = body(response)
     assert re.search(r"GPT-2 124M is already granted by Rita Moss on \d.* changed since you opened it", page)
     assert "124M serves it." in page, "what was typed stays"
-    client_of(tom).post(path(two), told | {"seen": response.context["seen"]})
+    client_of(tom).post(path(two), details | {"seen": response.context["seen"]})
     large.refresh_from_db()
     assert (large.status, large.decided_by) == ("declined", tom)
 
@@ -176,8 +176,8 @@ def test_return_by_the_page_then_the_correction_is_compared(client_of, rita, ada
     client = client_of(rita)
     empty = client.post(path(access_request), {"return": "1", "return-reason_code": "team", "return-reason": " "})
     assert "What to change, in words is missing." in body(empty)
-    told = {"return": "1", "seen": access_request.revision, "return-reason_code": "team", "return-reason": "Who?"}
-    assert "was returned for changes" in body(client.post(path(access_request), told, follow=True))
+    details = {"return": "1", "seen": access_request.revision, "return-reason_code": "team", "return-reason": "Who?"}
+    assert "was returned for changes" in body(client.post(path(access_request), details, follow=True))
     assert "Who?" in body(client.get(path(access_request)))
     access_request.refresh_from_db()
     access.save_request(by=ada, request=access_request, **asking(size_355m, purpose="Another purpose, in full words."))
@@ -197,11 +197,11 @@ def test_claim_and_give_back_by_the_page(client_of, rita, tom, access_request):
 
 
 def test_step_aside_by_the_page_shows_why_to_others_and_takes_it_off_ones_desk(client_of, rita, tom, access_request):
-    told = {"recuse": "1", "recuse-reason": "I advise their project."}
-    client_of(rita).post(path(access_request), told)
+    details = {"recuse": "1", "recuse-reason": "I advise their project."}
+    client_of(rita).post(path(access_request), details)
     assert path(access_request) not in body(client_of(rita).get("/review/"))
     assert "Rita Moss: I advise their project." in body(client_of(tom).get(path(access_request)))
-    again = client_of(rita).post(path(access_request), told)
+    again = client_of(rita).post(path(access_request), details)
     assert again.context["notice"] == "You stepped aside from this request before."
 
 
@@ -268,7 +268,7 @@ def test_request_page_asks_the_database_no_more_where_many_wait_and_more_was_dea
 
 @pytest.fixture
 def grant_more(access_request, gpt2):
-    """So many further dealings with Northlake, and requests of others."""
+    """Further dealings with Northlake, and requests of others."""
 
     def grant(number):
         for _ in range(number):

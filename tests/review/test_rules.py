@@ -19,9 +19,9 @@ def path(size_355m):
 
 def test_set_a_rule_by_the_page_shows_it_in_words(client_of, mara, rita, size_124m, path):
     client = client_of(mara)
-    told = {"approvals": "2", "roles": ["reviewer"], "veto_roles": ["release-manager"], "reason": "It is larger."}
-    told |= {"after_size": size_124m.pk, "after_days": "60", "findings": "1"}
-    assert "The rule of GPT-2 355M was set." in body(client.post(path, told, follow=True))
+    details = {"approvals": "2", "roles": ["reviewer"], "veto_roles": ["release-manager"], "reason": "It is larger."}
+    details |= {"after_size": size_124m.pk, "after_days": "60", "findings": "1"}
+    assert "The rule of GPT-2 355M was set." in body(client.post(path, details, follow=True))
     page = body(client_of(rita).get("/review/rules/"))
     assert "GPT-2 124M: 60 days and 1 accepted finding" in page
     assert "It is larger." in page
@@ -33,7 +33,7 @@ def test_set_a_rule_by_the_page_shows_it_in_words(client_of, mara, rita, size_12
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("details", "sentence"),
     [
         ({"reason": ""}, "Why it is so is missing."),
         ({"approvals": "6"}, "A rule asks for 1 to 5 approvals; you gave 6."),
@@ -41,8 +41,8 @@ def test_set_a_rule_by_the_page_shows_it_in_words(client_of, mara, rita, size_12
         ({"roles": ["nonsense"]}, "nonsense"),
     ],
 )
-def test_set_a_rule_with_something_wrong_says_so_and_keeps_it(client_of, mara, path, size_355m, told, sentence):
-    sent = {"approvals": "1", "after_days": "0", "findings": "0", "reason": "Because."} | told
+def test_set_a_rule_with_something_wrong_says_so_and_keeps_it(client_of, mara, path, size_355m, details, sentence):
+    sent = {"approvals": "1", "after_days": "0", "findings": "0", "reason": "Because."} | details
     response = client_of(mara).post(path, sent)
     assert sentence in body(response)
     assert f'value="{sent["approvals"]}"' in body(response)
@@ -60,8 +60,8 @@ def test_newest_rule_is_shown_and_older_ones_stay_in_the_history(client_of, mara
     client = client_of(mara)
     rows = {size.pk: row for size, row in client.get("/review/rules/").context["rows"]}
     assert rows[size_355m.pk]["approvals"] == 2
-    told = [row["rule"].reason for row in client.get(path).context["history"]]
-    assert told[:2] == ["It takes 2.", "It takes 3."]
+    reasons = [row["rule"].reason for row in client.get(path).context["history"]]
+    assert reasons[:2] == ["It takes 2.", "It takes 3."]
 
 
 def test_rules_page_asks_the_database_no_more_for_more_rules(client_of, mara, size_124m, size_355m):
