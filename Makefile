@@ -24,7 +24,7 @@ SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 # with, others of its user can read.
 MIGRATED := sh -c 'python manage.py migrate --database owner --verbosity 0 && unset DATABASE_OWNER_URL && exec "$$@"' sh
 
-.PHONY: help demo run manage codes test test-fast test-live bench faults check format environment
+.PHONY: help demo run manage codes test test-stop test-fast test-live bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,8 +41,11 @@ manage: $(VENV)/ready ## any management command, also beside a running site: ARG
 codes: $(VENV)/ready ## the codes with which the people of the demonstration sign in at this moment
 	@PORTAL_HOME=$(HOME_DIR) $(VENV)/bin/python -m release_portal.demo.factors
 
-test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
+test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process, on the last run's services
 	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
+
+test-stop: environment ## stop the PostgreSQL and Redis of the last run in one process, which else end after 15 minutes
+	$(VENV)/bin/python -m tests.kept --stop
 
 test-fast: environment ## the tests that need neither live processes nor long
 	$(VENV)/bin/pytest -n 2 -m "not live and not slow" $(ARGS)
