@@ -24,7 +24,7 @@ SERVICES := $(VENV)/bin/python -m release_portal.lib.embedded --home
 # with, others of its user can read.
 MIGRATED := sh -c 'python manage.py migrate --database owner --verbosity 0 && unset DATABASE_OWNER_URL && exec "$$@"' sh
 
-.PHONY: help demo run manage codes test test-fast test-live bench faults check format environment
+.PHONY: help demo run dev manage codes test test-stop test-fast test-live bench faults check format environment
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,14 +35,24 @@ demo: $(VENV)/ready ## play the main journey on a real model, then leave the sit
 run: $(VENV)/ready ## the same site on the data that is there, without the journey
 	$(SERVICES) $(HOME_DIR) $(MIGRATED) sh -c 'python manage.py enroll_worker local --file $(HOME_DIR)/worker.env --again && exec python -m release_portal.lib.processes'
 
+# Always with a database of its own, in a folder of its own: `make run` may go on beside it.
+dev: export PORT := 8001
+dev: export BASE_URL = http://127.0.0.1:$(PORT)
+dev: environment ## a small made-up site with DEBUG, reload and django-debug-toolbar, at PORT=8001, beside any other
+	env -u DATABASE_URL -u DATABASE_OWNER_URL -u REDIS_URL $(SERVICES) $(HOME_DIR)/dev \
+		sh -c 'python manage.py migrate --database owner --verbosity 0 && exec python -m release_portal.demo.dev'
+
 manage: $(VENV)/ready ## any management command, also beside a running site: ARGS="fill --requests 100"
 	$(SERVICES) $(HOME_DIR) sh -c 'python manage.py migrate --database owner --verbosity 0 && python manage.py first_records > /dev/null && exec env $(if $(DATABASE_URL),,DEBUG=1) python manage.py $(ARGS)'
 
 codes: $(VENV)/ready ## the codes with which the people of the demonstration sign in at this moment
 	@PORTAL_HOME=$(HOME_DIR) $(VENV)/bin/python -m release_portal.demo.factors
 
-test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process
+test: environment ## all tests; ARGS="-k signing" chooses, and runs them in one process, on the last run's services
 	$(VENV)/bin/pytest -n $(if $(ARGS),0,5) $(ARGS)
+
+test-stop: environment ## stop the PostgreSQL and Redis of the last run in one process, which else end after 15 minutes
+	$(VENV)/bin/python -m tests.kept --stop
 
 test-fast: environment ## the tests that need neither live processes nor long
 	$(VENV)/bin/pytest -n 2 -m "not live and not slow" $(ARGS)

@@ -156,6 +156,16 @@ MIDDLEWARE = [
     "release_portal.partners.watch.WatchMiddleware",
     "release_portal.middleware.RefusalMiddleware",
 ]
+# django-debug-toolbar shows settings and statements, so it is for `make dev` alone: with DEBUG, on a database that
+# `lib/embedded.py` started for this very process. A server has neither, nor the package.
+DEBUG_TOOLBAR = env.bool("DEBUG_TOOLBAR", default=False)
+if DEBUG_TOOLBAR:
+    if not DEBUG or HTTPS or env("EMBEDDED_DATABASE_URL", default="") != env("DATABASE_URL"):
+        raise ImproperlyConfigured("DEBUG_TOOLBAR is for `make dev` alone, with DEBUG and a database of its own.")
+    INSTALLED_APPS.append("debug_toolbar")
+    after = MIDDLEWARE.index("release_portal.middleware.AddressMiddleware") + 1  # it settles who asks
+    MIDDLEWARE.insert(after, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1", "::1"]
 ROOT_URLCONF = "release_portal.urls"
 ASGI_APPLICATION = "release_portal.asgi.application"
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"

@@ -1,6 +1,7 @@
 """The switchboard of the pages."""
 
 from allauth.usersessions.views import list_usersessions
+from django.conf import settings
 from django.urls import include, path
 
 from release_portal.api import api
@@ -24,3 +25,8 @@ urlpatterns = [
     path("accounts/factors/", include("allauth.mfa.urls")),
     path("api/v1/", api.urls),
 ]
+
+if settings.DEBUG_TOOLBAR:
+    from debug_toolbar.toolbar import debug_toolbar_urls
+
+    urlpatterns += debug_toolbar_urls()

@@ -4,13 +4,11 @@ schema: `make demo` has migrated before."""
 import argparse
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -20,6 +18,7 @@ from .browser import StepFailed
 from .cast import CAST
 from .factors import Factors
 from .journey import MODEL, Journey
+from .people import set_up
 
 START_SECONDS = 60
 STOP_SECONDS = processes.STOP_SECONDS + 5
@@ -27,46 +26,9 @@ ENDS_AT_START = 3
 """Failures in a row after which a process is not waited for any more."""
 KEEPS_ENDING = f"One of the processes ended {ENDS_AT_START} times in a row; the log says why."
 
-SET_UP_PEOPLE = """
-import json, sys
-from allauth.account.models import EmailAddress
-from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP
-from release_portal.partners.models import User
-for email, (password, key) in json.load(sys.stdin).items():
-    for user in User.objects.filter(email=email):
-        user.set_password(password)
-        user.save()
-        EmailAddress.objects.filter(user=user, email=email).update(verified=True)
-        if key:
-            Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()
-            TOTP.activate(user, key)
-"""
-
 
 def say(sentence: str) -> None:
     print(f"  {sentence}", flush=True)
-
-
-def manage(*arguments: str, **options: Any) -> None:
-    subprocess.run([sys.executable, "manage.py", *arguments], check=True, text=True, **options)
-
-
-def set_up(home: Path, factors: Factors) -> dict[str, str]:
-    """First records and the lab's people with their second factors; returns everybody's password, the same ones at
-    every run."""
-    print("First records", flush=True)
-    manage("first_records")
-    manage("enroll_worker", "local", "--file", str(home / "worker.env"), "--again")
-    for person in CAST.values():
-        if person.lab_roles:
-            roles = [argument for role in person.lab_roles for argument in ("--role", role)]
-            manage("appoint", person.email, "--name", person.name, *roles)
-            factors.key_of(person.email)
-    passwords = _passwords(home)
-    people = {email: (password, factors.get(email, "")) for email, password in passwords.items()}
-    manage("shell", "--no-imports", "--command", SET_UP_PEOPLE, input=json.dumps(people))
-    return passwords
 
 
 def install_weights() -> subprocess.Popen[bytes]:
@@ -165,15 +127,6 @@ def main() -> int:
         weights.terminate()
         stop(running)
     return 0
-
-
-def _passwords(home: Path) -> dict[str, str]:
-    path = home / "demo-passwords.json"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({person.email: secrets.token_urlsafe(12) for person in CAST.values()}))
-    kept: dict[str, str] = json.loads(path.read_text())
-    return kept
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def services(home: Path, given: Mapping[str, str] = os.environ) -> Iterator[dict
     with ExitStack() as running:
         if "DATABASE_URL" not in given:
             environment |= running.enter_context(_postgres(home / "postgres"))
+            environment["EMBEDDED_DATABASE_URL"] = environment["DATABASE_URL"]  # what DEBUG_TOOLBAR asks for
         password = environment.pop("REDIS_PASSWORD")
         if "REDIS_URL" not in given:
             environment |= running.enter_context(_redis(home / "redis", password))
