@@ -13,14 +13,14 @@ from release_portal.demo import dev
 ROOT = settings.BASE_DIR
 OURS = {"DEBUG": "1", "DEBUG_TOOLBAR": "1", "DATABASE_URL": "postgres://app@/portal?host=/tmp/home"}
 OURS["EMBEDDED_DATABASE_URL"] = OURS["DATABASE_URL"]
-TOLD = "from django.conf import settings; print('debug_toolbar' in settings.INSTALLED_APPS, settings.DEBUG)"
+ANSWER = "from django.conf import settings; print('debug_toolbar' in settings.INSTALLED_APPS, settings.DEBUG)"
 
 
 def start(**given: str) -> subprocess.CompletedProcess[str]:
     """Read the settings with this environment and no other."""
     whole = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "release_portal.settings", "SECRET_KEY": "a key"}
     whole |= {"REDIS_URL": "redis://127.0.0.1", "BASE_URL": "http://127.0.0.1:8001"} | given
-    return subprocess.run([sys.executable, "-c", TOLD], env=whole, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", ANSWER], env=whole, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_toolbar_is_there_with_debug_on_a_database_of_its_own():
