@@ -72,6 +72,12 @@ def test_guide_of_operators_names_no_command_that_is_not_there():
     assert set(re.findall(r"`make ([a-z-]+)", told)) <= set(targets)
 
 
+@pytest.mark.parametrize("picture", sorted((DOCS / "pictures").iterdir()), ids=lambda path: path.name)
+def test_picture_is_shown_and_small(picture):
+    assert f"docs/pictures/{picture.name}" in (DOCS.parent / "README.md").read_text()
+    assert picture.stat().st_size < 150_000
+
+
 def test_account_for_all_workers_has_the_commands_that_a_worker_needs():
     rule = re.search(r"ACL SETUSER workers (.*?)\n\n", (DOCS / "operating.md").read_text(), re.DOTALL)[1]
     assert set(re.findall(r"\+(\S+)", rule)) == COMMANDS
