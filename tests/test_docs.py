@@ -1,12 +1,16 @@
 """What the documents say of the code is so."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management import get_commands
 
+from release_portal.jobs.accounts import COMMANDS
 from release_portal.lib.states import Stateful
 
 DOCS = Path(settings.BASE_DIR, "docs")
@@ -39,3 +43,41 @@ def test_files_that_a_document_names_are_there(path):
         if not any(base.glob(f"{named}*") for base in (Path(settings.BASE_DIR), DOCS))
     ]
     assert missing == []
+
+
+def variables_read(source: str) -> Iterator[str]:
+    """Of each `env("NAME", ...)`, `env.int("NAME", ...)` and `"NAME" in env.ENVIRON`, the name."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name("env") | ast.Attribute(ast.Name("env")), args=[ast.Constant(name), *_]):
+                yield name
+            case ast.Compare(left=ast.Constant(name), comparators=[ast.Attribute(ast.Name("env"), "ENVIRON")]):
+                yield name
+
+
+def test_guide_of_operators_names_each_variable_that_the_settings_read_and_no_other():
+    table = (DOCS / "operating.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| ([A-Z_]+) \|", table, re.MULTILINE)
+    read = set(variables_read(Path(settings.BASE_DIR, "release_portal", "settings.py").read_text()))
+    assert len(read) > 30, "the settings read their environment in another way"
+    assert set(named) == read
+    assert len(named) == len(set(named)), "a variable is named twice"
+
+
+def test_guide_of_operators_names_no_command_that_is_not_there():
+    told = (DOCS / "operating.md").read_text()
+    for command in re.findall(r"manage\.py (\w+)", told):
+        assert command in {*get_commands()}, command
+    targets = re.findall(r"^([a-z-]+):", (DOCS.parent / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z-]+)", told)) <= set(targets)
+
+
+@pytest.mark.parametrize("picture", sorted((DOCS / "pictures").iterdir()), ids=lambda path: path.name)
+def test_picture_is_shown_and_small(picture):
+    assert f"docs/pictures/{picture.name}" in (DOCS.parent / "README.md").read_text()
+    assert picture.stat().st_size < 150_000
+
+
+def test_account_for_all_workers_has_the_commands_that_a_worker_needs():
+    rule = re.search(r"ACL SETUSER workers (.*?)\n\n", (DOCS / "operating.md").read_text(), re.DOTALL)[1]
+    assert set(re.findall(r"\+(\S+)", rule)) == COMMANDS
