@@ -65,11 +65,11 @@ def test_guide_of_operators_names_each_variable_that_the_settings_read_and_no_ot
 
 
 def test_guide_of_operators_names_no_command_that_is_not_there():
-    told = (DOCS / "operating.md").read_text()
-    for command in re.findall(r"manage\.py (\w+)", told):
+    named = (DOCS / "operating.md").read_text()
+    for command in re.findall(r"manage\.py (\w+)", named):
         assert command in {*get_commands()}, command
     targets = re.findall(r"^([a-z-]+):", (DOCS.parent / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"`make ([a-z-]+)", told)) <= set(targets)
+    assert set(re.findall(r"`make ([a-z-]+)", named)) <= set(targets)
 
 
 @pytest.mark.parametrize("picture", sorted((DOCS / "pictures").iterdir()), ids=lambda path: path.name)
