@@ -122,8 +122,8 @@ def silence_mail_server(portal: Portal, meanwhile: Callable[[], object] = lambda
     """Mail hangs in a server that takes the connection and says nothing."""
     portal.kill("mail")
     with silent_server() as server:
-        settings = {"EMAIL_URL": f"smtp://{server.host}:{server.port}", "EMAIL_TIMEOUT": "300"}
-        portal.start("mail", extra=settings)
+        environment = {"EMAIL_URL": f"smtp://{server.host}:{server.port}", "EMAIL_TIMEOUT": "300"}
+        portal.start("mail", extra=environment)
         factories.LetterFactory()
         until(lambda: server.taken, seconds=60, what="the mail process to hang")
         meanwhile()

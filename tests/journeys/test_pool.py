@@ -39,9 +39,9 @@ def is_up(portal: Portal) -> bool:
 @contextmanager
 def site_of(portal: Portal, seconds: float, **more: str) -> Iterator[Portal]:
     """Another site on the portal's database, with a small pool, in which one waits so long for a connection."""
-    settings = {"DATABASE_POOL": str(POOL), "DATABASE_POOL_SECONDS": str(seconds), "RATE_LIMITS_OFF": "1"} | more
+    environment = {"DATABASE_POOL": str(POOL), "DATABASE_POOL_SECONDS": str(seconds), "RATE_LIMITS_OFF": "1"} | more
     home = Path(tempfile.mkdtemp(prefix="pool-", dir=portal.home))
-    site = Portal(home, free_port(), settings)
+    site = Portal(home, free_port(), environment)
     try:
         site.start("web", extra={"PGAPPNAME": home.name})
         until(lambda: is_up(site), what="the site to start")
