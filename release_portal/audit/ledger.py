@@ -17,7 +17,7 @@ LINE = """-- The owner of the tables, who migrates and fills, may write of anoth
         END IF;
     END IF;"""
 """The time and the person of an event. Of tables that only grow (`append_only`), the owner alone has the privilege
-TRIGGER; to ask for it costs a tenth of `is_owner_of`."""
+TRIGGER; `is_owner_of` would be a query at each event."""
 
 LEAF = """encode(sha256('\\x00'::bytea || convert_to(
         '{{"about":' || array_to_json({event}.about)::text
