@@ -86,7 +86,7 @@ def test_desk_sorts_by_a_column_and_says_so(desk, access_request, southbank, cle
     mine = (access_request.pk, other.pk)
 
     def shown(sort):
-        rows = [row for row, _ in desk.get("/review/", {"tab": "waiting", "sort": sort}).context["rows"]]
+        rows = [row for row, *_ in desk.get("/review/", {"tab": "waiting", "sort": sort}).context["rows"]]
         return tuple(row.pk for row in rows if row.pk in mine)
 
     assert [shown(sort) for sort in ("", "sent", "nonsense", "-nonsense")] == [mine] * 4

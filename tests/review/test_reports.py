@@ -190,7 +190,7 @@ def test_report_tells_what_waits_and_how_long(clock, asks, ada, rita, client_of)
     assert [late[str(size)].number for size in sizes[:3]] == [1, 1, 1]
     assert str(sizes[3]) not in late
     listed = client_of(rita).get(late[str(sizes[0])].url)
-    assert [asked for asked, _ in listed.context["rows"]] == [waiting]
+    assert [asked for asked, *_ in listed.context["rows"]] == [waiting]
 
 
 def test_csv_has_the_numbers_of_the_page(story, rita, client_of):

@@ -196,6 +196,17 @@ def test_claim_and_give_back_by_the_page(client_of, rita, tom, access_request):
     assert "Claim it for half an hour" in body(client_of(tom).get(path(access_request)))
 
 
+def test_claim_that_is_over_is_shown_nowhere(client_of, api_of, rita, tom, access_request):
+    address = f"/api/v1/review/requests/{access_request.pk}"
+    access.claim_request(by=rita, request=access_request)
+    assert api_of(tom).get(address).json()["claimed_by"] == "Rita Moss"
+    past = timezone.now() - timedelta(seconds=1)
+    AccessRequest.objects.filter(pk=access_request.pk).update(claimed_until=past)
+    assert api_of(tom).get(address).json()["claimed_by"] is None
+    assert "Rita Moss has claimed it" not in body(client_of(tom).get(path(access_request)))
+    assert [claimant for *_, claimant in client_of(tom).get("/review/").context["rows"]] == [None]
+
+
 def test_step_aside_by_the_page_shows_why_to_others_and_takes_it_off_ones_desk(client_of, rita, tom, access_request):
     details = {"recuse": "1", "recuse-reason": "I advise their project."}
     client_of(rita).post(path(access_request), details)

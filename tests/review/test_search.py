@@ -86,7 +86,7 @@ def test_apostrophe_is_a_letter_of_a_name(asked, rita):
 
 def test_desk_leaves_out_what_is_not_for_this_reviewer(asked, rita, tom, client_of):
     def waiting(person):
-        return [request.pk for request, _ in client_of(person).get("/review/").context["rows"]]
+        return [request.pk for request, *_ in client_of(person).get("/review/").context["rows"]]
 
     assert asked["northlake"] in waiting(rita)
     assert asked["northlake"] not in waiting(tom), "claimed by Rita"
