@@ -71,7 +71,7 @@ class ReasonForm(PlainWords, forms.Form):
     reason = forms.CharField(max_length=LONGEST_REASON, widget=forms.Textarea(attrs={"rows": 4}))
 
     def __init__(
-        self, *args: Any, label: str = "Reason", readers: str = "The organisation reads it.", **kwargs: Any
+        self, *args: Any, label: str = "Reason", readers: str = "The applicant reads it.", **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["reason"]

@@ -110,7 +110,7 @@ def test_admit_by_the_page_says_so(desk, applied):
 def test_decline_by_the_page_without_a_reason_keeps_the_page(desk, applied):
     response = desk.post("/review/organisations/university-of-northlake/", {"decline": "1", "reason": " "})
     assert response.status_code == 200
-    assert "Say why. The organisation reads it." in body(response)
+    assert "Say why. The applicant reads it." in body(response)
     applied.refresh_from_db()
     assert applied.status == "applied"
 
