@@ -42,7 +42,7 @@ NOT_RACED = {
     "agreements.agreementversion.text_sha256": INTERLEAVED,
     "access.item_once_in_request": UNDER_A_LOCK,
     "access.one_held_grant_per_right": UNDER_A_LOCK,
-    "access.one_standing_review_each": UNDER_A_LOCK,
+    "access.one_current_review_each": UNDER_A_LOCK,
     "access.submission_once": UNDER_A_LOCK,
     "audit.one_failure_of_a_thing": ONE_STATEMENT,
     "jobs.completion_once_in_job": UNDER_A_LOCK,

@@ -28,6 +28,7 @@ from release_portal.lib.prepared import Moment, Number, Parameter
 from release_portal.releases.models import Audience, Opening
 
 from .models import Finding, Grant, Right, SizeRule, Suspension
+from .models.grants import has_room
 
 SUSPENDED = frozenset({"everything_on", "size_on", "partner_on", "grant_on"})
 STEPS = ("after_name", "after_days", "after_findings", "days_held", "findings_sent")
@@ -89,7 +90,7 @@ def conditions(
         "size_on": ~Q(Exists(stopped.filter(size=OuterRef("the_size")))),
         "partner_on": ~Q(Exists(stopped.filter(partner=OuterRef("the_partner")))),
         "grant_on": ~Q(Exists(stopped.filter(grant=OuterRef("the_grant")))),
-        "quota": _room(grant, tokens, samples),
+        "quota": has_room(grant, tokens=tokens, samples=samples),
     }
     return rule | ({"purpose": Q(**{f"{grant}purposes__contains": [purpose]})} if purpose else {})
 
@@ -105,12 +106,6 @@ def _ladder(grant: str) -> Q:
     days = ExpressionWrapper(F("after_days") * Value(timedelta(days=1)), output_field=DurationField())
     done = Q(days_held__gte=days, findings_sent__gte=F("after_findings"))
     return Q(after_size__isnull=True) | ~Q(**{f"{grant}waiver": ""}) & Q(**{f"{grant}id__isnull": False}) | done
-
-
-def _room(grant: str, tokens: Number, samples: Number) -> Q:
-    left = Q(**{f"{grant}token_quota__gte": F(f"{grant}tokens_used") + F(f"{grant}tokens_reserved") + tokens})
-    taken = F(f"{grant}samples_used") + F(f"{grant}samples_reserved") + samples
-    return left & (Q(**{f"{grant}sample_quota__isnull": True}) | Q(**{f"{grant}sample_quota__gte": taken}))
 
 
 def _held(at: Moment) -> Coalesce:

@@ -54,13 +54,13 @@ def tally_of(item: RequestItem, *, at: datetime) -> Tally:
     rule = rule_of(item, at=at)
     needed = rule.approvals_needed(is_largest=item.size.is_largest())
     may_decide = impartial(people_who(Permission.REQUEST_DECIDE), item.partner, at=at)
-    counting = list(item.reviews.counting().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
+    current = list(item.reviews.current().filter(reviewer__in=may_decide).prefetch_related("reviewer__lab_roles"))
     approvals = tuple(
         review
-        for review in counting
+        for review in current
         if review.verdict == Review.Verdict.APPROVE and _has(review.reviewer, rule.roles or None)
     )
-    declines = tuple(review for review in counting if review.verdict == Review.Verdict.DECLINE)
+    declines = tuple(review for review in current if review.verdict == Review.Verdict.DECLINE)
     decided = ""
     if len(declines) >= rule.approvals or any(_has(review.reviewer, rule.veto_roles) for review in declines):
         decided = Review.Verdict.DECLINE

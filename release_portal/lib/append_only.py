@@ -105,6 +105,12 @@ def kept(table: str, *, changing: tuple[str, ...] = (), once: tuple[str, ...] = 
     return RunSQL(FUNCTION + KEEP_FUNCTION + sql, UNKEEP.format(**names))
 
 
+def unkept(table: str, *, changing: tuple[str, ...] = (), once: tuple[str, ...] = ()) -> RunSQL:
+    """The migration operation that takes `kept` back: before a column of it is renamed, since `kept` names columns."""
+    keeping = kept(table, changing=changing, once=once)
+    return RunSQL(keeping.reverse_sql, keeping.sql)
+
+
 def unfrozen(table: str, *columns: str) -> RunSQL:
     """The migration operation that takes `frozen` back."""
     freeze, unfreeze = _frozen(table, columns)

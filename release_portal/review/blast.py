@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from release_portal.access.models import Grant, Suspension
+from release_portal.access.models.grants import tokens_left
 from release_portal.jobs.models import Job
 from release_portal.partners.models import Membership
 from release_portal.partners.permissions import Permission
@@ -24,8 +25,7 @@ class Blast:
 def blast_of(suspension: Suspension) -> Blast:
     """Three queries, whatever the number of grants."""
     grants = Grant.objects.under(suspension)
-    left = Sum(F("token_quota") - F("tokens_used") - F("tokens_reserved"))
-    sums = grants.aggregate(left=left, organisations=Count("partner", distinct=True))
+    sums = grants.aggregate(left=Sum(tokens_left()), organisations=Count("partner", distinct=True))
     members = Membership.objects.current().filter(partner__in=grants.values("partner")).may(Permission.JOB_SUBMIT)
     number = {
         "running": Count("pk", filter=Q(status=Job.Status.RUNNING)),

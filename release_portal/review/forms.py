@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.db.models import TextChoices
 
 from release_portal.access.actions.reviews import LONGEST_RECUSAL, Answer
 from release_portal.access.actions.rules import LONGEST_RULE_REASON
@@ -19,6 +20,7 @@ from release_portal.access.models import (
 )
 from release_portal.access.terms import LONGEST_WAIVER, Terms, check_terms
 from release_portal.lib.reasons import LONGEST_REASON
+from release_portal.partners.forms import ReasonForm
 from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import PlainWords, refusals_on
@@ -142,14 +144,26 @@ class AnswerForm(forms.Form):
             self.add_error("reason", "Say why, for the applicant to read: a reason is needed to decline.")
 
 
-class ReturnForm(PlainWords, forms.Form):
-    reason_code = forms.ChoiceField(label="What to change", choices=ReturnReason)
-    reason = forms.CharField(
-        label="What to change, in words",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="The applicant reads it, corrects the request and sends it again.",
-    )
+class CodedReasonForm(ReasonForm):
+    """A reason from the list `codes`, where there is one, then in words; `readers` says who reads these."""
+
+    reason_code = forms.ChoiceField(label="Reason")
+    field_order = ("reason_code", "reason")
+    codes: type[TextChoices] | None
+    readers: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label="In words", readers=self.readers, **kwargs)
+        if self.codes:
+            self.fields["reason_code"].choices = self.codes.choices  # type: ignore[attr-defined]
+        else:
+            del self.fields["reason_code"]
+
+
+class ReturnForm(CodedReasonForm):
+    reason_code = forms.ChoiceField(label="What to change")
+    codes = ReturnReason
+    readers = "The applicant reads it, corrects the request and sends it again."
 
 
 class RecuseForm(PlainWords, forms.Form):
@@ -158,14 +172,9 @@ class RecuseForm(PlainWords, forms.Form):
     )
 
 
-class RevokeForm(PlainWords, forms.Form):
-    reason_code = forms.ChoiceField(label="Reason", choices=RevokeReason)
-    reason = forms.CharField(
-        label="In words",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="The organisation reads it.",
-    )
+class RevokeForm(CodedReasonForm):
+    codes = RevokeReason
+    readers = "The organisation reads it."
 
 
 class RuleForm(PlainWords, forms.Form):
@@ -204,24 +213,14 @@ class RuleForm(PlainWords, forms.Form):
         return self.cleaned_data | codes
 
 
-class BatchForm(PlainWords, forms.Form):
+class BatchForm(CodedReasonForm):
     """The reason that a batch gives for each of its rows, where its verb needs one."""
 
-    reason_code = forms.ChoiceField(label="Reason")
-    reason = forms.CharField(
-        label="In words",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="Everybody concerned reads it.",
-    )
+    readers = "Everybody concerned reads it."
 
     def __init__(self, *args: Any, verb: str, **kwargs: Any) -> None:
+        self.codes = Batch.CODES.get(Batch.Verb(verb))
         super().__init__(*args, **kwargs)
-        codes = Batch.CODES.get(Batch.Verb(verb))
-        if codes:
-            self.fields["reason_code"].choices = codes.choices  # type: ignore[attr-defined]
-        else:
-            del self.fields["reason_code"]
         if verb == Batch.Verb.GRANT:
             del self.fields["reason"]
 
@@ -238,17 +237,12 @@ class PauseForm(PlainWords, forms.Form):
     )
 
 
-class SuspendForm(PlainWords, forms.Form):
-    """A reason from the list and in words; for the gravest, a word typed on purpose."""
+class SuspendForm(CodedReasonForm):
+    """For the gravest, a word typed on purpose too."""
 
-    reason_code = forms.ChoiceField(label="Reason", choices=SuspendReason)
-    reason = forms.CharField(
-        label="In words",
-        max_length=LONGEST_REASON,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="The organisations concerned read it.",
-    )
     typed = forms.CharField(label="To be sure")
+    codes = SuspendReason
+    readers = "The organisations concerned read it."
 
     def __init__(self, *args: Any, word: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

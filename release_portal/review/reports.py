@@ -117,7 +117,7 @@ STANDING = f"""
         SELECT item.request_id, item.size_id, min(review.at) AS reviewed_at
         FROM access_requestitem item
         JOIN access_accessrequest row ON row.id = item.request_id AND row.status IN ('submitted', 'returned')
-        LEFT JOIN access_review review ON review.item_id = item.id AND review.is_standing
+        LEFT JOIN access_review review ON review.item_id = item.id AND review.is_current
         WHERE item.status IN ('waiting', 'asked')
         GROUP BY GROUPING SETS ((item.request_id, item.size_id), (item.request_id))
     ), waiting AS (

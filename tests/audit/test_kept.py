@@ -16,7 +16,7 @@ from ..remembered import memory
 
 ROOMS = ("audit", "partners", "releases", "agreements", "access", "jobs")
 KEPT = {  # the columns that may change, and those that change once
-    "access.review": ((), ("is_standing",)),
+    "access.review": ((), ("is_current",)),
     "access.grant": (
         ("status", "tokens_used", "tokens_reserved", "samples_used", "samples_reserved", "warned_days"),
         ("replaced_by_id", "ended_by_id", "ended_at", "end_code", "end_reason"),
@@ -148,7 +148,7 @@ def decided(django_db_setup, django_db_blocker) -> dict[str, int]:
         )
         ended = {"status": "replaced", "ended_at": at, "ended_by": who, "end_code": "misuse", "end_reason": "So."}
         old = factories.GrantFactory(replaced_by=grant, sample_quota=9, waiver="So.", **ended)
-        details = {"item": item, "reviewer": who, "verdict": "decline", "at": at, "is_standing": False}
+        details = {"item": item, "reviewer": who, "verdict": "decline", "at": at, "is_current": False}
         review = Review.objects.create(**details, terms={}, reason_code="purpose", reason="So.", note="So.")
         details = {
             "partner": grant.partner,
@@ -206,7 +206,7 @@ def test_what_was_decided_cannot_be_undone_by_emptying_it(decided, db):
     with pytest.raises(DatabaseError, match="keeps what was decided"), transaction.atomic():
         Finding.objects.filter(pk=decided["access.finding"]).update(accepted_by=None, accepted_at=None)
     with pytest.raises(DatabaseError, match="keeps what was decided"), transaction.atomic():
-        Review.objects.filter(pk=decided["access.review"]).update(is_standing=True)
+        Review.objects.filter(pk=decided["access.review"]).update(is_current=True)
 
 
 def test_request_of_the_past_can_still_be_written_on(access_request):

@@ -151,7 +151,7 @@ DECISIONS = {
     ),
     "let a review count no more": (
         "access.review",
-        "UPDATE access_review SET is_standing = false WHERE item_id = (SELECT item_id FROM access_grant WHERE id = %s)",
+        "UPDATE access_review SET is_current = false WHERE item_id = (SELECT item_id FROM access_grant WHERE id = %s)",
     ),
     "close an organisation": (
         "partners.partner",

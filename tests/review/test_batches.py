@@ -216,7 +216,7 @@ def test_desk_leads_through_reason_and_effect_to_the_result(client_of, rita, thr
     asked = {"verb": "return", "request": chosen(three)}
     assert "is missing" not in client.post(BULK, asked).content.decode(), "nothing was sent yet"
     empty = client.post(BULK, asked | {"stage": "1", "reason_code": "team", "reason": ""})
-    assert "In words is missing." in empty.content.decode()
+    assert "Say why. Everybody concerned reads it." in empty.content.decode()
     assert chosen(three)[2] in empty.content.decode(), "the rows are not lost"
     page = client.post(BULK, asked | {"stage": "1"} | WHY, follow=True)
     assert "Nothing has happened yet." in page.content.decode()

@@ -186,7 +186,7 @@ def test_revoke_by_the_page_says_what_it_stops_and_does(client_of, mara, grant, 
 
 def test_revoke_by_the_page_without_a_reason_is_refused(client_of, mara, grant):
     response = client_of(mara).post(f"/review/grants/{grant.pk}/revoke/", {"reason_code": "key", "reason": ""})
-    assert "In words is missing." in body(response)
+    assert "Say why. The organisation reads it." in body(response)
     grant.refresh_from_db()
     assert grant.status == "active"
 

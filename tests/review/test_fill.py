@@ -75,7 +75,7 @@ def test_filled_rows_are_in_states_that_the_verbs_lead_to(filled):
     assert not decided.filter(status="granted", grant__isnull=True).exists()
     assert not decided.filter(reviews__isnull=True).exists()
     for item in RequestItem.objects.filter(status="granted", size__name="1558M"):
-        first, second = item.reviews.counting()
+        first, second = item.reviews.current()
         assert first.reviewer != second.reviewer
         assert first.terms == second.terms
     assert not Grant.objects.filter(status="replaced", replaced_by__isnull=True).exists()

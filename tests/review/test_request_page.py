@@ -175,7 +175,7 @@ def test_any_answer_to_a_decided_request_says_who_decided_it(client_of, rita, to
 def test_return_by_the_page_then_the_correction_is_compared(client_of, rita, ada, access_request, asking, size_355m):
     client = client_of(rita)
     empty = client.post(path(access_request), {"return": "1", "return-reason_code": "team", "return-reason": " "})
-    assert "What to change, in words is missing." in body(empty)
+    assert "Say why. The applicant reads it, corrects the request and sends it again." in body(empty)
     details = {"return": "1", "seen": access_request.revision, "return-reason_code": "team", "return-reason": "Who?"}
     assert "was returned for changes" in body(client.post(path(access_request), details, follow=True))
     assert "Who?" in body(client.get(path(access_request)))
@@ -204,7 +204,7 @@ def test_claim_that_is_over_is_shown_nowhere(client_of, api_of, rita, tom, acces
     AccessRequest.objects.filter(pk=access_request.pk).update(claimed_until=past)
     assert api_of(tom).get(address).json()["claimed_by"] is None
     assert "Rita Moss has claimed it" not in body(client_of(tom).get(path(access_request)))
-    assert [claimant for *_, claimant in client_of(tom).get("/review/").context["rows"]] == [None]
+    assert {claimant for *_, claimant in client_of(tom).get("/review/").context["rows"]} == {None}
 
 
 def test_step_aside_by_the_page_shows_why_to_others_and_takes_it_off_ones_desk(client_of, rita, tom, access_request):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from release_portal.audit.actions import record
@@ -21,7 +21,7 @@ from release_portal.partners.models import Letter, Partner, User
 from release_portal.partners.permissions import Permission
 
 from ..models import Grant, RequestItem, Review, RevokeReason
-from ..models.grants import GrantQuerySet
+from ..models.grants import GrantQuerySet, has_room
 from ..sentences import room_in_words
 from ..terms import Terms, check_served
 from .requests import take_back
@@ -130,17 +130,9 @@ def close_organisation(*, by: User, partner: Partner) -> None:
 
 def reserve(*, grant: Grant, tokens: int, samples: int = 0) -> None:
     """Set tokens and texts of the quota aside. One conditional UPDATE decides between two jobs that want the last."""
-    room_for_samples = Q(sample_quota__isnull=True) | Q(
-        sample_quota__gte=F("samples_used") + F("samples_reserved") + samples
-    )
-    with_room = Grant.objects.filter(
-        room_for_samples,
-        pk=grant.pk,
-        status=Grant.Status.ACTIVE,
-        token_quota__gte=F("tokens_used") + F("tokens_reserved") + tokens,
-    )
+    active = Grant.objects.filter(pk=grant.pk, status=Grant.Status.ACTIVE)
     taken = {"tokens_reserved": F("tokens_reserved") + tokens, "samples_reserved": F("samples_reserved") + samples}
-    if not with_room.update(**taken):
+    if not active.filter(has_room(tokens=tokens, samples=samples)).update(**taken):
         grant.refresh_from_db()
         raise Refused(
             room_in_words(grant, tokens, samples),

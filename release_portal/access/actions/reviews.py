@@ -278,16 +278,16 @@ def _checked(item: RequestItem, answer: Answer, now: datetime) -> Answer:
 
 def _other_offers(item: RequestItem, terms: Terms) -> QuerySet[Review]:
     """Approvals of other terms than these."""
-    approvals = item.reviews.counting().filter(verdict=Verdict.APPROVE)
+    approvals = item.reviews.current().filter(verdict=Verdict.APPROVE)
     same = [one.pk for one in approvals if one.terms and Terms.from_json(one.terms).is_same_offer(terms)]
     return approvals.exclude(pk__in=same)
 
 
 def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
     """Let those of these reviews that stand count no more; the event of the act names them."""
-    counting = list(reviews.filter(is_standing=True))
-    Review.objects.filter(pk__in=[review.pk for review in counting]).update(is_standing=False)
-    return counting
+    current = list(reviews.current())
+    Review.objects.filter(pk__in=[review.pk for review in current]).update(is_current=False)
+    return current
 
 
 def _decline(item: RequestItem, answer: Answer, now: datetime, reviews: Sequence[Review], *, by: User) -> None:

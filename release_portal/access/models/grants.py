@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import CombinedExpression
 from django.urls import reverse
 
-from release_portal.lib.prepared import Moment
+from release_portal.lib.prepared import Moment, Number
 from release_portal.lib.states import Stateful
 from release_portal.partners.models import Partner, User
 from release_portal.releases.models import ModelSize
@@ -21,6 +22,19 @@ from .vocabulary import Purpose, RevokeReason, Right
 
 if TYPE_CHECKING:
     from .suspensions import Suspension
+
+
+def tokens_left(grant: str = "") -> CombinedExpression:
+    """What is left of the token quota, as SQL; `grant` is the lookup prefix of the grant, "" in its own queryset."""
+    return F(f"{grant}token_quota") - F(f"{grant}tokens_used") - F(f"{grant}tokens_reserved")
+
+
+def has_room(grant: str = "", *, tokens: Number, samples: Number) -> Q:
+    """Whether the quota has that number of tokens and of texts left; `grant` as in `tokens_left`."""
+    tokens_taken = F(f"{grant}tokens_used") + F(f"{grant}tokens_reserved") + tokens
+    samples_taken = F(f"{grant}samples_used") + F(f"{grant}samples_reserved") + samples
+    samples_fit = Q(**{f"{grant}sample_quota__isnull": True}) | Q(**{f"{grant}sample_quota__gte": samples_taken})
+    return Q(**{f"{grant}token_quota__gte": tokens_taken}) & samples_fit
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

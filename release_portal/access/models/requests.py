@@ -54,7 +54,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         """Those that the person does not decide: where they have a conflict of interest, their recusals, appeals of
         their decisions, and those that they answered already."""
         own = Q(partner__in=partners_of(user, at=timezone.now())) | Q(submissions__by=user) | Q(created_by=user)
-        answered = Q(items__status="waiting", items__reviews__reviewer=user, items__reviews__is_standing=True)
+        answered = Q(items__status="waiting", items__reviews__reviewer=user, items__reviews__is_current=True)
         appealed = Q(kind="appeal", previous__items__reviews__reviewer=user)
         return self.filter(own | Q(recusals__reviewer=user) | answered | appealed)
 

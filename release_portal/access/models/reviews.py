@@ -27,9 +27,9 @@ class Submission(models.Model):
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
-    def counting(self) -> "ReviewQuerySet":
+    def current(self) -> "ReviewQuerySet":
         """Those that count: of the present submission, and of the terms that are on the table."""
-        return self.filter(is_standing=True).select_related("reviewer").order_by("at")
+        return self.filter(is_current=True).select_related("reviewer").order_by("at")
 
 
 class Review(models.Model):
@@ -47,14 +47,14 @@ class Review(models.Model):
     reason = models.TextField(blank=True)
     note = models.TextField(blank=True)
     at = models.DateTimeField()
-    is_standing = models.BooleanField(default=True)
+    is_current = models.BooleanField(default=True)
 
     objects = ReviewQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["item", "reviewer"], condition=Q(is_standing=True), name="one_standing_review_each"
+                fields=["item", "reviewer"], condition=Q(is_current=True), name="one_current_review_each"
             )
         ]
 

@@ -94,7 +94,7 @@ class ReviewOut(Schema):
     reason: str
     note: str
     at: datetime
-    is_standing: bool
+    is_current: bool
 
 
 class StaffItemOut(ItemOut):
