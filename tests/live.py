@@ -18,6 +18,7 @@ from django.db import connection
 
 from release_portal.lib.processes import environment_of
 
+from . import forked
 from .inference.tiny import install_tiny_gpt2
 from .patience import AT_LENGTH, PATIENCE, until
 
@@ -53,7 +54,7 @@ class Portal:
     worker: str = "inference.worker"
     """The module that its generation worker runs."""
     commands: Mapping[str, str] = field(default_factory=dict)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, forked.Forked] = field(default_factory=dict)
     services: list[subprocess.Popen[bytes]] = field(default_factory=list)
     """Servers that a test started again."""
 
@@ -86,15 +87,9 @@ class Portal:
         """Start a process; `worker` is the module that a generation worker runs this time, `extra` are
         settings of this process alone."""
         command = [worker or self.worker if word == "inference.worker" else word for word in self.command(name)]
-        with (self.home / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment_of(name, self.environment | {"PGAPPNAME": name} | (extra or {})),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        environment = environment_of(name, self.environment | {"PGAPPNAME": name} | (extra or {}))
+        imported = forked.WORKER if name == "generate" else forked.SITE
+        self.processes[name] = forked.template(imported).start(command, environment, self.home / f"{name}.log")
 
     def manage(self, *arguments: str) -> None:
         """Run a command of manage.py, in this process: it has Django at hand."""

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -68,11 +69,38 @@ def module_of(path: Path) -> ModuleType:
     return import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
 
 
+def in_every(paths: list[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """Makes the test of a file one of all these, which says what is wrong in each: a run of its own for each of some
+    two hundred files takes a minute."""
+
+    def test_of_all(test: Callable[[Path], None]) -> Callable[[], None]:
+        def looks_at_all() -> None:
+            assert paths
+            wrong = {}
+            for path in paths:
+                try:
+                    test(path)
+                except AssertionError as error:
+                    wrong[name_of(path)] = str(error)
+            assert not wrong
+
+        looks_at_all.__doc__ = test.__doc__
+        return looks_at_all
+
+    return test_of_all
+
+
 IN_ROOMS = [path for path in CODE if room_of(path)]
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Of the code in a file: the module first, then all that is in it."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def calls(path: Path) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    return (node for node in nodes(path) if isinstance(node, ast.Call))
 
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -80,7 +108,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 def functions_of(path: Path) -> Iterator[Function]:
     """Those of a module itself, without methods and what is defined within them."""
-    return (node for node in ast.parse(path.read_text()).body if isinstance(node, Function))
+    return (node for node in nodes(path)[0].body if isinstance(node, Function))
 
 
 def arguments_of(function: Function) -> list[ast.arg]:
@@ -100,7 +128,7 @@ def test_what_is_checked_is_there():
 
 def named_in(path: Path) -> Iterator[tuple[int, str]]:
     """Each name and attribute in a file, called or not, with its line."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute):
             yield node.lineno, node.attr
         elif isinstance(node, ast.Name):
@@ -115,7 +143,7 @@ DOORS = [
 """All that is neither noun nor verb, and does not write made-up rows: whatever a door calls writes by a verb."""
 
 
-@pytest.mark.parametrize("path", [path for path in DOORS if name_of(path) not in WRITES_BESIDE_VERBS], ids=name_of)
+@in_every([path for path in DOORS if name_of(path) not in WRITES_BESIDE_VERBS])
 def test_no_door_writes_to_a_model(path):
     written = [f"line {line}: {name}" for line, name in named_in(path) if name in WRITES]
     assert not written
@@ -130,11 +158,11 @@ TAKES_THE_NAME_OF_ITS_ROOM = {"actions", "router"}
 """What is imported under another name: `from release_portal.access import actions as access`."""
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
+@in_every(CODE)
 def test_nothing_of_ours_has_a_second_name(path):
     """Under another name a verb or a model would pass what is checked of its own. mypy is strict: nothing is exported
     but by `as`, which this refuses, and by `__all__`, which the next test reads."""
-    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [node for node in nodes(path) if isinstance(node, ast.Import | ast.ImportFrom)]
     wrong = [
         f"line {node.lineno}: {alias.name} as {alias.asname}"
         for node in imports
@@ -154,10 +182,10 @@ def is_ours(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
 OFFERING = [path for path in CODE if "__all__ = [" in path.read_text()]
 
 
-@pytest.mark.parametrize("path", OFFERING, ids=name_of)
+@in_every(OFFERING)
 def test_package_offers_its_own_and_all_that_it_imports(path):
     module = module_of(path)
-    imported = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    imported = [node for node in nodes(path)[0].body if isinstance(node, ast.ImportFrom)]
     assert [*module.__all__] == sorted({alias.name for node in imported for alias in node.names}, key=as_ruff_sorts)
     for name in module.__all__:
         found = getattr(module, name)
@@ -218,7 +246,7 @@ def upward(source: str, room: str, *, template: bool) -> list[str]:
 FILES_OF_ROOMS = [*IN_ROOMS, *(path for path in TEMPLATES if room_of(path))]
 
 
-@pytest.mark.parametrize("path", FILES_OF_ROOMS, ids=name_of)
+@in_every(FILES_OF_ROOMS)
 def test_no_room_leads_to_one_above_it(path):
     """import-linter does not read strings. `lib/links.py` has what leads upwards."""
     assert not upward(path.read_text(), room_of(path), template=path.suffix != ".py")
@@ -255,7 +283,7 @@ def test_template_that_leads_upwards_is_found(template):
     assert not upward(template, "review", template=True)
 
 
-@pytest.mark.parametrize("path", FILES_OF_ROOMS, ids=name_of)
+@in_every(FILES_OF_ROOMS)
 def test_link_upwards_leads_to_what_a_room_above_registered(path):
     for page in re.findall(r"""page_url[( ]["'](\w+)["']""", path.read_text()):
         assert ROOMS.index(ROUTES[page].partition(":")[0]) > ROOMS.index(room_of(path)), f"{page} has a route: use it"
@@ -293,7 +321,7 @@ def public_verbs(path: Path) -> list[Callable]:
     return [found for name, found in functions if found.__module__ == module.__name__ and not name.startswith("_")]
 
 
-@pytest.mark.parametrize("path", VERBS, ids=name_of)
+@in_every(VERBS)
 def test_every_verb_is_keyword_only_and_names_its_actor(path):
     wrong = []
     for verb in public_verbs(path):
@@ -312,15 +340,15 @@ def test_what_needs_no_actor_is_offered():
     assert {verb.__name__ for path in VERBS for verb in public_verbs(path)} >= WITHOUT_ACTOR.keys()
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
+@in_every(CODE)
 def test_no_function_takes_an_actor_that_it_does_not_use(path):
     """A `by` that nothing reads looks like a check or an event, where there is none."""
-    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, Function)]
+    functions = [node for node in nodes(path) if isinstance(node, Function)]
     takes_by = [found for found in functions if "by" in {argument.arg for argument in arguments_of(found)}]
     assert not [f"line {found.lineno}: {found.name}" for found in takes_by if not reads(found, "by")]
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+@in_every([path for path in CODE if "actions" in name_of(path)])
 def test_every_public_function_beside_the_verbs_is_keyword_only(path):
     """Those that a package does not offer in `__all__` too: each of its files could be imported from."""
     wrong = [
@@ -332,7 +360,7 @@ def test_every_public_function_beside_the_verbs_is_keyword_only(path):
     assert not wrong, "these take arguments by position"
 
 
-@pytest.mark.parametrize("path", VERBS, ids=name_of)
+@in_every(VERBS)
 def test_every_verb_is_typed_and_explained_by_its_name_or_a_sentence(path):
     for verb in public_verbs(path):
         signature = inspect.signature(verb)
@@ -340,15 +368,12 @@ def test_every_verb_is_typed_and_explained_by_its_name_or_a_sentence(path):
         assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values())
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in CODE if path.name != "states.py" and path.parent.name != "fill"], ids=name_of
-)
+@in_every([path for path in CODE if path.name != "states.py" and path.parent.name != "fill"])
 def test_status_moves_only_through_move(path):
     """Except where made-up rows are written as they would have become."""
-    tree = ast.parse(path.read_text())
     assigned = [
         f"line {node.lineno}"
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         for part in ast.walk(target)
@@ -364,18 +389,15 @@ def test_status_moves_only_through_move(path):
     assert not assigned + updated
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+@in_every([path for path in CODE if "actions" in name_of(path)])
 def test_no_rule_takes_a_request_of_the_web(path):
     imported = {
-        alias.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
+        alias.name for node in nodes(path) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
     }
     assert not imported & {"HttpRequest", "HttpResponse", "render", "redirect"}
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+@in_every(TEMPLATES)
 def test_template_holds_no_script_style_or_other_host(path):
     html = path.read_text()
     found = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", html)
@@ -387,14 +409,14 @@ def test_template_holds_no_script_style_or_other_host(path):
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"'](?:https?:)?//", html), "another host"
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+@in_every(TEMPLATES)
 def test_template_shows_no_raw_status(path):
     """`{{ job.status }}` is a word of the code; people read `get_status_display` or a `status_tag`."""
     shown = re.findall(r"{{\s*[\w.]+\.status\s*}}", path.read_text())
     assert not shown
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if "actions" in name_of(path)], ids=name_of)
+@in_every([path for path in CODE if "actions" in name_of(path)])
 def test_nothing_leaves_before_commit(path):
     """Tasks are woken by name through lib/broker.py, mail goes through the outbox."""
     text = path.read_text()
@@ -412,9 +434,8 @@ EVERY_FILE = [
 
 def imports_of(path: Path) -> set[str]:
     """The first parts of what a file imports."""
-    tree = ast.walk(ast.parse(path.read_text()))
     names = set()
-    for node in tree:
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -466,7 +487,7 @@ def test_no_message_of_celery_is_unpickled_or_is_a_command(monkeypatch):
         assert conf.worker_enable_remote_control is False
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
+@in_every(CODE)
 def test_digits_become_a_number_in_one_place(path):
     """`isdigit` takes “²”, and `int` refuses 5,000 digits: `number_in` of lib/text.py does neither."""
     asked = [

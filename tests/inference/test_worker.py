@@ -3,7 +3,6 @@
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from inference.contract import Heartbeat, Report, Revoked, Sampling, Sequence, S
 from inference.seal import Seal
 from release_portal.jobs.accounts import COMMANDS
 from release_portal.lib.embedded import start_redis
+from tests import forked
 from tests.garbage import touching
 from tests.inference.tiny import install_tiny_gpt2
 from tests.live import procfile
@@ -109,15 +109,14 @@ def running(root, weights):
     site.start_redis()
     environment = site.environment | {"WEIGHTS_ROOT": str(weights), "DEVICE": "cpu", "PATH": os.environ["PATH"]}
     environment["OMP_NUM_THREADS"] = "1"
-    with (root / "log").open("w") as log:
-        worker = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    worker = forked.template(forked.WORKER).start(COMMAND, environment, root / "log")
     worker.log = root / "log"
     try:
         until(lambda: site.messages(Heartbeat))
         yield site, worker
     finally:
         worker.kill()
-        worker.wait()
+        worker.wait(PATIENCE)
         site.app.close()
         site.stop_redis()
 
