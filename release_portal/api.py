@@ -5,7 +5,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.security import HttpBearer
@@ -26,7 +26,7 @@ from release_portal.partners.models import Partner, User
 from release_portal.partners.obligations import require_none_due
 from release_portal.partners.shortcuts import SignedIn
 from release_portal.partners.watch import note_wrong_token
-from release_portal.releases.ladder import ladder_of
+from release_portal.releases.ladder import family_components, ladder_of
 from release_portal.releases.models import Family
 from release_portal.review.api import router as review
 from release_portal.review.api.fleet import router as fleet
@@ -100,6 +100,7 @@ class ComponentOut(Schema):
 
 class SizeOut(Schema):
     name: str
+    earlier_names: list[str] = Field(alias="size.earlier_names", description="which an erratum replaced")
     parameters: str
     url: str
     weights: str
@@ -110,6 +111,7 @@ class FamilyOut(Schema):
     slug: str
     name: str
     summary: str
+    components: list[ComponentOut] = Field(description="what belongs to all sizes, where it was opened")
     sizes: list[SizeOut]
 
 
@@ -134,7 +136,13 @@ class Me(Schema):
 def families(request: HttpRequest) -> Any:
     now = timezone.now()
     return [
-        {"slug": family.slug, "name": family.name, "summary": family.summary, "sizes": ladder_of(family, at=now)}
+        {
+            "slug": family.slug,
+            "name": family.name,
+            "summary": family.summary,
+            "components": family_components(family, at=now),
+            "sizes": ladder_of(family, at=now),
+        }
         for family in Family.objects.all()
     ]
 

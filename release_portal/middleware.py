@@ -236,6 +236,19 @@ class FragmentMiddleware:
         return HttpResponseClientRedirect(address.geturl())
 
 
+class NoticeMiddleware:
+    """What an answer of the API says beside its content, such as that a size has another name now, is a header."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if notice := getattr(request, "notice", ""):
+            response.headers["Portal-Notice"] = notice
+        return response
+
+
 class RefusalMiddleware:
     """Answers a refusal of a verb in one form."""
 

@@ -154,6 +154,7 @@ MIDDLEWARE = [
     "release_portal.partners.sessions.SessionLimitsMiddleware",
     "release_portal.partners.obligations.ObligationsMiddleware",
     "release_portal.partners.watch.WatchMiddleware",
+    "release_portal.middleware.NoticeMiddleware",
     "release_portal.middleware.RefusalMiddleware",
 ]
 # django-debug-toolbar shows settings and statements, so it is for `make dev` alone: with DEBUG, on a database that

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 AFTER = {
-    "release_portal/releases/models.py": '"weights", "Weights"\n',
+    "release_portal/releases/models/vocabulary.py": 'Words("the weights"), "Weights"\n',
     "release_portal/access/models/vocabulary.py": '"Log-probabilities"\n',
 }
 """The files of the walk, in its order, and how the line ends that the new one follows."""
@@ -34,7 +34,7 @@ def missing(partner, size, right):
 def test_right_of_the_walk(northlake, ada, rita, mara, size_124m, client_of, api_of):
     assert missing(northlake, size_124m, Right.EMBEDDINGS) == {"opened", "granted"}, "open is generation alone"
     opening = {"component": Component.EMBEDDINGS, "audience": Audience.PARTNER, "reason": "Embeddings say less."}
-    open_component(by=mara, size=size_124m, **opening)
+    open_component(by=mara, of=size_124m, **opening)
     assert missing(northlake, size_124m, Right.EMBEDDINGS) == {"granted"}
 
     assert "Embeddings" in client_of(ada).get(reverse("access:new", args=[northlake.slug])).content.decode()

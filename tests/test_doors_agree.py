@@ -15,7 +15,7 @@ from release_portal.lib.schemas import LONGEST_WORD
 from release_portal.partners import api as partner_api
 from release_portal.partners import forms as partner_forms
 from release_portal.review import forms as lab_forms
-from release_portal.review.api import fleet, grants, people, requests, rules, suspensions
+from release_portal.review.api import fleet, grants, people, register, requests, rules, suspensions
 
 from . import factories
 
@@ -39,6 +39,12 @@ FORMS = {
     lab_forms.RecuseForm: [requests.RecuseIn],
     lab_forms.RevokeForm: [grants.RevokeIn],
     lab_forms.RuleForm: [rules.RuleIn],
+    lab_forms.FamilyForm: [register.FamilyEdit],
+    lab_forms.NewFamilyForm: [register.FamilyIn],
+    lab_forms.SizeForm: [register.SizeEdit],
+    lab_forms.NewSizeForm: [register.SizeIn],
+    lab_forms.ErratumForm: [register.ErratumIn],
+    lab_forms.OpeningForm: [register.OpeningIn],
     access_forms.AccessRequestForm: [RequestIn],
     access_forms.FindingForm: [FindingIn],
     access_forms.RemarkForm: [RemarkIn],

@@ -149,7 +149,7 @@ def test_typed_prompt_beside_a_file_is_not_dropped(grant, client_of, ben):
 
 def test_page_of_a_size_says_who_may_have_what_and_why(client, size_124m, mara):
     releases.open_component(
-        by=mara, size=size_124m, component=Component.WEIGHTS, audience=Audience.OPEN, reason="No harm was seen."
+        by=mara, of=size_124m, component=Component.WEIGHTS, audience=Audience.OPEN, reason="No harm was seen."
     )
     html = page(client, "/families/gpt2/124M/")
     assert "The weights are public." in html
@@ -353,6 +353,7 @@ LISTS = [
     ("ada", "/families/gpt2/", more_sizes),
     ("rita", "/review/", more_organisations),
     ("rita", "/review/grants/", more_grants),
+    ("rita", "/review/register/families/gpt2/", more_sizes),
     ("rita", "/review/book/", more_events),
     ("rita", "/review/organisations/university-of-northlake/", more_grants),
     ("rita", "/review/organisations/university-of-northlake/", more_members),

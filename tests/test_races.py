@@ -54,7 +54,7 @@ def size(committed) -> ModelSize:
         family=family, name="1M", defaults={"parameters": 10**6, "context_tokens": 64}
     )
     details = {"audience": Audience.PARTNER, "reason": "For races."}
-    open_component(by=None, size=size, component=Component.GENERATION, **details)
+    open_component(by=None, of=size, component=Component.GENERATION, **details)
     return size
 
 

@@ -147,6 +147,23 @@ review:columns                      POST    in   404  404  404  302  302  403
 review:rules                        GET     in   404  404  404  200  200  200
 review:rule                         GET     in   404  404  404  403  200  403
 review:rule                         POST    in   404  404  404  403  302  403
+review:register                     GET     in   404  404  404  200  200  200
+review:new_family                   GET     in   404  404  404  403  200  403
+review:new_family                   POST    in   404  404  404  403  302  403
+review:register_family              GET     in   404  404  404  200  200  200
+review:edit_family                  GET     in   404  404  404  403  200  403
+review:edit_family                  POST    in   404  404  404  403  302  403
+review:new_size                     GET     in   404  404  404  403  200  403
+review:new_size                     POST    in   404  404  404  403  302  403
+review:register_size                GET     in   404  404  404  200  200  200
+review:edit_size                    GET     in   404  404  404  403  200  403
+review:edit_size                    POST    in   404  404  404  403  302  403
+review:correct_size                 GET     in   404  404  404  403  200  403
+review:correct_size                 POST    in   404  404  404  403  302  403
+review:open_component               GET     in   404  404  404  403  200  403
+review:open_component               POST    in   404  404  404  403  302  403
+review:open_of_family               GET     in   404  404  404  403  200  403
+review:open_of_family               POST    in   404  404  404  403  302  403
 review:findings                     GET     in   404  404  404  200  200  403
 review:finding                      GET     in   404  404  404  200  200  403
 review:finding                      POST    in   404  404  404  302  302  403
@@ -271,6 +288,13 @@ api-1:get_suspension                GET     401  404  404  404  200  200  200
 api-1:confirm_suspension            POST    401  404  404  404  200  409  403
 api-1:drop_suspension               POST    401  404  404  404  200  200  403
 api-1:lift_suspension               POST    401  404  404  404  200  200  403
+api-1:add_family                    POST    401  404  404  404  403  201  403
+api-1:edit_family                   PUT     401  404  404  404  403  200  403
+api-1:add_size                      POST    401  404  404  404  403  201  403
+api-1:edit_size                     PUT     401  404  404  404  403  200  403
+api-1:correct_size                  POST    401  404  404  404  403  201  403
+api-1:list_openings                 GET     401  404  404  404  200  200  200
+api-1:open_component                POST    401  404  404  404  403  201  403
 api-1:list_rules                    GET     401  404  404  404  200  200  200
 api-1:set_rule                      POST    401  404  404  404  403  201  403
 api-1:review_findings               GET     401  404  404  404  200  200  403
@@ -345,6 +369,9 @@ def world(
     waiting = partners.apply(by=factories.UserFactory(), **application("Third Institute", "third.example"))
     version = agreements.publish_version(by=None, text="# Another text\n")
     org = {"slug": northlake.slug}
+    family = {"name": "GPT-2", "summary": "Four sizes.", "description": "", "licence": "MIT"}
+    size = {"context_tokens": 1024, "hub_id": ""}
+    opening = {"audience": "partner", "reason": "For partners."}
     risk = {"reason_code": "risk", "reason": "A leak was reported."}
     stop = access.suspend(by=mara, subject=gpt2.sizes.get(name="774M"), **risk)
     proposed = access.suspend(by=mara, subject=gpt2.sizes.get(name="1558M"), **risk)
@@ -402,6 +429,18 @@ def world(
             "api-1:revoke_worker": {"name": "route-worker"},
             "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
+            **{f"review:{name}": {"slug": "gpt2"} for name in ("register_family", "edit_family", "new_size")},
+            **{f"api-1:{name}": {"slug": "gpt2"} for name in ("edit_family", "add_size", "list_openings")},
+            "api-1:open_component": {"slug": "gpt2"},
+            "review:open_of_family": {"slug": "gpt2", "component": "paper"},
+            "review:open_component": {"slug": "gpt2", "name": "355M", "component": "weights"},
+            **{
+                route: {"slug": "gpt2", "name": "355M"}
+                for route in (
+                    *("review:register_size", "review:edit_size", "review:correct_size"),
+                    *("api-1:edit_size", "api-1:correct_size"),
+                )
+            },
             **{route: {"pk": failure.pk} for route in ("review:try_now", "api-1:try_now")},
             **{f"review:{name}": {"pk": request.pk} for name in ("claim", "say")},
             **{f"jobs:{name}": {"pk": job.pk} for name in ("job", "progress", "cancel", *TEXTS)},
@@ -480,6 +519,16 @@ def world(
             "review:say": {"text": "Who reads them?"},
             "review:saved": {"name": "Large", "query": "q=size:1558M"},
             "review:columns": {"column": ["kind"]},
+            **{route: family | {"slug": "another"} for route in ("review:new_family", "api-1:add_family")},
+            **{f"{door}:edit_family": family for door in ("review", "api-1")},
+            **{route: size | {"name": "9B", "parameters": 9} for route in ("review:new_size", "api-1:add_size")},
+            **{f"{door}:edit_size": size for door in ("review", "api-1")},
+            **{
+                f"{door}:correct_size": {"name": "356M", "on": "2019-08-20", "reason": "Counted wrongly."}
+                for door in ("review", "api-1")
+            },
+            **{f"review:{name}": opening for name in ("open_of_family", "open_component")},
+            "api-1:open_component": opening | {"component": "weights", "size": "355M"},
             "review:rule": {"approvals": 2, "after_days": 0, "findings": 0, "reason": "It is large."},
             "jobs:new": settings | {"grant": grant.pk, "prompts": "Once upon a time", "idempotency_key": "k"},
             "review:organisation": {"admit": "1"},
@@ -591,6 +640,7 @@ def test_table_has_every_way_to_write(clients, world, subtests):
         "api-1:list_findings",
         "api-1:list_suspensions",
         "api-1:list_rules",
+        "api-1:list_openings",
     }  # something can be posted to their addresses, under the names of other routes
     for row in ROWS:
         if row.route in written | only_read or row.route.startswith(("account_", "mfa_", "usersessions_", "review:")):

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 from django.apps import apps
@@ -21,6 +22,7 @@ from release_portal.lib.states import Refused
 from release_portal.middleware import refused_by_database
 from release_portal.partners import actions as partners
 from release_portal.partners.models import ApplicationDraft, Invitation, Partner, Role, User
+from release_portal.releases import actions as releases
 
 from . import factories
 from .patience import AT_LENGTH, PATIENCE
@@ -60,7 +62,7 @@ NOT_RACED = {
     "partners.partner.slug": RANDOM,
     "releases.artefact_once": ONE_STATEMENT,
     "releases.family.slug": ONE_STATEMENT,
-    "releases.size_once_in_family": ONE_STATEMENT,
+    "releases.earlier_name_once_in_family": "raced with releases.size_once_in_family",
 }
 
 Race = Callable[..., list]
@@ -191,6 +193,18 @@ def searches(race: Race) -> None:
     assert (SavedSearch.objects.filter(user=rita).count(), DeskColumns.objects.filter(user=rita).count()) == (1, 1)
 
 
+def names_of_sizes(race: Race) -> None:
+    """A size is added under a name; another is added under it too, or is called so by an erratum."""
+    family = releases.add_family(by=None, slug=f"races-{mark()}", name="Races", summary="Races.")
+    details = {"by": None, "family": family, "parameters": 10**6, "context_tokens": 512}
+    ends = race(*[lambda: releases.add_size(name="1M", **details)] * 2)
+    one_refused(ends, "“1M” is a name of Races 1M, or was one")
+    size = family.sizes.get()
+    erratum = {"by": None, "size": size, "on": date(2019, 8, 20), "reason": "Counted wrongly."}
+    ends = race(lambda: releases.correct_size(name="2M", **erratum), lambda: releases.add_size(name="2M", **details))
+    one_refused(ends, "“2M” is a name of Races 2M, or was one")
+
+
 RACED = {
     "partners.one_application_of_a_name_by_a_person": [applications, corrections],
     "partners.one_organisation_here_of_a_name": [admissions],
@@ -204,6 +218,7 @@ RACED = {
     "access.one_suspension_at_a_time": [suspensions],
     "access.saved_search_once": [searches],
     "access.deskcolumns.user": [searches],
+    "releases.size_once_in_family": [names_of_sizes],
 }
 
 

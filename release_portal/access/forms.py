@@ -43,15 +43,16 @@ class DayField(forms.DateField):
 
 
 class TokensField(forms.IntegerField):
-    """A number of tokens, with or without separators."""
+    """A number of tokens, with or without separators; `what` begins the sentence about what is none."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, what: str = "A quota is a whole number of tokens", **kwargs: Any) -> None:
         super().__init__(widget=forms.TextInput(attrs={"inputmode": "numeric"}), **kwargs)
+        self.what = what
 
     def to_python(self, value: Any) -> int | None:
         text = str(value or "").replace(",", "").replace(" ", "").replace("\N{THIN SPACE}", "")
         if text and number_in(text.removeprefix("-")) is None:
-            raise forms.ValidationError(f"A quota is a whole number of tokens; you gave “{str(value)[:40]}”.")
+            raise forms.ValidationError(f"{self.what}; you gave “{str(value)[:40]}”.")
         return super().to_python(text)
 
 

@@ -44,7 +44,7 @@ class Line(models.Model):
         return self.sentence.replace("{whom}", str(self.whom)) if self.whom else self.sentence
 
 
-PUBLIC = ("component.opened", "family.added", "size.added", "weights.found")
+PUBLIC = ("component.opened", "family.added", "size.added", "size.corrected", "weights.found")
 """Kinds of events that everybody may read: what changed about the models themselves."""
 
 

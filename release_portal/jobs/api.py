@@ -16,6 +16,7 @@ from release_portal.lib.states import Refused
 from release_portal.partners.models import Partner
 from release_portal.partners.shortcuts import SignedIn
 from release_portal.releases.models import ModelSize
+from release_portal.releases.shortcuts import size_named
 
 from . import actions
 from .delivery import deliver
@@ -154,9 +155,7 @@ def _job(request: SignedIn, job_id: UUID) -> Job:
 
 
 def _submit(request: SignedIn, settings: Sampling, prompts: Iterable[str | GivenPrompt]) -> Job:
-    size = ModelSize.objects.named(settings.size).select_related("family").first()
-    if size is None:
-        raise Refused(f"There is no size “{settings.size}”.", field="size", given=settings.size)
+    size = size_named(request, settings.size)
     return actions.submit(
         by=request.user,
         partner=_partner(request, settings.organisation, size),

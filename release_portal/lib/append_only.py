@@ -100,15 +100,13 @@ def kept(table: str, *, changing: tuple[str, ...] = (), once: tuple[str, ...] = 
     The columns `changing` may change, those of `once` from nothing (NULL, an empty text or list, or true) to a value
     that stays; no other may. It takes the place of `frozen`.
     """
-    names = {"table": table, "changing": f"{{{','.join(changing)}}}", "once": f"{{{','.join(once)}}}"}
-    sql = KEEP.format(**names, columns=", ".join((*changing, *once)))
-    return RunSQL(FUNCTION + KEEP_FUNCTION + sql, UNKEEP.format(**names))
+    return RunSQL(*_kept(table, changing, once))
 
 
 def unkept(table: str, *, changing: tuple[str, ...] = (), once: tuple[str, ...] = ()) -> RunSQL:
     """The migration operation that takes `kept` back: before a column of it is renamed, since `kept` names columns."""
-    keeping = kept(table, changing=changing, once=once)
-    return RunSQL(keeping.reverse_sql, keeping.sql)
+    keep, unkeep = _kept(table, changing, once)
+    return RunSQL(unkeep, keep)
 
 
 def unfrozen(table: str, *columns: str) -> RunSQL:
@@ -120,6 +118,13 @@ def unfrozen(table: str, *columns: str) -> RunSQL:
 def frozen(table: str, *columns: str) -> RunSQL:
     """The migration operation after which rows of `table` stay, and these columns keep their first value."""
     return RunSQL(*_frozen(table, columns))
+
+
+def _kept(table: str, changing: Sequence[str], once: Sequence[str]) -> tuple[str, str]:
+    """The SQL that keeps all but these columns, and what takes it back."""
+    names = {"table": table, "changing": f"{{{','.join(changing)}}}", "once": f"{{{','.join(once)}}}"}
+    sql = KEEP.format(**names, columns=", ".join((*changing, *once)))
+    return FUNCTION + KEEP_FUNCTION + sql, UNKEEP.format(**names)
 
 
 def _frozen(table: str, columns: Sequence[str]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ class Permission(models.TextChoices):
     ACCESS_SUSPEND = "access.suspend", "Suspend organisations, sizes, or everything"
     RULE_SET = "rule.set", "Set review rules and pause intake"
     REQUEST_OVERSEE = "request.oversee", "Gets mail about requests past their promise"
+    RELEASE_EDIT = "release.edit", "Add, edit and correct families and sizes"
     SIZE_OPEN = "size.open", "Open components of sizes"
     FLEET_SEE = "fleet.see", "See the workers, and gets mail when a size has none"
     WORKER_ENROLL = "worker.enroll", "Enrol workers and revoke their keys"

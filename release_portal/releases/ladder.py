@@ -1,27 +1,19 @@
 """The ladder: the sizes of a family as rungs, in plain words, from state alone."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from .models import Audience, Component, Family, ModelSize
+from .models import Audience, Component, Family, ModelSize, Opening
 
-SENTENCES = {
-    (Component.GENERATION, Audience.CLOSED): "Nobody outside the lab can generate with it.",
-    (Component.GENERATION, Audience.PARTNER): "Partner organisations with a grant can generate with it.",
-    (Component.GENERATION, Audience.GATED): "Anyone who asks and is granted access can generate with it.",
-    (Component.GENERATION, Audience.OPEN): "Everyone can generate with it.",
-    (Component.WEIGHTS, Audience.CLOSED): "The weights stay with the lab.",
-    (Component.WEIGHTS, Audience.PARTNER): "The weights are with partner organisations.",
-    (Component.WEIGHTS, Audience.GATED): "Anyone who asks and is granted access gets the weights.",
-    (Component.WEIGHTS, Audience.OPEN): "The weights are public.",
-}
+ALWAYS_SHOWN = (Component.GENERATION, Component.WEIGHTS)
+"""What every ladder says of a size. Other components are said where one of the sizes had them opened."""
 
 
 @dataclass(frozen=True)
 class ComponentState:
-    """Who may have one component of a size."""
+    """Who may have one component of a size or a family."""
 
+    component: Component
     label: str
     state: str
     word: str
@@ -46,6 +38,8 @@ class Rung:
     parameters: str
     url: str
     components: list[ComponentState]
+    once: str
+    """Which names it had: "Once called 117M", or nothing."""
     weights: str
     size: ModelSize
     yours: Yours | None = None
@@ -53,25 +47,43 @@ class Rung:
 
 def ladder_of(family: Family, *, at: datetime) -> list[Rung]:
     """The rungs of a family as they stood at that time, smallest first."""
-    sizes = family.sizes.smallest_first().with_audiences(at=at).prefetch_related("artefacts")
-    return [rung_of(size) for size in sizes]
+    sizes = list(family.sizes.smallest_first().prefetch_related("artefacts", "errata"))
+    openings = {(held.size_id, held.component): held for held in Opening.objects.of_sizes(sizes).holding(at=at)}
+    opened = {component for _, component in openings}
+    shown = [component for component in Component.of_sizes() if component in {*ALWAYS_SHOWN, *opened}]
+    return [
+        _rung(size, [state_of(component, openings.get((size.pk, component))) for component in shown]) for size in sizes
+    ]
 
 
-def rung_of(size: ModelSize) -> Rung:
-    """One rung, from a size of `ModelSize.objects.with_audiences()`."""
+def rung_of(size: ModelSize, *, at: datetime) -> Rung:
+    """One rung, with every component that a size can have."""
+    openings = {held.component: held for held in Opening.objects.of_sizes([size]).holding(at=at)}
+    return _rung(size, [state_of(component, openings.get(component)) for component in Component.of_sizes()])
+
+
+def family_components(family: Family, *, at: datetime) -> list[ComponentState]:
+    """What belongs to the family as a whole and was ever opened by then."""
+    openings = {held.component: held for held in family.openings.holding(at=at)}
+    return [state_of(component, openings[component]) for component in Component.of_families() if component in openings]
+
+
+def state_of(component: Component, opening: Opening | None) -> ComponentState:
+    """Who may have a component, by the opening that holds, if there is one."""
+    audience = Audience(opening.audience) if opening else Audience.CLOSED
+    reason = opening.reason if opening else "Not opened yet."
+    sentence = component.sentence(audience)
+    return ComponentState(component, component.label, audience.value, audience.label, sentence, reason)
+
+
+def _rung(size: ModelSize, components: list[ComponentState]) -> Rung:
     installed = any(True for _ in size.artefacts.all())
     return Rung(
         name=size.name,
         parameters=size.parameters_in_words,
         url=size.get_absolute_url(),
-        components=list(_components(size)),
+        components=components,
+        once=f"Once called {' and '.join(names)}" if (names := size.earlier_names) else "",
         weights="" if installed else "Weights not installed",
         size=size,
     )
-
-
-def _components(size: ModelSize) -> Iterable[ComponentState]:
-    for component in Component:
-        audience = Audience(getattr(size, f"{component}_audience") or Audience.CLOSED)
-        reason = getattr(size, f"{component}_reason") or "Not opened yet."
-        yield ComponentState(component.label, audience.value, audience.label, SENTENCES[component, audience], reason)

@@ -1,13 +1,14 @@
 """The HTML door: the public pages of families and sizes, made from state."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from release_portal.audit.models import Event
 
-from .ladder import ladder_of, rung_of
+from .ladder import family_components, ladder_of, rung_of
 from .models import Family, ModelSize
+from .shortcuts import size_or_404
 
 CHANGES_SHOWN = 20
 
@@ -20,14 +21,29 @@ def home(request: HttpRequest) -> HttpResponse:
 def family(request: HttpRequest, slug: str) -> HttpResponse:
     family = get_object_or_404(Family, slug=slug)
     events = _public_events(family, *family.sizes.all())
-    context = {"family": family, "ladder": ladder_of(family, at=timezone.now()), "events": events}
+    now = timezone.now()
+    context = {
+        "family": family,
+        "ladder": ladder_of(family, at=now),
+        "components": family_components(family, at=now),
+        "errata": family.errata.newest_first(),
+        "events": events,
+    }
     return render(request, "releases/family.html", context)
 
 
 def size(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    sizes = ModelSize.objects.smallest_first().with_audiences(at=timezone.now()).prefetch_related("artefacts")
-    size = get_object_or_404(sizes, family__slug=slug, name__iexact=name)
-    context = {"size": size, "rung": rung_of(size), "artefacts": size.artefacts.all(), "events": _public_events(size)}
+    """A size at its address; from another spelling of its name, or an earlier name, it leads there."""
+    size = size_or_404(request, f"{slug}/{name}")
+    if (slug, name) != (size.family.slug, size.name):
+        return redirect(size)
+    context = {
+        "size": size,
+        "rung": rung_of(size, at=timezone.now()),
+        "artefacts": size.artefacts.all(),
+        "errata": size.errata.newest_first(),
+        "events": _public_events(size),
+    }
     return render(request, "releases/size.html", context)
 
 

@@ -12,6 +12,7 @@ from release_portal.lib.states import Refused
 from release_portal.lib.text import folded
 from release_portal.partners.addresses import canonical
 from release_portal.partners.models import Partner, User
+from release_portal.releases.models import ModelSize
 
 STATES = {
     "waiting": Q(status=AccessRequest.Status.SUBMITTED),
@@ -70,7 +71,7 @@ def _meaning(part: str, asker: Asker) -> Q:
 def _word(word: str) -> Q:
     """A part of an organisation's name, a size, or the beginning of a word of the study."""
     partners = Partner.objects.filter(legal_name__icontains=word)
-    items = RequestItem.objects.filter(size__name__iexact=word)
+    items = RequestItem.objects.filter(size__in=ModelSize.objects.called(word))
     studies = AccessRequest.objects.about(word)
     return Q(partner__in=partners) | Q(pk__in=items.values("request")) | Q(pk__in=studies.values("pk"))
 
@@ -91,7 +92,7 @@ def _one_of(key: str, value: str, known: dict[str, Q]) -> Q:
 
 def _size(value: str, asker: Asker) -> Q:
     family, _, name = value.rpartition("/")
-    items = RequestItem.objects.filter(size__name__iexact=name)
+    items = RequestItem.objects.filter(size__in=ModelSize.objects.called(name))
     items = items.filter(size__family__slug__iexact=family) if family else items
     return Q(pk__in=items.values("request"))
 

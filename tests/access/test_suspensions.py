@@ -211,5 +211,5 @@ def test_in_force_answers_for_the_past(grant, rita):
 
 def test_size_whose_generation_is_closed_is_used_by_nobody(grant, mara):
     details = {"audience": Audience.CLOSED, "reason": "A leak of training text was found."}
-    open_component(by=mara, size=grant.size, component=Component.GENERATION, **details)
+    open_component(by=mara, of=grant.size, component=Component.GENERATION, **details)
     assert codes(grant) == ["opened"]

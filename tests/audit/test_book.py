@@ -3,7 +3,7 @@
 import re
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.db import DatabaseError, connections, transaction
@@ -192,9 +192,24 @@ def _add_size(cast):
     )
 
 
+def _edit_family(cast):
+    texts = {"name": "GPT-2", "summary": "Four sizes.", "description": "", "licence": "MIT"}
+    return lambda family=cast.gpt2, by=cast.mara: releases.edit_family(by=by, family=family, **texts)
+
+
+def _edit_size(cast):
+    facts = {"context_tokens": 1024, "hub_id": "lab/gpt2"}
+    return lambda size=cast.size_124m, by=cast.mara: releases.edit_size(by=by, size=size, **facts)
+
+
+def _correct_size(cast):
+    erratum = {"name": "125M", "on": date(2019, 8, 20), "reason": "It was counted wrongly."}
+    return lambda size=cast.size_124m, by=cast.mara: releases.correct_size(by=by, size=size, **erratum)
+
+
 def _open_component(cast):
     return lambda size=cast.size_124m, by=cast.mara: releases.open_component(
-        by=by, size=size, component=Component.WEIGHTS, audience=Audience.OPEN, reason="No harm was seen."
+        by=by, of=size, component=Component.WEIGHTS, audience=Audience.OPEN, reason="No harm was seen."
     )
 
 
@@ -556,6 +571,9 @@ VERBS = {
     "token.looked_through": _keep_tokens,
     "family.added": _add_family,
     "size.added": _add_size,
+    "family.edited": _edit_family,
+    "size.edited": _edit_size,
+    "size.corrected": _correct_size,
     "component.opened": _open_component,
     "weights.found": _note_weights,
     "agreement.published": _publish_version,
@@ -609,12 +627,15 @@ REFUSED_TWICE = {
     "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked", "partner.returned",
     "partner.corrected", "partner.closed", "member.joined", "service.created", "service.closed", "intake.resumed",
     "access.returned", "access.corrected", "review.released", "review.recused", "finding.accepted",
+    "family.added", "size.added", "size.corrected",
 }  # fmt: skip
 AS_OFTEN_AS_ASKED = {
     "member.invited",
     "token.created",
     "token.looked_through",
     "component.opened",
+    "family.edited",
+    "size.edited",
     "job.submitted",
     "mail.chosen",
     "batch.staged",

@@ -44,7 +44,7 @@ NO_TERMS = {
     "jobs.job": {"texts_done", "texts_refused", "tokens_done", "served_at"},  # how far it is
     "jobs.share": {"tokens", "handed_out"},  # a place in the queue
     "jobs.worker": {  # as it last introduced itself
-        "host", "device", "dtype", "sizes", "loaded", "plain", "tokens", "tokens_per_s", "dropped", "seen_at",
+        "host", "device", "dtype", "sizes", "names", "loaded", "plain", "tokens", "tokens_per_s", "dropped", "seen_at",
         "left_at", "flaws", "last_flaw", "flawed_at",
     },
 }  # fmt: skip

@@ -6,7 +6,7 @@ SCREENSHOTS=folder keeps the pictures.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +24,8 @@ from release_portal.jobs.window import note_drop
 from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, Role, User
-from release_portal.releases.models import ModelSize
+from release_portal.releases import actions as releases
+from release_portal.releases.models import Audience, Component, Family, ModelSize
 
 from .. import factories
 from ..patience import PATIENCE, until
@@ -275,6 +276,37 @@ def test_look_at_a_grant_of_less_than_was_asked_for(page, newcomer, organisation
     home, grant = f"/organisations/{organisation.slug}", Grant.objects.get(request=asked)
     paths = (f"{home}/requests/{asked.pk}/", grant.get_absolute_url())
     assert wrong + [each for path in paths for each in look(page, path, "member-less")] == []
+
+
+@pytest.fixture
+def corrected(mara) -> Family:
+    """A family with a size that was stated wrongly twice, one that nobody opened, and a paper."""
+    if family := Family.objects.filter(slug="pico").first():
+        return family
+    family = releases.add_family(by=mara, slug="pico", name="Pico", summary=LONG[:200])
+    size = releases.add_size(by=mara, family=family, name="10M", parameters=10**7, context_tokens=1024)
+    releases.add_size(by=mara, family=family, name="20M", parameters=2 * 10**7, context_tokens=1024)
+    wrong = {"by": mara, "size": size, "on": date(2019, 8, 20), "reason": LONG[:200]}
+    releases.correct_size(name="11M", parameters=11 * 10**6, **wrong)
+    releases.correct_size(name="12M", **wrong)
+    opening = {"by": mara, "audience": Audience.OPEN, "reason": "It was published with the smallest size."}
+    releases.open_component(of=family, component=Component.PAPER, **opening)
+    releases.open_component(of=size, component=Component.OUTPUTS, **opening)
+    return family
+
+
+def test_look_at_register(page, mara, corrected):
+    sign_in(page, mara.email)
+    family, one = "/review/register/families/pico/", "/review/register/families/pico/sizes/12M/"
+    paths = ["/review/register/", "/review/register/new/", family, f"{family}edit/", f"{family}add/"]
+    paths += [one, f"{one}edit/", f"{one}correct/", f"{one}open/generation/", f"{one}open/weights/"]
+    paths += [f"{family}open/paper/", "/families/pico/", "/families/pico/10M/", "/families/pico/20M/"]
+    assert [wrong for path in paths for wrong in look(page, path, "register")] == []
+    page.goto(f"{one}open/weights/")
+    page.get_by_label("Open", exact=True).check()
+    page.get_by_role("button", name="Change it").click()
+    page.get_by_text("Type “12M”").first.wait_for()
+    assert seen(page, "refused opening", "register-refused") == []
 
 
 def test_look_at_intake(page, mara):

@@ -1,6 +1,6 @@
 """Workers are enrolled under a key of their own; a key that is revoked ends all that its worker does."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import redis
@@ -13,6 +13,7 @@ from release_portal.jobs import actions
 from release_portal.jobs.accounts import NO_ACCOUNT
 from release_portal.jobs.models import Worker, WorkOrder
 from release_portal.lib.states import Forbidden, Refused
+from release_portal.releases import actions as releases
 
 from .. import factories
 
@@ -197,3 +198,17 @@ def test_revoke_command_revokes(worker):
     assert not Worker.objects.enrolled().exists()
     with pytest.raises(CommandError, match="No worker is named bert"):
         call_command("revoke_worker", "bert", reason="x")
+
+
+def test_worker_that_knows_a_size_by_an_earlier_name_serves_it_under_that_name(job, size_124m, mara, wire):
+    """Its folder of weights is called so; the site says the present name everywhere else."""
+    erratum = {"name": "125M", "on": date(2019, 8, 20), "reason": "Counted wrongly."}
+    releases.correct_size(by=mara, size=size_124m, **erratum)
+    worker = factories.beat(sizes=("gpt2/124M",), loaded=("gpt2/124M",), checkpoints=("ab" * 32,))
+    assert (worker.sizes, worker.loaded, worker.names) == (["gpt2/125M"], ["gpt2/125M"], {"gpt2/125M": "gpt2/124M"})
+    assert size_124m.artefacts.filter(manifest_sha256="ab" * 32).exists()
+    size_124m.refresh_from_db()
+    assert Worker.objects.serving(size_124m).get() == worker
+    with wire:
+        assert actions.dispatch(by=None, at=timezone.now()) == 1
+    assert [order.size for order in wire.orders] == ["gpt2/124M"]

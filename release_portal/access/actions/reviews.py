@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from release_portal.audit.actions import record
@@ -22,6 +21,7 @@ from release_portal.partners.models import Letter, User
 from release_portal.partners.permissions import Permission
 
 from ..models import AccessRequest, DeclineReason, Purpose, Recusal, RequestItem, ReturnReason, Review
+from ..models.reviews import ReviewQuerySet
 from ..tally import Tally, tally_of
 from ..terms import Terms, check_terms, reductions
 from .grants import give
@@ -276,14 +276,14 @@ def _checked(item: RequestItem, answer: Answer, now: datetime) -> Answer:
     return replace(answer, reason=checked_reason(answer.reason, sentence))
 
 
-def _other_offers(item: RequestItem, terms: Terms) -> QuerySet[Review]:
+def _other_offers(item: RequestItem, terms: Terms) -> ReviewQuerySet:
     """Approvals of other terms than these."""
     approvals = item.reviews.current().filter(verdict=Verdict.APPROVE)
     same = [one.pk for one in approvals if one.terms and Terms.from_json(one.terms).is_same_offer(terms)]
     return approvals.exclude(pk__in=same)
 
 
-def _set_aside(reviews: QuerySet[Review]) -> list[Review]:
+def _set_aside(reviews: ReviewQuerySet) -> list[Review]:
     """Let those of these reviews that stand count no more; the event of the act names them."""
     current = list(reviews.current())
     Review.objects.filter(pk__in=[review.pk for review in current]).update(is_current=False)

@@ -12,12 +12,13 @@ from release_portal.lib.schemas import Body, Word
 from release_portal.partners.models import Partner
 from release_portal.partners.shortcuts import SignedIn
 from release_portal.releases.models import ModelSize
+from release_portal.releases.shortcuts import size_named
 
 from .. import actions
 from ..actions.rules import LONGEST_FINDING
 from ..models import Right
 from ..rule import decide
-from .schemas import MissingOut, partner_of, size_named
+from .schemas import MissingOut, partner_of
 
 router = Router(tags=["access"])
 
@@ -68,7 +69,7 @@ def list_findings(request: SignedIn, slug: str) -> Any:
 
 @router.post("/{slug:slug}/findings", response={201: FindingOut}, summary="Tell the lab what was found with a size")
 def report_finding(request: SignedIn, slug: str, body: FindingIn) -> Any:
-    finding = body.model_dump() | {"size": size_named(body.size)}
+    finding = body.model_dump() | {"size": size_named(request, body.size)}
     return Status(201, actions.report_finding(by=request.user, partner=partner_of(request, slug), **finding))
 
 

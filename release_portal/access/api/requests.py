@@ -10,12 +10,13 @@ from ninja.pagination import paginate
 
 from release_portal.lib.schemas import LONGEST_LIST, Body, Word
 from release_portal.partners.shortcuts import SignedIn
+from release_portal.releases.shortcuts import size_named
 
 from .. import actions
 from ..actions.requests import LONGEST, LONGEST_REMARK
 from ..models import AccessRequest, Grant, Purpose, RequestItem, Right
 from ..rule import decide
-from .schemas import MissingOut, TermsOut, partner_of, size_named
+from .schemas import MissingOut, TermsOut, partner_of
 
 router = Router(tags=["access"])
 
@@ -46,9 +47,9 @@ class RequestIn(Body):
         "", max_length=LONGEST["grounds"], description="for an appeal: why the decision should be another"
     )
 
-    def as_arguments(self) -> dict[str, Any]:
+    def as_arguments(self, request: SignedIn) -> dict[str, Any]:
         """As the verbs take it."""
-        wanted = [_wanted(index, one) for index, one in enumerate(self.wanted)]
+        wanted = [_wanted(request, index, one) for index, one in enumerate(self.wanted)]
         return {name: getattr(self, name) for name in type(self).model_fields} | {"wanted": wanted}
 
 
@@ -142,7 +143,7 @@ def list_requests(request: SignedIn, slug: str, status: Word = "") -> Any:
 @router.post("/{slug:slug}/requests", response={201: RequestOut}, summary="Request access; draft=true keeps a draft")
 def request_access(request: SignedIn, slug: str, body: RequestIn, draft: bool = False) -> Any:
     verb = actions.start_request if draft else actions.request_access
-    return Status(201, verb(by=request.user, partner=partner_of(request, slug), **body.as_arguments()))
+    return Status(201, verb(by=request.user, partner=partner_of(request, slug), **body.as_arguments(request)))
 
 
 @router.get("/{slug:slug}/requests/{int:pk}", response=RequestOut, summary="One request, item by item, and its thread")
@@ -152,7 +153,7 @@ def get_request(request: SignedIn, slug: str, pk: int) -> Any:
 
 @router.put("/{slug:slug}/requests/{int:pk}", response=RequestOut, summary="Change a draft or a returned request")
 def save_request(request: SignedIn, slug: str, pk: int, body: RequestIn) -> Any:
-    actions.save_request(by=request.user, request=_request(request, slug, pk), **body.as_arguments())
+    actions.save_request(by=request.user, request=_request(request, slug, pk), **body.as_arguments(request))
     return _request(request, slug, pk)
 
 
@@ -183,8 +184,8 @@ def say(request: SignedIn, slug: str, pk: int, body: RemarkIn) -> Any:
     return Status(201, actions.say(by=request.user, request=_request(request, slug, pk), text=body.text))
 
 
-def _wanted(index: int, one: WantedIn) -> actions.Wanted:
-    return actions.Wanted(size_named(one.size, f"wanted.{index}.size"), one.right, one.tokens)
+def _wanted(request: SignedIn, index: int, one: WantedIn) -> actions.Wanted:
+    return actions.Wanted(size_named(request, one.size, f"wanted.{index}.size"), one.right, one.tokens)
 
 
 def _request(request: SignedIn, slug: str, pk: int) -> AccessRequest:

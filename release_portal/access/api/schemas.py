@@ -5,10 +5,8 @@ from datetime import datetime
 from django.shortcuts import get_object_or_404
 from ninja import Field, Schema
 
-from release_portal.lib.states import Refused
 from release_portal.partners.models import Partner
 from release_portal.partners.shortcuts import SignedIn
-from release_portal.releases.models import ModelSize
 
 
 class MissingOut(Schema):
@@ -29,14 +27,6 @@ class TermsOut(Schema):
     samples_per_prompt: int | None
     conditions: str
     reduction_reason: str = Field(description="why this is less than was asked for")
-
-
-def size_named(path: str, field: str = "size") -> ModelSize:
-    """The size called `family/size`, or a refusal."""
-    size = ModelSize.objects.named(path).select_related("family").first()
-    if size is None:
-        raise Refused(f"There is no size “{path}”.", field=field, given=path)
-    return size
 
 
 def partner_of(request: SignedIn, slug: str) -> Partner:

@@ -59,7 +59,7 @@ class Batch(Stateful):
         DROPPED = "dropped", "Dropped"
 
     ON_REQUESTS: ClassVar = frozenset({Verb.GRANT, Verb.RETURN, Verb.DECLINE})
-    CODES: ClassVar = {
+    CODES: ClassVar[dict[str, type[models.TextChoices]]] = {
         Verb.RETURN: ReturnReason,
         Verb.DECLINE: DeclineReason,
         Verb.SUSPEND: SuspendReason,

@@ -35,7 +35,7 @@ def hand_out(*, order: WorkOrder, worker: Worker, at: datetime) -> None:
     order.handed_out_at = at
     order.leased_until = at + timedelta(seconds=settings.LEASE_SECONDS)
     order.save()
-    send_order(worker, _message(order))
+    send_order(worker, _message(order, worker))
 
 
 def hand_out_again(*, by: User | None, order: WorkOrder, jobs: list[Job], why: str, at: datetime) -> bool:
@@ -91,7 +91,7 @@ def _failed_sentence(job: Job, failed: list[Completion]) -> str:
     return f"Text {places} of a job of {job.what} was given up after {MOST_ATTEMPTS} attempts"
 
 
-def _message(order: WorkOrder) -> contract.WorkOrder:
+def _message(order: WorkOrder, worker: Worker) -> contract.WorkOrder:
     unfinished = order.completions.unfinished().select_related("prompt", "job").order_by("job", "index")
     sequences = tuple(
         contract.Sequence(
@@ -103,7 +103,7 @@ def _message(order: WorkOrder) -> contract.WorkOrder:
     return contract.WorkOrder(
         str(order.pk),
         order.token,
-        order.size.path,
+        worker.names.get(order.size.path, order.size.path),
         sequences,
         urgent=order.urgent,
         alone=last_attempt,

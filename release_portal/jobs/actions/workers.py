@@ -160,12 +160,12 @@ def receive_heartbeat(*, by: User | None, heartbeat: contract.Heartbeat, at: dat
         return worker
     if worker.seen_at is None:
         record("worker.joined", f"Worker {worker} joined", worker, by=by)
-    _introduce(worker, heartbeat, at)
+    sizes = ModelSize.objects.by_path(heartbeat.sizes)
+    _introduce(worker, heartbeat, sizes, at)
     for path, manifest in zip(heartbeat.sizes, heartbeat.checkpoints, strict=False):
         with alone(f"Noting the weights of {path} on {worker}"):
-            size = ModelSize.objects.named(path).first()
-            if size and manifest:
-                note_weights(by=by, size=size, manifest_sha256=manifest, worker=worker.name)
+            if path in sizes and manifest:
+                note_weights(by=by, size=sizes[path], manifest_sha256=manifest, worker=worker.name)
     send_task_on_commit("jobs.dispatch" if heartbeat.leaving else "jobs.fill")
     return worker
 
@@ -191,12 +191,15 @@ def flag(*, by: User | None, name: str, flaw: str, at: datetime) -> None:
     )
 
 
-def _introduce(worker: Worker, heartbeat: contract.Heartbeat, at: datetime) -> None:
+def _introduce(worker: Worker, heartbeat: contract.Heartbeat, sizes: dict[str, ModelSize], at: datetime) -> None:
+    """Sizes stand under their present names, whatever the folders of the worker are called."""
+    now = {path: size.path for path, size in sizes.items()}
     rate = 0 if heartbeat.leaving or worker.seen_at is None else _rate(worker, worker.seen_at, heartbeat, at)
     worker.host, worker.device, worker.dtype = heartbeat.host, heartbeat.device, heartbeat.dtype
-    worker.sizes = list(heartbeat.sizes)
-    worker.loaded = [] if heartbeat.leaving else list(heartbeat.loaded)
-    worker.plain = [] if heartbeat.leaving else list(heartbeat.plain)
+    worker.sizes = [now.get(path, path) for path in heartbeat.sizes]
+    worker.names = {path: given for given, path in now.items() if given != path}
+    worker.loaded = [] if heartbeat.leaving else [now.get(path, path) for path in heartbeat.loaded]
+    worker.plain = [] if heartbeat.leaving else [now.get(path, path) for path in heartbeat.plain]
     worker.tokens, worker.tokens_per_s, worker.dropped = heartbeat.tokens, rate, heartbeat.dropped
     worker.seen_at, worker.left_at = at, at if heartbeat.leaving else None
     worker.save()

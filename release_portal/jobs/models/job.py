@@ -61,7 +61,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Those whose name, size or submitter contains the words."""
         return self.filter(
             Q(name__icontains=words)
-            | Q(size__name__icontains=words)
+            | Q(size__in=ModelSize.objects.mentioned_in(words))
             | Q(size__family__name__icontains=words)
             | Q(submitted_by__name__icontains=words)
         )

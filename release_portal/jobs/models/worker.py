@@ -63,6 +63,7 @@ class Worker(models.Model):
     device = models.CharField(max_length=80, blank=True)
     dtype = models.CharField(max_length=20, blank=True)
     sizes = ArrayField(models.CharField(max_length=100), default=list)
+    names = models.JSONField(default=dict, help_text="what it calls sizes that have another name now")
     loaded = ArrayField(models.CharField(max_length=100), default=list, help_text="the sizes in its memory")
     plain = ArrayField(
         models.CharField(max_length=100),

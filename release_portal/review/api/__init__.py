@@ -1,9 +1,9 @@
-"""The JSON door of the lab's staff: requests, grants, suspensions, rules, people."""
+"""The JSON door of the lab's staff: requests, grants, suspensions, rules, people, the register."""
 
 from ninja import Router
 
-from . import grants, people, requests, rules, suspensions
+from . import grants, people, register, requests, rules, suspensions
 
 router = Router(tags=["review"])
-for nouns in (requests, grants, suspensions, rules, people):
+for nouns in (requests, grants, suspensions, rules, people, register):
     router.add_router("", nouns.router)

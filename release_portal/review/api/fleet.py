@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 
-from release_portal.access.api.schemas import size_named
 from release_portal.audit.models import Failure
 from release_portal.jobs import actions as jobs
 from release_portal.jobs.accounts import address_for
@@ -20,6 +19,7 @@ from release_portal.lib.schemas import Body, Word
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn
+from release_portal.releases.shortcuts import size_named
 
 from ..decorators import staff
 
@@ -151,7 +151,7 @@ def fleet(request: SignedIn) -> Any:
 @staff(Permission.SHARE_SET)
 def set_weight(request: SignedIn, body: WeightIn) -> Any:
     partner = get_object_or_404(Partner, slug=body.organisation)
-    return jobs.set_weight(by=request.user, partner=partner, size=size_named(body.size), weight=body.weight)
+    return jobs.set_weight(by=request.user, partner=partner, size=size_named(request, body.size), weight=body.weight)
 
 
 @router.post("/workers", response={201: EnrolledOut}, summary="Enrol a worker; its key is answered once")

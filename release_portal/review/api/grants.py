@@ -10,12 +10,13 @@ from ninja.pagination import paginate
 
 from release_portal.access import actions as access
 from release_portal.access.api.grants import GrantOut
-from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Grant
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.schemas import Body, Moment, Word
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn
+from release_portal.releases.models import ModelSize
+from release_portal.releases.shortcuts import size_named
 
 from ..decorators import staff
 
@@ -35,7 +36,8 @@ class StaffGrantOut(GrantOut):
 @paginate
 @staff(Permission.REQUEST_DECIDE, Permission.GRANT_REVOKE)
 def review_grants(request: SignedIn, q: Word = "", status: Word = "") -> Any:
-    found = Grant.objects.latest_first().filter(Q(partner__legal_name__icontains=q) | Q(size__name__icontains=q))
+    sizes = ModelSize.objects.mentioned_in(q)
+    found = Grant.objects.latest_first().filter(Q(partner__legal_name__icontains=q) | Q(size__in=sizes))
     return found.filter(status=status) if status else found
 
 
@@ -52,7 +54,7 @@ def revoke(request: SignedIn, pk: int, body: RevokeIn) -> Any:
 def access_at(request: SignedIn, at: Moment | None = None, size: Word = "") -> Any:
     """`at` is a moment such as 2026-09-01T12:00:00Z, now where it is left out; `size` is one such as gpt2/124M."""
     found = Grant.objects.in_force(at=at or timezone.now()).latest_first()
-    return found.filter(size=size_named(size)) if size else found
+    return found.filter(size=size_named(request, size)) if size else found
 
 
 def _grant(pk: int) -> Grant:

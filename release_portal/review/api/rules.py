@@ -11,11 +11,11 @@ from ninja.pagination import paginate
 from release_portal.access import actions as access
 from release_portal.access.actions.rules import LONGEST_RULE_REASON
 from release_portal.access.api.organisation import FindingOut
-from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Finding, SizeRule
 from release_portal.lib.schemas import LONGEST_LIST, Body, Moment, Word
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn
+from release_portal.releases.shortcuts import size_named
 
 from ..decorators import staff
 
@@ -66,8 +66,8 @@ def list_rules(request: SignedIn, at: Moment | None = None) -> Any:
 @router.post("/rules", response={201: RuleOut}, summary="Set the rule of a size from now on")
 @staff(Permission.RULE_SET)
 def set_rule(request: SignedIn, body: RuleIn) -> Any:
-    after = size_named(body.after_size, "after_size") if body.after_size else None
-    rule = body.model_dump() | {"size": size_named(body.size), "after_size": after}
+    after = size_named(request, body.after_size, "after_size") if body.after_size else None
+    rule = body.model_dump() | {"size": size_named(request, body.size), "after_size": after}
     return Status(201, access.set_rule(by=request.user, **rule))
 
 

@@ -8,7 +8,6 @@ from ninja import Field, Router, Schema, Status
 from ninja.pagination import paginate
 
 from release_portal.access import actions as access
-from release_portal.access.api.schemas import size_named
 from release_portal.access.models import Grant, Subject, Suspension
 from release_portal.lib.reasons import LONGEST_REASON
 from release_portal.lib.schemas import Body, Word
@@ -16,6 +15,7 @@ from release_portal.lib.states import Refused
 from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn
+from release_portal.releases.shortcuts import size_named
 
 from ..decorators import staff
 from .requests import ReasonIn
@@ -62,7 +62,7 @@ def list_suspensions(request: SignedIn, status: Word = "") -> Any:
 @staff(Permission.ACCESS_SUSPEND)
 def suspend(request: SignedIn, body: SuspensionIn) -> Any:
     why = body.model_dump(include={"reason_code", "reason"})
-    return Status(201, access.suspend(by=request.user, subject=_subject(body), **why))
+    return Status(201, access.suspend(by=request.user, subject=_subject(request, body), **why))
 
 
 @router.get("/suspensions/{int:pk}", response=SuspensionOut, summary="One suspension")
@@ -96,7 +96,7 @@ def _suspension(pk: int) -> Suspension:
     return get_object_or_404(Suspension.objects.newest_first(), pk=pk)
 
 
-def _subject(body: SuspensionIn) -> Subject:
+def _subject(request: SignedIn, body: SuspensionIn) -> Subject:
     named = [name for name in ("organisation", "size", "grant", "everything") if getattr(body, name)]
     if len(named) != 1:
         given = ", ".join(named) or "none"
@@ -106,4 +106,4 @@ def _subject(body: SuspensionIn) -> Subject:
         return get_object_or_404(Partner, slug=body.organisation)
     if body.grant:
         return get_object_or_404(Grant.objects.latest_first(), pk=body.grant)
-    return size_named(body.size) if body.size else None
+    return size_named(request, body.size) if body.size else None

@@ -8,11 +8,12 @@ from .world import SPAN, World
 def open_before(world: World) -> None:
     """Each component that was first opened within the time that is filled was open to the same audience before it."""
     start = world.at - SPAN
-    first = Opening.objects.order_by("size", "component", "at", "id").distinct("size", "component")
-    for opening in first.select_related("size__family", "by"):
+    place = ("size_id", "family_id", "component")
+    first = Opening.objects.order_by(*place, "at", "id").distinct(*place)
+    for opening in first.select_related("size__family", "family", "by"):
         if opening.at > start:
             opening.pk, opening._state.adding, opening.at = None, True, start
             opening.save()
-            size, audience = opening.size, opening.get_audience_display().lower()
-            sentence = f"{opening.get_component_display()} of {size} became “{audience}”"
-            world.happened(start, "component.opened", sentence, size, size.family, by=opening.by)
+            audience = opening.get_audience_display().lower()
+            sentence = f"{opening.get_component_display()} of {opening.of} became “{audience}”"
+            world.happened(start, "component.opened", sentence, *opening.concerns, by=opening.by)

@@ -5,6 +5,17 @@ from .desk import columns, desk, saved
 from .fleet import enroll_worker, fleet, revoke_worker, share, try_now
 from .people import people, person, remove_factors
 from .records import book, grants, intake, organisation, revoke
+from .register import (
+    correct_size,
+    edit_family,
+    edit_size,
+    new_family,
+    new_size,
+    open_component,
+    register,
+    register_family,
+    register_size,
+)
 from .reports import reports, reports_csv
 from .requests import access_request, claim, say
 from .rules import finding, findings, rule, rules
@@ -19,16 +30,25 @@ __all__ = [
     "bulk",
     "claim",
     "columns",
+    "correct_size",
     "desk",
+    "edit_family",
+    "edit_size",
     "enroll_worker",
     "finding",
     "findings",
     "fleet",
     "grants",
     "intake",
+    "new_family",
+    "new_size",
+    "open_component",
     "organisation",
     "people",
     "person",
+    "register",
+    "register_family",
+    "register_size",
     "remove_factors",
     "reports",
     "reports_csv",

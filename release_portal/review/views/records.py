@@ -19,6 +19,7 @@ from release_portal.partners.models import Partner, Pause
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on, with_addresses
 from release_portal.partners.vetting import signals_of
+from release_portal.releases.models import ModelSize
 
 from ..decorators import staff
 from ..forms import PauseForm, RevokeForm
@@ -69,7 +70,8 @@ def grants(request: SignedIn) -> HttpResponse:
     words = request.GET.get("q", "").strip()
     found = Grant.objects.latest_first()
     if words:
-        found = found.filter(Q(partner__legal_name__icontains=words) | Q(size__name__icontains=words))
+        sizes = ModelSize.objects.mentioned_in(words)
+        found = found.filter(Q(partner__legal_name__icontains=words) | Q(size__in=sizes))
     context = {
         "q": words,
         "may_suspend": request.user.may(Permission.ACCESS_SUSPEND),

@@ -14,6 +14,7 @@ from release_portal.partners.models import Role
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on, refusals_told
 from release_portal.releases.models import ModelSize
+from release_portal.releases.shortcuts import size_or_404
 
 from ..decorators import staff
 from ..forms import RuleForm
@@ -40,7 +41,7 @@ def rules(request: SignedIn) -> HttpResponse:
 @staff(Permission.RULE_SET)
 def rule(request: SignedIn, family: str, name: str) -> HttpResponse:
     """The rule of a size and how it came about; set another."""
-    size = get_object_or_404(ModelSize.objects.named(f"{family}/{name}").select_related("family"))
+    size = size_or_404(request, f"{family}/{name}")
     history = list(size.rules.select_related("after_size__family", "by").order_by("-at", "-pk"))
     fields = ("approvals", "roles", "veto_roles", "after_size", "after_days", "findings")
     initial = {field: getattr(history[0], field) for field in fields} if history else None

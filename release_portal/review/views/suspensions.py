@@ -17,6 +17,7 @@ from release_portal.partners.models import Partner
 from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on
 from release_portal.releases.models import ModelSize
+from release_portal.releases.shortcuts import size_or_404
 
 from ..blast import blast_of
 from ..decorators import staff
@@ -119,7 +120,7 @@ def _subject(request: SignedIn) -> Subject:
     if slug := request.GET.get("organisation"):
         return get_object_or_404(Partner, slug=slug)
     if path := request.GET.get("size"):
-        return get_object_or_404(ModelSize.objects.named(path).select_related("family"))
+        return size_or_404(request, path)
     if pk := request.GET.get("grant"):
         return get_object_or_404(Grant.objects.latest_first(), pk=number_in(pk))
     return None

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from agreements.actions import publish_version
 from release_portal.releases.actions import add_family, add_size, open_component
-from release_portal.releases.models import Audience, Component, ModelSize, Opening
+from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 
 AGREEMENT = settings.BASE_DIR / "agreements" / "texts" / "model-sharing-agreement-1.md"
 
@@ -46,9 +46,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         version = publish_version(by=None, text=AGREEMENT.read_text())
         self.stdout.write(f"{version}, SHA-256 {version.text_sha256}")
-        families = {slug: add_family(by=None, slug=slug, **facts) for slug, facts in FAMILIES.items()}
+        families = {
+            slug: Family.objects.filter(slug=slug).first() or add_family(by=None, slug=slug, **facts)
+            for slug, facts in FAMILIES.items()
+        }
         for slug, name, parameters, context, hub_id, generation, weights, reason in SIZES:
-            size = add_size(
+            size = ModelSize.objects.named(f"{slug}/{name}").first() or add_size(
                 by=None,
                 family=families[slug],
                 name=name,
@@ -63,4 +66,4 @@ class Command(BaseCommand):
 
 def _open(size: ModelSize, component: Component, audience: Audience, reason: str) -> None:
     if not Opening.objects.filter(size=size, component=component).exists():
-        open_component(by=None, size=size, component=component, audience=audience, reason=reason)
+        open_component(by=None, of=size, component=component, audience=audience, reason=reason)
