@@ -19,7 +19,8 @@ from .models import AccessRequest, Purpose, RequestItem, Right
 def typed_as(word: str, typed: str) -> str:
     """The word, where it was typed as it was asked for. Raises ValidationError."""
     if typed.strip() != word:
-        raise forms.ValidationError(f"Type “{word}”; you typed “{typed.strip()[:40]}”.")
+        given = f"; you typed “{typed.strip()[:40]}”" if typed.strip() else ""
+        raise forms.ValidationError(f"Type “{word}”{given}.")
     return word
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,10 @@ NO_ACCOUNT = "The broker has no account for this worker yet: it is refused until
 COMMANDS = frozenset("ping select client|setname brpop lpush multi exec watch unwatch hset hget hdel zadd zrem".split())  # noqa: SIM905
 """What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took. redis-py
 also tells its version by CLIENT SETINFO and goes on where that is refused; no server before 7.2 knows that command."""
-
+OF_NOTICES = ("ping", "select", "client|setname", "brpop")
+"""What a worker needs to be told that its key was revoked."""
+NOTICE_TIME = timedelta(minutes=1)
+"""For how long after that it is still let in."""
 
 _made: dict[str, tuple[list[str], Any]] = {}
 """By account: the rules that this process gave it, and what the broker answers of it, which is in words of its own."""
@@ -68,18 +72,31 @@ def without_account() -> list[Worker]:
     return [worker for worker in workers if not _is_as_set(worker)]
 
 
-def remove_account(worker: Worker) -> None:
-    """Remove a worker's account, which ends its connections. Raises `redis.RedisError`."""
-    if settings.WORKER_ACCOUNTS:
+def close_account(worker: Worker) -> None:
+    """Let a worker whose key was revoked take the notice of that, and do nothing else. Raises `redis.RedisError`.
+
+    A worker on a busy machine may be slow to take it, and without it would go on for as long as its lease.
+    """
+    if not settings.WORKER_ACCOUNTS:
+        return
+    if worker.has_readable_key:
+        keys = f"~{contract.notices_of(worker.name)}"
+        rules = ["on", _password_rule(worker), keys, "-@all", *(f"+{command}" for command in OF_NOTICES)]
+        broker().execute_command("ACL", "SETUSER", PREFIX + worker.name, "reset", *rules)  # type: ignore[no-untyped-call]
+    else:
         broker().acl_deluser(PREFIX + worker.name)
-        _write_down()
+    _write_down()
 
 
-def remove_others() -> int:
-    """Remove the accounts of workers whose key does not hold; returns how many there were."""
+def remove_others(*, at: datetime) -> int:
+    """Remove the accounts of workers whose key does not hold; returns how many there were. Those of keys revoked in the
+    last minute are closed."""
     names = _names()  # before the workers: one that is enrolled meanwhile keeps its account
     enrolled = {PREFIX + name for name in Worker.objects.enrolled().values_list("name", flat=True)}
-    others = sorted(names - enrolled)
+    lately = [worker for worker in Worker.objects.revoked(since=at - NOTICE_TIME) if PREFIX + worker.name in names]
+    for worker in lately:
+        close_account(worker)
+    others = sorted(names - enrolled - {PREFIX + worker.name for worker in lately})
     for name in others:
         broker().acl_deluser(name)
     if others:
@@ -97,12 +114,15 @@ def _is_as_set(worker: Worker) -> bool:
 
 
 def _rules(worker: Worker) -> list[str]:
-    password = hashlib.sha256(password_of(worker).encode()).hexdigest()
-    rules = ["on", f"#{password}", f"~{contract.keys_of(worker.name)}*", "-@all"]
+    rules = ["on", _password_rule(worker), f"~{contract.keys_of(worker.name)}*", "-@all"]
     rules += [f"+{command}" for command in sorted(COMMANDS)]
     if int(broker().info("server")["redis_version"].partition(".")[0]) < 7:  # every command reaches every key
         return [*rules, f"~{contract.REPORTS}"]
     return [*rules, f"(%W~{contract.REPORTS} +lpush)"]
+
+
+def _password_rule(worker: Worker) -> str:
+    return "#" + hashlib.sha256(password_of(worker).encode()).hexdigest()
 
 
 def _write_down() -> None:

@@ -1,10 +1,14 @@
 """Each worker has an account of its own on the broker, which reaches its own keys and nothing of the site's."""
 
+from datetime import timedelta
+
 import pytest
 import redis
 from django.conf import settings
+from django.utils import timezone
 from redis.exceptions import NoPermissionError
 
+from inference.contract import Revoked
 from release_portal.jobs import accounts, actions
 from release_portal.jobs.accounts import address_for, has_account, password_of, set_account
 from release_portal.jobs.models import Worker
@@ -106,7 +110,7 @@ def test_keep_accounts_makes_those_that_a_broker_forgot_and_removes_those_of_rev
     actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
     held = client_of(anna)
     held.ping()
-    assert actions.keep_accounts() == 1
+    assert actions.keep_accounts(at=timezone.now() + timedelta(seconds=61)) == 1
     with pytest.raises(redis.ConnectionError):
         held.ping()
 
@@ -152,16 +156,38 @@ def test_keep_accounts_spares_a_worker_that_is_enrolled_meanwhile(anna, monkeypa
     assert "worker-bert" in broker().acl_users()
 
 
-def test_revoke_ends_the_connections_once_it_is_committed(anna, django_capture_on_commit_callbacks):
-    held = client_of(anna)
-    with django_capture_on_commit_callbacks() as after:
+def test_revoke_leaves_the_worker_its_notice_and_nothing_else(anna, django_capture_on_commit_callbacks):
+    """Also one that is slow to take it, and whose other connections are open."""
+    held, key = client_of(anna), anna.seal
+    broker().lpush("worker:anna:orders", "an order")
+    with django_capture_on_commit_callbacks(execute=True):
         actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
-    assert held.ping()
-    for call in after:
-        call()
+    for command in (
+        lambda: held.brpop(["worker:anna:orders"], 1),
+        lambda: held.lpush("reports", "a report"),
+        lambda: held.lpush("worker:anna:notices", "a notice"),
+        lambda: held.hset("worker:anna:unacked", "a", "b"),
+    ):
+        with pytest.raises(NoPermissionError):
+            command()
+    assert actions.keep_accounts() == 0, "a minute has not passed"
+    _, notice = client_of(anna).brpop(["worker:anna:notices"], 1)
+    assert key.open(notice).read(Revoked).worker == "anna"
+    assert actions.keep_accounts(at=timezone.now() + timedelta(seconds=61)) == 1
+    assert not has_account(anna)
     with pytest.raises(redis.ConnectionError):
         held.ping()
+
+
+def test_account_of_a_revoked_worker_whose_key_cannot_be_read_is_removed(anna, django_capture_on_commit_callbacks):
+    held = client_of(anna)
+    held.ping()
+    Worker.objects.filter(pk=anna.pk).update(sealed_key="what another key sealed")
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.revoke_worker(by=None, worker=Worker.objects.get(pk=anna.pk), reason="Its machine was stolen.")
     assert not has_account(anna)
+    with pytest.raises(redis.ConnectionError):
+        held.ping()
 
 
 def test_revoke_while_the_broker_is_away_leaves_the_account_to_the_clock(
@@ -171,10 +197,11 @@ def test_revoke_while_the_broker_is_away_leaves_the_account_to_the_clock(
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
         patch.setattr(accounts, "broker", lambda: away)
         actions.revoke_worker(by=None, worker=anna, reason="Its machine was stolen.")
-    assert "The broker still has an account for worker anna" in caplog.text
-    assert has_account(anna)
-    assert actions.keep_accounts() == 1
-    assert not has_account(anna)
+    assert "The account of worker anna on the broker is still open" in caplog.text
+    assert client_of(anna).lpush("reports", "a report")
+    actions.keep_accounts()
+    with pytest.raises(NoPermissionError):
+        client_of(anna).lpush("reports", "a report")
 
 
 def test_enroll_again_changes_the_password(anna):

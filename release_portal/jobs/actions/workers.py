@@ -26,7 +26,7 @@ from release_portal.partners.permissions import Permission
 from release_portal.releases.actions import note_weights
 from release_portal.releases.models import ModelSize
 
-from ..accounts import remove_account, remove_others, set_account, without_account
+from ..accounts import close_account, remove_others, set_account, without_account
 from ..flaws import flaw_of_heartbeat
 from ..models import Completion, Job, Worker, WorkOrder
 from ..window import send_notice
@@ -106,11 +106,11 @@ def _set_account(worker: Worker) -> None:
         logger.warning("The broker has no account for worker %s yet, the clock makes it: %s", worker, error)
 
 
-def _remove_account(worker: Worker) -> None:
+def _close_account(worker: Worker) -> None:
     try:
-        remove_account(worker)
+        close_account(worker)
     except redis.RedisError as error:
-        logger.warning("The broker still has an account for worker %s, the clock removes it: %s", worker, error)
+        logger.warning("The account of worker %s on the broker is still open, the clock closes it: %s", worker, error)
 
 
 def keep_accounts(*, at: datetime | None = None) -> int:
@@ -118,8 +118,8 @@ def keep_accounts(*, at: datetime | None = None) -> int:
     whose key does not hold; returns how many. Each process sets all of them once, after it started."""
     if not settings.WORKER_ACCOUNTS:
         return 0
-    removed = remove_others()
-    return removed + each(without_account(), _make_account, task="jobs.keep_accounts", at=at or timezone.now())
+    at = at or timezone.now()
+    return remove_others(at=at) + each(without_account(), _make_account, task="jobs.keep_accounts", at=at)
 
 
 def _make_account(worker: Worker) -> int:
@@ -138,7 +138,7 @@ def revoke_worker(*, by: User | None, worker: Worker, reason: str) -> None:
     if not Worker.objects.enrolled().filter(pk=worker.pk).update(**revoked):
         raise Refused(f"The key of worker {worker} is revoked already.")
     send_notice(worker, contract.Revoked(worker.name))
-    transaction.on_commit(lambda: _remove_account(worker))  # after the notice, which it takes from there
+    transaction.on_commit(lambda: _close_account(worker))  # after the notice, which it takes from there
     worker.refresh_from_db()
     record("worker.revoked", f"The key of worker {worker} was revoked", worker, by=by)
     send_task_on_commit("jobs.dispatch")

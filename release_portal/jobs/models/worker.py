@@ -28,6 +28,10 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         """Those whose key holds."""
         return self.filter(revoked_at__isnull=True)
 
+    def revoked(self, *, since: datetime) -> "WorkerQuerySet":
+        """Those whose key was revoked after that time."""
+        return self.filter(revoked_at__gt=since)
+
     def alive(self, *, at: datetime) -> "WorkerQuerySet":
         return self.filter(_alive(at))
 

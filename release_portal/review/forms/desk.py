@@ -150,10 +150,11 @@ class CodedReasonForm(ReasonForm):
     reason_code = forms.ChoiceField(label="Reason")
     field_order = ("reason_code", "reason")
     codes: type[TextChoices] | None
+    label = "In words"
     readers: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label="In words", readers=self.readers, **kwargs)
+        super().__init__(*args, label=self.label, readers=self.readers, **kwargs)
         if self.codes:
             self.fields["reason_code"].choices = self.codes.choices  # type: ignore[attr-defined]
         else:
@@ -163,6 +164,7 @@ class CodedReasonForm(ReasonForm):
 class ReturnForm(CodedReasonForm):
     reason_code = forms.ChoiceField(label="What to change")
     codes = ReturnReason
+    label = "What to change, in words"
     readers = "The applicant reads it, corrects the request and sends it again."
 
 

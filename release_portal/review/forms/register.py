@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from release_portal.access.forms import DayField, TokensField, typed_as
+from release_portal.access.forms import DayField, TokensField, typed_as, unmark
 from release_portal.partners.shortcuts import PlainWords
 from release_portal.releases.actions.families import (
     LONGEST,
@@ -83,12 +83,12 @@ class OpeningForm(PlainWords, forms.Form):
 
     audience = forms.ChoiceField(label="Who may have it", choices=Audience, widget=forms.RadioSelect)
     reason = forms.CharField(
-        label="Why", max_length=LONGEST_REASON_OF_OPENING, help_text="Everybody reads it, beside the component."
+        label="Reason", max_length=LONGEST_REASON_OF_OPENING, help_text="Everybody reads it, beside the component."
     )
     typed = forms.CharField(
         label="To be sure",
         required=False,
-        help_text="Only for “Open” of what is a copy: nobody can call it back. Type the name of the family or size.",
+        help_text="Where everybody may have it: type the name of the family or size. Nobody can call a copy back.",
     )
 
     def __init__(self, *args: Any, component: Component, of: Family | ModelSize, **kwargs: Any) -> None:
@@ -96,6 +96,7 @@ class OpeningForm(PlainWords, forms.Form):
         self.word = of.name
         if component.words.is_hosted:
             del self.fields["typed"]
+        unmark(*self.fields.values())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
