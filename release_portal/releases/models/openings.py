@@ -35,7 +35,7 @@ class Opening(models.Model):
 
     size = models.ForeignKey(ModelSize, on_delete=models.PROTECT, null=True, related_name="openings")
     family = models.ForeignKey(Family, on_delete=models.PROTECT, null=True, related_name="openings")
-    component = models.CharField(max_length=12, choices=Component)
+    component = models.CharField(max_length=20, choices=Component)
     audience = models.CharField(max_length=8, choices=Audience)
     at = models.DateTimeField()
     by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")

@@ -13,11 +13,6 @@ class Audience(models.TextChoices):
     GATED = "gated", "On request"
     OPEN = "open", "Open"
 
-    @property
-    def rank(self) -> int:
-        """Its place from nobody to everybody."""
-        return list(type(self)).index(self)
-
 
 @dataclass(frozen=True)
 class Words:
@@ -46,9 +41,14 @@ class Component(models.TextChoices):
     CARD = "card", Words("the model card", is_plural=False), "Model card"
     CODE = "code", Words("the sampling code", is_plural=False, of_family=True), "Sampling code"
     TRAINING = "training", Words("the training code", is_plural=False, of_family=True), "Training code"
-    DATA = "data", Words("the data summary", is_plural=False, of_family=True), "Data summary"
+    DATA_SUMMARY = "data_summary", Words("the data summary", is_plural=False, of_family=True), "Data summary"
     PAPER = "paper", Words("the paper", is_plural=False, of_family=True), "Paper"
     REPORT = "report", Words("the technical report", is_plural=False, of_family=True), "Technical report"
+    AGREEMENT_TEMPLATE = (
+        "agreement_template",
+        Words("the agreement template", is_plural=False, of_family=True),
+        "Agreement template",
+    )
 
     words: Words
 
