@@ -48,7 +48,12 @@ def wrong_parameter(check: str, wrong: Mapping[str, Any], known: Iterable[str]) 
         return f"{check} needs “{name}”."
     given = wrong["input"]
     near = nearest(given, wrong["ctx"]["expected"].split("'")[1::2]) if _is_misspelt(wrong) else ""
-    return f"“{name}” of {check} {wrong['msg'].removeprefix('Input ')}; given: {short(given)}.{near}"
+    return f"“{name}” of {check} {wrong['msg'].removeprefix('Input ')}; given: {_quoted(given)}.{near}"
+
+
+def _quoted(given: object) -> str:
+    """A text is told from a number."""
+    return f"“{short(given)}”" if isinstance(given, str) else short(given)
 
 
 def _is_misspelt(wrong: Mapping[str, Any]) -> bool:

@@ -9,7 +9,9 @@ from .tree import Policy
 
 def write_policy(policy: Policy) -> str:
     """YAML that reads back as an equal policy. Parameters come in the order of their checks."""
-    return yaml.dump(policy.plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(
+        policy.plain(), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
+    )
 
 
 def to_json(policy: Policy) -> dict[str, Any]:
