@@ -189,7 +189,7 @@ def benefit_case(on: Records, *, uses_min: Some = 1, evidence: bool = True) -> O
 
 @check
 def waivers_max(on: Records, *, max: Count, max_blocking: Count | None = None) -> Outcome:
-    """Not too many waivers are in force for this gate, needed or not. One that expired or is not valid counts for nothing."""
+    """Not too many waivers are in force for this gate, needed or not. An expired or invalid one counts for nothing."""
     if on.waivers is None:
         return not_recorded("Waivers")
     holding = [each for each in on.waivers if each.holds(on.at)]
