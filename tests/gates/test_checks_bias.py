@@ -164,7 +164,7 @@ def test_no_difference_found_by_few_is_not_shown_to_be_none() -> None:
     outcome = ask("bias_not_worse", NOT_WORSE, {"evaluations": probes(0.5, error=0.3)})
     assert outcome.result is UNKNOWN
     assert outcome.sentence == (
-        "Bias by seat gap differs between 355M and 124M by +0, from -0.697857 to +0.697857: "
+        "Bias by seat gap differs between 355M and 124M by +0, from -0.697852 to +0.697852: "
         "this is too wide to show that it is within 0.25."
     )
 

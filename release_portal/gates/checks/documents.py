@@ -70,9 +70,9 @@ def artefact_integrity(on: Records, *, all_hashed: bool = True, signed: bool = F
             "is not signed": signed and not artefact.signed,
             "has files that changed on disk": bool(artefact.changed_on_disk),
         }
-        said = listed(words for words, holds in wrong.items() if holds)
+        said = [words for words, holds in wrong.items() if holds]
         if said:
-            return Outcome(Result.FAIL, f"The artefact {name} {said}.", {}, (id_,))
+            return Outcome(Result.FAIL, f"The artefact {name} {listed(said)}.", {}, (id_,))
         if artefact.changed_on_disk is None:
             return unknown(f"The files of the artefact {name} were not compared with their hashes.")
         return Outcome(Result.PASS, "All files of the release are as their hashes say.", {}, (id_,))

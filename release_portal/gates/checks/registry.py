@@ -26,7 +26,7 @@ Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\
 Names = Annotated[list[Name], Field(min_length=1)]
 StageName = Annotated[Name, Field(json_schema_extra={"names": "stage"})]
 """A parameter that names a stage of the policy: validation asks for it, and for cycles."""
-RoleNames = Annotated[dict[Name, Some], Field(json_schema_extra={"names": "role"})]
+RoleNames = Annotated[dict[str, Some], Field(json_schema_extra={"names": "role"})]
 SeverityName = Literal["low", "medium", "high", "critical"]
 
 

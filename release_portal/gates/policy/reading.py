@@ -193,6 +193,9 @@ class _Reader:
 
     def stage(self, node: yaml.Node) -> tuple[yaml.Node, StagePolicy]:
         keys = self.mapping(node, STAGE_KEYS, "a stage", required=REQUIRED_OF_STAGE)
+        for name, what in (("release", "names at least one component"), ("checks", "has at least one check")):
+            if isinstance(keys.get(name), yaml.CollectionNode) and not keys[name].value:
+                self.say(keys[name], name, f"“{name}” {what}.")
         return node, StagePolicy(
             id=self.text(keys.get("id"), "id"),
             after=tuple(self.text(each, "after") for each in self.sequence(keys.get("after"), "after")),
