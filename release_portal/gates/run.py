@@ -61,11 +61,10 @@ class RequirementResult:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a run found. `digest` is that of its inputs: with another one, sign-offs of the run lapse."""
+    """What a run found. Its inputs are the records' `digest()`: with another one, sign-offs of the run lapse."""
 
     stage: str
     requirements: tuple[RequirementResult, ...]
-    digest: str
 
     @property
     def blocking(self) -> list[RequirementResult]:
@@ -106,7 +105,7 @@ class StageResult:
 def evaluate(policy: StagePolicy, on: Records) -> StageResult:
     """Every requirement with its checks, over the same records."""
     requirements = policy.requirements().items()
-    return StageResult(policy.id, tuple(_required(key, each, on) for key, each in requirements), on.digest())
+    return StageResult(policy.id, tuple(_required(key, each, on) for key, each in requirements))
 
 
 def _required(key: str, requirement: Requirement, on: Records) -> RequirementResult:

@@ -206,6 +206,12 @@ def test_the_check_says(check, expected, given, facts) -> None:
     assert says(check, expected, given, facts)
 
 
+def test_waivers_are_counted_in_a_sentence() -> None:
+    facts = {"waivers": waivers(2)}
+    assert ask("waivers_max", {"max": 3}, facts).sentence == "2 waivers in force, 3 allowed."
+    assert ask("waivers_max", BLOCKING, facts).sentence == "2 waivers in force, 9 allowed; 2 of what blocks, 1 allowed."
+
+
 def test_a_document_that_lacks_something_says_what() -> None:
     outcome = ask("card_complete", {}, {"cards": document(CARD_SECTIONS[2:])})
     assert outcome.sentence == "The model card of 355M for the audience public lacks: intended use and model details."

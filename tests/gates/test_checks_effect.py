@@ -109,6 +109,12 @@ def test_the_check_says(check, expected, given, facts) -> None:
     assert says(check, expected, given, facts)
 
 
+def test_a_study_says_what_its_interval_is_where_one_is_asked_for() -> None:
+    facts = {"evaluations": between(5.5, 6.5)}
+    assert ask("credibility_measured", {}, facts).sentence == "1,000 people judged texts of 355M; 1 are asked for."
+    assert ask("credibility_measured", WIDTH, facts).sentence.endswith("an interval of 1 or narrower: it is 1 wide.")
+
+
 def test_the_step_of_2019_is_known_on_the_point_only() -> None:
     outcome = ask("credibility_step", STEP, {"evaluations": pair(6.91, 6.72)})
     assert outcome.sentence == (

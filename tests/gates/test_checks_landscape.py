@@ -109,6 +109,7 @@ CASES = [
     case("actor_assessment", PASS, TIERS, "in this moment", actor_assessments=assessed(NOW)),
     case("actor_assessment", FAIL, TIERS, "in the next moment", actor_assessments=assessed(NOW + MOMENT)),
     case("actor_assessment", FAIL, TIERS, "one tier misses", actor_assessments=assessed(ago(1))[:1]),
+    case("actor_assessment", FAIL, {"tiers": ["apt"]}, "of another tier", actor_assessments=assessed(ago(1))[:1]),
     case("actor_assessment", PASS, {"tiers": ["apt"]}, "of any age", actor_assessments=assessed(ago(900))),
     case("actor_assessment", UNKNOWN, TIERS, "not recorded"),
     case("comparable_public_model", PASS, TWICE, "exactly twice as large", public_models=public()),

@@ -239,6 +239,15 @@ def test_the_check_says(check, expected, given, facts) -> None:
     assert says(check, expected, given, facts)
 
 
+def test_findings_that_may_count_are_said_beside_those_that_do() -> None:
+    one = ask("partner_findings", {"min": 2}, {"findings": (finding(), finding("2", size=""))})
+    assert one.sentence == (
+        "Partners have sent 1 finding that counts, 1 more of no stated size or too old; 2 are asked for."
+    )
+    two = ask("partner_findings", {"min": 2}, {"findings": findings(SENT, SENT)})
+    assert two.sentence.startswith("Partners have sent 2 findings that count,")
+
+
 def test_a_share_says_of_how_many_it_is() -> None:
     outcome = ask("agreement_coverage", {}, {"grants": agreed(True, True, None)})
     assert outcome.sentence == (

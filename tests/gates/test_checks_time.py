@@ -102,7 +102,7 @@ CASES = [
     ),
     case("min_days_evidence_public", UNKNOWN, PUBLIC, "of another kind", evaluations=(evaluation(Kind.TOXICITY, 0),)),
     case("min_days_evidence_public", UNKNOWN, PUBLIC, "of another size", evaluations=(bias(size="124M"),)),
-    case("min_days_evidence_public", UNKNOWN, PUBLIC, "nothing recorded", evaluations=None, artefacts=None),
+    case("min_days_evidence_public", UNKNOWN, PUBLIC, "not recorded", evaluations=None, artefacts=None),
     case("min_days_evidence_public", UNKNOWN, BOTH, "no outputs", evaluations=(bias(public_since=ago(30)),)),
     case(
         "min_days_evidence_public",

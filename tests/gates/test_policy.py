@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release_portal.gates.policy import (
@@ -264,7 +264,7 @@ def test_a_policy_of_200_000_bytes_is_read_and_one_byte_more_is_refused() -> Non
 
 
 def nested(depth: int) -> str:
-    """A check within so many combinators."""
+    """A check within that number of combinators."""
     return "{not: " * depth + "{check: leak_status}" + "}" * depth
 
 
@@ -378,6 +378,7 @@ def policies(draw: st.DrawFn) -> Policy:
     return Policy(draw(NAMES), draw(st.integers(1, 99)), roles, stages, locked)
 
 
+@settings(max_examples=25)
 @given(policies())
 def test_a_policy_reads_back_as_it_was_written(policy: Policy) -> None:
     text = write_policy(policy)

@@ -170,7 +170,6 @@ def test_a_signature_and_the_clock_are_no_inputs_so_that_the_next_may_sign() -> 
     before: Records = records()
     rita = Signoff(id="1", person="rita", roles=("legal",), run_id="run-1", at=NOW)
     assert replace(before, signoffs=(rita,), at=NOW + MOMENT, run_id="run-2").digest() == before.digest()
-    assert run(LEAK).digest == records(**QUIET).digest()
 
 
 def test_the_policy_of_2019_without_evidence_holds_with_reasons() -> None:

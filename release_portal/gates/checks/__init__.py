@@ -3,6 +3,20 @@
 from . import bias, detectability, documents, effect, landscape, partners, people, privacy, time
 from .registry import CHECKS, Check, Outcome, Parameter, check, vocabulary
 
-GROUPS = (time, people, partners, landscape, detectability, effect, bias, privacy, documents)
-
-__all__ = ["CHECKS", "GROUPS", "Check", "Outcome", "Parameter", "check", "vocabulary"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Outcome",
+    "Parameter",
+    "bias",
+    "check",
+    "detectability",
+    "documents",
+    "effect",
+    "landscape",
+    "partners",
+    "people",
+    "privacy",
+    "time",
+    "vocabulary",
+]

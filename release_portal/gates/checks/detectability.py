@@ -1,4 +1,4 @@
-"""Whether texts of the model can be told from those of people."""
+"""Whether texts of the model differ from those of people in ways that a detector sees."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal

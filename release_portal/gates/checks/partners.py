@@ -20,7 +20,7 @@ def in_force(on: Records) -> list[Grant]:
 def covered(
     what: str, verdicts: Iterable[bool | None], required: float, used: Iterable[str], *, none: str = NO_GRANTS
 ) -> Outcome:
-    """Whether a percentage of things are covered, some of which may not be recorded (None)."""
+    """Whether a percentage of things are covered. None: of that one it is not recorded."""
     each = list(verdicts)
     if not each:
         return Outcome(Result.NOT_APPLICABLE, none, {"required": required})

@@ -6,6 +6,7 @@ A policy is validated against them, and the vocabulary page and the form are mad
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -60,6 +61,7 @@ class Check:
     function: Callable[..., Outcome]
     form: type[BaseModel]
 
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         schema = self.form.model_json_schema()
         required = schema.get("required", [])
@@ -103,7 +105,7 @@ def vocabulary() -> list[dict[str, object]]:
             "name": each.name,
             "group": each.group,
             "explanation": each.explanation,
-            "parameters": [vars(parameter) for parameter in each.parameters()],
+            "parameters": [vars(parameter) for parameter in each.parameters],
         }
         for each in CHECKS.values()
     ]

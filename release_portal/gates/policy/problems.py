@@ -52,7 +52,7 @@ def wrong_parameter(check: str, wrong: Mapping[str, Any], known: Iterable[str]) 
 
 
 def _quoted(given: object) -> str:
-    """A text is told from a number."""
+    """A text has quotation marks, a number none."""
     return f"“{short(given)}”" if isinstance(given, str) else short(given)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ..checks import CHECKS
 from ..records import COMPONENTS, Level, Severity
+from .nodes import node_of_document, node_of_text
 from .problems import MAX_WORD, PolicyError, Problem, nearest, short, wrong_parameter
 from .tree import (
     COMBINATORS,
@@ -29,66 +30,15 @@ from .tree import (
     named,
 )
 
-MAX_BYTES = 200_000
-MAX_DEPTH = 20
-
 
 def read_policy(text: str) -> Policy:
     """The policy that a YAML text says. Raises PolicyError."""
-    size = len(text.encode(errors="replace"))
-    if size > MAX_BYTES:
-        raise PolicyError([Problem(1, "", f"A policy has at most {MAX_BYTES:,} bytes; this has {size:,}.")])
-    try:
-        problems = list(_refused_events(text))
-        if problems:
-            raise PolicyError(problems)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise PolicyError([_syntax(error)]) from error
-    return _Reader().policy(node)
+    return _Reader().policy(node_of_text(text))
 
 
 def from_json(document: object) -> Policy:
     """The policy that plain types say, as the form sends them. Raises PolicyError."""
-    if _depth(document) > MAX_DEPTH:
-        raise PolicyError([Problem(0, "", f"A policy is nested at most {MAX_DEPTH} deep.")])
-    try:
-        node = yaml.representer.SafeRepresenter(sort_keys=False).represent_data(document)
-    except yaml.YAMLError as error:
-        raise PolicyError([Problem(0, "", "A policy is made of texts, numbers, lists and maps only.")]) from error
-    return _Reader().policy(node)
-
-
-def _depth(document: object) -> int:
-    """How deep lists and maps are nested, counted no further than needed."""
-    level, depth = [document], 0
-    while level and depth <= MAX_DEPTH:
-        inside = [each for each in level if isinstance(each, dict | list)]
-        level = [part for each in inside for part in (each.values() if isinstance(each, dict) else each)]
-        depth += bool(inside)
-    return depth
-
-
-def _refused_events(text: str) -> Iterator[Problem]:
-    """What a policy does without, so that its text cannot grow when it is read."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            yield Problem(line, "", f"A policy is nested at most {MAX_DEPTH} deep.")
-            return
-        if isinstance(event, yaml.NodeEvent) and event.anchor:
-            yield Problem(line, event.anchor, f"Anchors and aliases are not used in a policy: “{event.anchor}”.")
-        tag = getattr(event, "tag", None)
-        if tag:
-            yield Problem(line, tag, f"Tags are not used in a policy: “{tag}”.")
-
-
-def _syntax(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-    return Problem(mark.line + 1 if mark else 1, "", f"This is not YAML: {said}.")
+    return _Reader().policy(node_of_document(document))
 
 
 class _Reader:
@@ -285,7 +235,7 @@ class _Reader:
         try:
             return CheckUse(name, check.plain(given))
         except ValidationError as error:
-            known = [each.name for each in check.parameters()]
+            known = [each.name for each in check.parameters]
             for wrong in error.errors():
                 parameter = str(wrong["loc"][0])
                 self.say(keys.get(parameter, node), parameter, wrong_parameter(name, wrong, known))

@@ -137,7 +137,7 @@ class Policy:
 def named(what: str, node: Node) -> Iterator[str]:
     """The stages or roles that parameters of a node's checks name."""
     for use in node.uses():
-        for parameter in CHECKS[use.check].parameters():
+        for parameter in CHECKS[use.check].parameters:
             if parameter.names == what and parameter.name in use.parameters:
                 value = use.parameters[parameter.name]
                 yield from [value] if isinstance(value, str) else value or ()
