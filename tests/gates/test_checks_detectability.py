@@ -158,6 +158,14 @@ CASES = [
         evaluations=(detected(0.9),),
         artefacts=(weights(changed_on_disk=True),),
     ),
+    case(
+        "detectability",
+        UNKNOWN,
+        ONE,
+        "neither names a hash",
+        evaluations=(detected(0.9, artefact_sha256=""),),
+        artefacts=(weights(artefact_sha256=""),),
+    ),
     case("detectability", UNKNOWN, ONE, "artefacts are not recorded", evaluations=(detected(0.9),), artefacts=None),
     case(
         "detectability",

@@ -111,7 +111,7 @@ def test_the_check_says(check, expected, given, facts) -> None:
 
 def test_a_study_says_what_its_interval_is_where_one_is_asked_for() -> None:
     facts = {"evaluations": between(5.5, 6.5)}
-    assert ask("credibility_measured", {}, facts).sentence == "1,000 people judged texts of 355M; 1 are asked for."
+    assert ask("credibility_measured", {}, facts).sentence == "1,000 people judged texts of 355M; 1 asked for."
     assert ask("credibility_measured", WIDTH, facts).sentence.endswith("an interval of 1 or narrower: it is 1 wide.")
 
 

@@ -242,7 +242,7 @@ def test_the_check_says(check, expected, given, facts) -> None:
 def test_findings_that_may_count_are_said_beside_those_that_do() -> None:
     one = ask("partner_findings", {"min": 2}, {"findings": (finding(), finding("2", size=""))})
     assert one.sentence == (
-        "Partners have sent 1 finding that counts, 1 more of no stated size or too old; 2 are asked for."
+        "Partners have sent 1 finding that counts, 1 more of no stated size or too old; 2 asked for."
     )
     two = ask("partner_findings", {"min": 2}, {"findings": findings(SENT, SENT)})
     assert two.sentence.startswith("Partners have sent 2 findings that count,")
@@ -251,6 +251,6 @@ def test_findings_that_may_count_are_said_beside_those_that_do() -> None:
 def test_a_share_says_of_how_many_it_is() -> None:
     outcome = ask("agreement_coverage", {}, {"grants": agreed(True, True, None)})
     assert outcome.sentence == (
-        "Grants under a signed agreement: 2 of 3 (66.6667%); 100% are asked for, and for 1 it is not recorded."
+        "Grants under a signed agreement: 2 of 3 (66.6667%); 100% asked for, and for 1 it is not recorded."
     )
     assert outcome.evidence == ("g-p0", "g-p1", "g-p2")

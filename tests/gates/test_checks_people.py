@@ -237,7 +237,7 @@ def test_the_valid_sign_offs_are_the_evidence() -> None:
     late = signed("mara", "legal", at=NOW + MOMENT)
     outcome = ask("signoffs", TWO, {"signoffs": (RITA, TOM, late)})
     assert outcome.evidence == ("rita", "tom")
-    assert outcome.sentence == "2 of 2 signatures asked for are there, and 2 of 2 places by role are filled."
+    assert outcome.sentence == "2 of 2 signatures asked for, and 2 of 2 places by role filled."
 
 
 @given(

@@ -170,7 +170,14 @@ def test_the_check_says(check, expected, given, facts) -> None:
     assert says(check, expected, given, facts)
 
 
+def test_a_smaller_size_that_fewer_have_is_named() -> None:
+    outcome = ask("predecessor_released", {}, {"sizes": small(Level.PARTNER)})
+    assert outcome.sentence == (
+        "Who has it now, weights of 124M: partners; who would have it, weights of 355M: everybody."
+    )
+
+
 def test_the_days_are_in_the_sentence() -> None:
     outcome = ask("min_days_in_stage", DAYS, {})
-    assert outcome.sentence == "100 days have passed since the stage s1 was released; 60 are asked for."
+    assert outcome.sentence == "100 days have passed since the stage s1 was released; 60 asked for."
     assert outcome.numbers == {"days": 100, "required": 60}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,6 +228,8 @@ WRONG = {
         6,
         "Here release is a map of keys and values.",
     ),
+    "a number too large": ("version: 1", "version: 9007199254740993", 2, "“9007199254740993” cannot be read."),
+    "a number far too large": ("version: 1", "version: 0x" + "f" * 5000, 2, f"“0x{'f' * 78}…” cannot be read."),
     "a number that cannot be read": ("version: 1", "version: 0b_", 2, "“0b_” cannot be read."),
     "no YAML": ("version: 1", "version: [1", 3, "This is not YAML: expected ',' or ']', but got ':'."),
 }
@@ -263,6 +266,16 @@ def test_a_policy_of_200_000_bytes_is_read_and_one_byte_more_is_refused() -> Non
         read_policy(full + "#")
 
 
+@pytest.mark.parametrize(("length", "reads"), [(80, True), (81, False)])
+def test_a_name_has_at_most_80_characters(length: int, reads: bool) -> None:
+    text = POLICY.replace("policy: small", "policy: " + "a" * length)
+    if reads:
+        assert len(read_policy(text).name) == length
+    else:
+        with pytest.raises(PolicyError, match="1 to 80 characters"):
+            read_policy(text)
+
+
 def nested(depth: int) -> str:
     """A check within that number of combinators."""
     return "{not: " * depth + "{check: leak_status}" + "}" * depth
@@ -272,9 +285,11 @@ def test_nesting_is_read_to_a_depth_of_20_and_no_deeper() -> None:
     def deep(depth: int) -> str:
         return POLICY.replace("- {check: leak_status}\n  - id", f"- {nested(depth)}\n  - id")
 
-    assert read_policy(deep(15))
+    assert read_policy(deep(15)) == from_json(to_json(read_policy(deep(15))))
     with pytest.raises(PolicyError, match="nested at most 20 deep"):
         read_policy(deep(16))
+    with pytest.raises(PolicyError, match="nested at most 20 deep"):
+        from_json(yaml.safe_load(deep(16)))
 
 
 @given(st.text(max_size=60))
@@ -307,7 +322,7 @@ def test_no_document_of_the_form_breaks_the_reading(document: object) -> None:
         from_json(document)
 
 
-@pytest.mark.parametrize("document", [object(), {"policy": {1, 2}}, {"policy": [object()]}])
+@pytest.mark.parametrize("document", [object(), {"policy": {1, 2}}, {"policy": [object()]}, {"version": 16**5000}])
 def test_what_is_not_plain_is_refused(document: object) -> None:
     with pytest.raises(PolicyError):
         from_json(document)
@@ -378,7 +393,7 @@ def policies(draw: st.DrawFn) -> Policy:
     return Policy(draw(NAMES), draw(st.integers(1, 99)), roles, stages, locked)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(policies())
 def test_a_policy_reads_back_as_it_was_written(policy: Policy) -> None:
     text = write_policy(policy)

@@ -118,6 +118,11 @@ def test_a_waiver_that_does_not_hold_changes_nothing(fields) -> None:
     assert not result.waived
 
 
+def test_advice_is_not_waived() -> None:
+    advice = "{check: leak_status, blocking: false}"
+    assert not run(advice, DISSENT, incidents=OPEN_LEAK, waivers=(waiver("leak_status"),)).waived
+
+
 def test_what_passes_is_not_waived() -> None:
     assert not run(LEAK, waivers=(waiver("leak_status"),)).waived
 

@@ -170,7 +170,7 @@ def detector_public(on: Records, *, days_before: Days = 0) -> Outcome:
     if not public:
         return Outcome(Result.FAIL, "No detector is public.", {"required": days_before})
     longest = max(public.values())
-    sentence = f"A detector has been public for {count(int(longest), 'day')}; {days_before} are asked for."
+    sentence = f"A detector has been public for {count(int(longest), 'day')}; {days_before} asked for."
     numbers = {"days": longest, "required": days_before}
     return Outcome(Result.of(longest >= days_before), sentence, numbers, tuple(sorted(public)))
 

@@ -48,7 +48,7 @@ def _studied(size: str, study: Evaluation, n_min: int, arms: set[str], width_max
         result = Result.PASS
     else:
         result = Result.UNKNOWN if width is None else number_at_most(width_max, sure=width)
-    sentence = f"{count(study.n, 'person', 'people')} judged texts of {size}; {n_min} are asked for"
+    sentence = f"{count(study.n, 'person', 'people')} judged texts of {size}; {n_min} asked for"
     sentence += f", and a comparison with {listed(missing)}, which is missing" if missing else ""
     sentence += "" if width_max is None else f", and an interval of {decimal(width_max)} or narrower"
     found = "none was published" if width is None else f"it is {decimal(width)} wide"

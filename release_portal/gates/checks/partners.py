@@ -26,7 +26,7 @@ def covered(
         return Outcome(Result.NOT_APPLICABLE, none, {"required": required})
     sure, unsure = 100 * each.count(True) / len(each), 100 * each.count(None) / len(each)
     result = number_at_least(required, sure=sure, unsure=unsure)
-    sentence = f"{what}: {each.count(True)} of {len(each)} ({decimal(sure)}%); {decimal(required)}% are asked for."
+    sentence = f"{what}: {each.count(True)} of {len(each)} ({decimal(sure)}%); {decimal(required)}% asked for."
     if result is Result.UNKNOWN:
         sentence = sentence[:-1] + f", and for {each.count(None)} it is not recorded."
     numbers = {"covered": each.count(True), "of": len(each), "percent": sure, "required": required}
@@ -59,7 +59,7 @@ def partner_count(on: Records, *, min: Count, distinct_topics: Count = 0) -> Out
     return Outcome(
         Result.of(len(partners) >= min and len(topics) >= distinct_topics),
         f"{count(len(partners), 'organisation')} with access work on {count(len(topics), 'topic')}; "
-        f"{min} and {distinct_topics} are asked for.",
+        f"{min} and {distinct_topics} asked for.",
         {"partners": len(partners), "required": min, "topics": len(topics), "topics_required": distinct_topics},
         tuple(sorted(each.id for each in grants)),
     )
@@ -88,7 +88,7 @@ def partner_findings(
         [_enough(min, sure, about), *(_enough(per_topic, _on(topic, sure), _on(topic, about)) for topic in topics)]
     )
     sentence = f"Partners have sent {count(len(sure), 'finding')} that {'count' if len(sure) != 1 else 'counts'}"
-    sentence += f", {len(about) - len(sure)} more of no stated size or too old; {min} are asked for."
+    sentence += f", {len(about) - len(sure)} more of no stated size or too old; {min} asked for."
     numbers = {"findings": len(sure), "uncertain": len(about) - len(sure), "required": min, "per_topic": per_topic}
     return Outcome(result, sentence, numbers, tuple(sorted(each.id for each in sure)))
 

@@ -56,8 +56,8 @@ def _signed(valid: list[Signoff], people: int, roles: dict[str, int], distinct_p
         holders = {role: sum(role in each for each in held.values()) for role in roles}
         signed = sum(max(1, len(each)) for each in held.values())
         filled = sum(min(needed, holders[role]) for role, needed in roles.items())
-    sentence = f"{signed} of {count(people, 'signature')} asked for are there"
-    sentence += f", and {filled} of {count(len(places), 'place')} by role are filled." if places else "."
+    sentence = f"{signed} of {count(people, 'signature')} asked for"
+    sentence += f", and {filled} of {count(len(places), 'place')} by role filled." if places else "."
     return Outcome(
         Result.of(signed >= people and filled >= len(places)),
         sentence,

@@ -30,7 +30,7 @@ def min_days_in_stage(on: Records, *, days: Days, stage: StageName = "") -> Outc
     passed = on.days_since(earlier.released_at)
     return Outcome(
         Result.of(passed >= days),
-        f"{count(int(passed), 'day')} have passed since the stage {name} was released; {days} are asked for.",
+        f"{count(int(passed), 'day')} have passed since the stage {name} was released; {days} asked for.",
         {"days": passed, "required": days},
     )
 
@@ -61,7 +61,7 @@ def _public_for(on: Records, required: int, kind: str, size: str) -> Outcome:
         return Outcome(Result.FAIL, sentence, {"required": required}, tuple(sorted(id_ for id_, _ in found)))
     return Outcome(
         Result.of(longest >= required),
-        f"Evidence of the kind {kind} for {size} has been public for {count(int(longest), 'day')}; {required} are due.",
+        f"Evidence of the kind {kind} for {size} was public for {count(int(longest), 'day')}; {required} asked for.",
         {"days": longest, "required": required},
         tuple(sorted(public)),
     )
@@ -87,18 +87,18 @@ def _opened_before(on: Records, named: str, opened: Opened) -> Outcome:
     level = smaller.level(opened.component)
     return Outcome(
         Result.of(level.reaches(opened.level)),
-        f"The {opened.component} of {smaller.name} are {_words(level)}; "
-        f"those of {opened.size} would be {_words(opened.level)}.",
+        f"Who has it now, {opened.component} of {smaller.name}: {_words(level)}; "
+        f"who would have it, {opened.component} of {opened.size}: {_words(opened.level)}.",
         {"level": level, "required": opened.level},
     )
 
 
 def _words(level: Level) -> str:
     return {
-        Level.CLOSED: "closed",
-        Level.PARTNER: "with partners",
-        Level.GATED: "available on request",
-        Level.OPEN: "open to everybody",
+        Level.CLOSED: "nobody",
+        Level.PARTNER: "partners",
+        Level.GATED: "those whose request is granted",
+        Level.OPEN: "everybody",
     }[level]
 
 

@@ -30,7 +30,7 @@ def node_of_document(document: object) -> yaml.Node:
         raise PolicyError([Problem(0, "", f"A policy is nested at most {MAX_DEPTH} deep.")])
     try:
         return yaml.representer.SafeRepresenter(sort_keys=False).represent_data(document)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise PolicyError([Problem(0, "", "A policy is made of texts, numbers, lists and maps only.")]) from error
 
 

@@ -41,6 +41,10 @@ def from_json(document: object) -> Policy:
     return _Reader().policy(node_of_document(document))
 
 
+MAX_WHOLE = 2**53
+"""Beyond it JSON's readers differ."""
+
+
 class _Reader:
     """Turns nodes into a policy and collects what is wrong on the way."""
 
@@ -134,10 +138,13 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
         try:
-            return yaml.constructor.SafeConstructor().construct_object(node)
+            value = yaml.constructor.SafeConstructor().construct_object(node)
         except (ValueError, yaml.YAMLError):
+            value = MAX_WHOLE + 1
+        if isinstance(value, int) and abs(value) > MAX_WHOLE:
             self.say(node, node.value, f"“{short(node.value)}” cannot be read.")
             return None
+        return value
 
     # --- stages
 

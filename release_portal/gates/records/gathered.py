@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -65,7 +65,7 @@ class Records:
     def digest(self) -> str:
         """SHA-256 over every input, whatever the order of the facts: another one says that some input changed."""
         inputs = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ABOUT_THE_RUN}
-        return hashlib.sha256(_canonical_map(inputs).encode()).hexdigest()
+        return hashlib.sha256(_canonical(_in_no_order(inputs)).encode()).hexdigest()
 
     def size(self, name: str) -> Size | None:
         return next((each for each in self.sizes if each.name == name), None)
@@ -89,7 +89,7 @@ class Records:
 
     def is_bound(self, evaluation: Evaluation) -> bool:
         """Whether it was made with an artefact of its size as that is now."""
-        return any(
+        return bool(evaluation.artefact_sha256) and any(
             artefact.artefact_sha256 == evaluation.artefact_sha256
             for artefact in self.artefacts or ()
             if artefact.size == evaluation.size and not artefact.changed_on_disk
@@ -131,13 +131,14 @@ class Records:
 
 
 def _canonical(value: object) -> str:
-    """JSON that is the same for the same facts in any order."""
-    if isinstance(value, tuple):
-        return f"[{','.join(sorted(map(_canonical, value)))}]"
-    if is_dataclass(value):
-        return _canonical_map(vars(value))
-    return json.dumps(value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value)
+    return json.dumps(value, default=_plain, sort_keys=True)
 
 
-def _canonical_map(values: Mapping[str, object]) -> str:
-    return f"{{{','.join(f'{json.dumps(name)}:{_canonical(value)}' for name, value in sorted(values.items()))}}}"
+def _plain(value: object) -> object:
+    """A moment or a fact as JSON has it."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else _in_no_order(vars(value))
+
+
+def _in_no_order(facts: Mapping[str, object]) -> dict[str, object]:
+    """Tuples are sets: each becomes the sorted list of its members' JSON."""
+    return {name: sorted(map(_canonical, fact)) if isinstance(fact, tuple) else fact for name, fact in facts.items()}
