@@ -276,6 +276,10 @@ def test_a_name_has_at_most_80_characters(length: int, reads: bool) -> None:
             read_policy(text)
 
 
+def test_a_number_has_at_most_53_bits() -> None:
+    assert read_policy(POLICY.replace("version: 1", f"version: {2**53}")).version == 2**53
+
+
 def nested(depth: int) -> str:
     """A check within that number of combinators."""
     return "{not: " * depth + "{check: leak_status}" + "}" * depth

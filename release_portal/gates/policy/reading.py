@@ -45,6 +45,12 @@ MAX_WHOLE = 2**53
 """Beyond it JSON's readers differ."""
 
 
+def _in_range(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise ValueError(value)
+    return value
+
+
 class _Reader:
     """Turns nodes into a policy and collects what is wrong on the way."""
 
@@ -138,13 +144,10 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
         try:
-            value = yaml.constructor.SafeConstructor().construct_object(node)
+            return _in_range(yaml.constructor.SafeConstructor().construct_object(node))
         except (ValueError, yaml.YAMLError):
-            value = MAX_WHOLE + 1
-        if isinstance(value, int) and abs(value) > MAX_WHOLE:
             self.say(node, node.value, f"“{short(node.value)}” cannot be read.")
             return None
-        return value
 
     # --- stages
 
