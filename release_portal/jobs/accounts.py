@@ -26,7 +26,7 @@ COMMANDS = frozenset("ping select client|setname brpop lpush multi exec watch un
 """What a worker needs: to take its orders and notices, to say how it stands, and kombu's note of what it took. redis-py
 also tells its version by CLIENT SETINFO and goes on where that is refused; no server before 7.2 knows that command."""
 OF_NOTICES = ("ping", "select", "client|setname", "brpop")
-"""What a worker needs to be told that its key was revoked."""
+"""What a worker needs to take the notice that its key was revoked."""
 NOTICE_TIME = timedelta(minutes=1)
 """For how long after that it is still let in."""
 

@@ -10,21 +10,21 @@ from release_portal.gates.checks import CHECKS, Outcome
 from release_portal.gates.logic import Result
 from release_portal.gates.records import (
     Artefact,
+    ComponentLevel,
     Evaluation,
     Kind,
-    Level,
     Opened,
     OtherStage,
     Records,
     Size,
     Stage,
-    Standing,
 )
+from release_portal.releases.models import Audience
 
 NOW = datetime(2019, 11, 5, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 PASS, FAIL, UNKNOWN, NOT_APPLICABLE = Result
-OPENS = (Opened(component="weights", size="355M", level=Level.OPEN),)
+OPENS = (Opened(component="weights", size="355M", level=Audience.OPEN),)
 STAGE = Stage(name="s2", sizes=("355M",), opens=OPENS, previous="s1")
 NO_SIZES = Stage(name="s0")
 
@@ -33,7 +33,9 @@ def ago(days: float) -> datetime:
     return NOW - timedelta(days=days)
 
 
-SMALL = Size(name="124M", parameters=124, standings=(Standing(component="weights", level=Level.OPEN, since=ago(100)),))
+SMALL = Size(
+    name="124M", parameters=124, levels=(ComponentLevel(component="weights", level=Audience.OPEN, since=ago(100)),)
+)
 LARGE = Size(name="355M", parameters=355)
 HASHES = {"124M": "a" * 64, "355M": "b" * 64}
 

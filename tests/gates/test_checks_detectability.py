@@ -5,7 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from release_portal.gates.records import Evaluation, Kind, Level, Opened
+from release_portal.gates.records import Evaluation, Kind, Opened
+from release_portal.releases.models import Audience
 
 from .stage import (
     FAIL,
@@ -65,8 +66,8 @@ def detector(since: datetime | None):
     return (replace(weights(), id="d", component="detector", public_since=since),)
 
 
-WITH_DETECTOR = replace(STAGE, opens=(*OPENS, Opened(component="detector", level=Level.OPEN)))
-PARTNERS_ONLY = replace(STAGE, opens=(*OPENS, Opened(component="detector", level=Level.PARTNER)))
+WITH_DETECTOR = replace(STAGE, opens=(*OPENS, Opened(component="detector", level=Audience.OPEN)))
+PARTNERS_ONLY = replace(STAGE, opens=(*OPENS, Opened(component="detector", level=Audience.PARTNER)))
 BEFORE = {"days_before": 30}
 HALF_RIGHT = {"prevalence": 0.5, "min": 0.75}
 TENTH = {"prevalence": 0.1, "min": 0.72}
@@ -203,7 +204,7 @@ CASES = [
         MIN,
         "nothing is open",
         evaluations=(),
-        sizes=(replace(SMALL, standings=()), LARGE),
+        sizes=(replace(SMALL, levels=()), LARGE),
     ),
     case(
         "forward_transfer",
@@ -211,7 +212,7 @@ CASES = [
         MIN,
         "only the target is open",
         evaluations=(),
-        sizes=(replace(LARGE, standings=SMALL.standings),),
+        sizes=(replace(LARGE, levels=SMALL.levels),),
     ),
     case("forward_transfer", NOT_APPLICABLE, MIN, "no size", evaluations=(), stage=NO_SIZES),
     case("finetune_drop", PASS, DROP, "exactly", evaluations=drop(15)),

@@ -10,13 +10,13 @@ from release_portal.gates.records import (
     Benefit,
     Document,
     Guidelines,
-    Level,
     Opened,
     PartnerCopy,
     RevocationDrill,
     SecurityControl,
     Waiver,
 )
+from release_portal.releases.models import Audience
 
 from .stage import (
     FAIL,
@@ -45,7 +45,7 @@ def control(tested_at: datetime | None = ago(1), *, in_place: bool = True) -> tu
 
 SIGNED = {"signed": True}
 UNHASHED = {"all_hashed": False}
-WITH_CODE = replace(STAGE, opens=(*OPENS, Opened(component="code", level=Level.OPEN)))
+WITH_CODE = replace(STAGE, opens=(*OPENS, Opened(component="code", level=Audience.OPEN)))
 CODE = replace(weights(), id="code", component="code", size="", all_hashed=False)
 
 

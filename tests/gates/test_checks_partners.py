@@ -9,11 +9,11 @@ from release_portal.gates.records import (
     Finding,
     FindingStatus,
     Grant,
-    Level,
     NamedUser,
     Opened,
     Severity,
 )
+from release_portal.releases.models import Audience
 
 from .stage import FAIL, MOMENT, NOT_APPLICABLE, NOW, OPENS, PASS, STAGE, UNKNOWN, ago, ask, case, says
 
@@ -32,7 +32,7 @@ def grant(organisation: str = "northlake", **fields) -> Grant:
 
 
 TWO = (grant(), grant("southbank", topics=("detection",)))
-PARTNER_1558M = replace(STAGE, opens=(*OPENS, Opened(component="weights", size="1558M", level=Level.PARTNER)))
+PARTNER_1558M = replace(STAGE, opens=(*OPENS, Opened(component="weights", size="1558M", level=Audience.PARTNER)))
 
 
 def finding(id_: str = "1", **fields) -> Finding:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from release_portal.gates.records import Consultation, Embargo, Kind, Level, Opened, OtherStage, Size, Standing
+from release_portal.gates.records import ComponentLevel, Consultation, Embargo, Kind, Opened, OtherStage, Size
+from release_portal.releases.models import Audience
 
 from .stage import (
     FAIL,
@@ -47,14 +48,14 @@ PUBLIC = {"days": 30, "kinds": ["bias"]}
 BOTH = {"days": 30, "kinds": ["bias", "outputs"]}
 
 
-def small(level: Level) -> tuple[Size, ...]:
-    return (replace(SMALL, standings=(Standing(component="weights", level=level, since=ago(1)),)), LARGE)
+def small(level: Audience) -> tuple[Size, ...]:
+    return (replace(SMALL, levels=(ComponentLevel(component="weights", level=level, since=ago(1)),)), LARGE)
 
 
-GATED = replace(STAGE, opens=(Opened(component="weights", size="355M", level=Level.GATED),))
-SMALLEST = replace(STAGE, sizes=("124M",), opens=(Opened(component="weights", size="124M", level=Level.OPEN),))
-STRANGE = replace(STAGE, sizes=("1B",), opens=(Opened(component="weights", size="1B", level=Level.OPEN),))
-PAPER = replace(STAGE, opens=(Opened(component="paper", level=Level.OPEN),))
+GATED = replace(STAGE, opens=(Opened(component="weights", size="355M", level=Audience.GATED),))
+SMALLEST = replace(STAGE, sizes=("124M",), opens=(Opened(component="weights", size="124M", level=Audience.OPEN),))
+STRANGE = replace(STAGE, sizes=("1B",), opens=(Opened(component="weights", size="1B", level=Audience.OPEN),))
+PAPER = replace(STAGE, opens=(Opened(component="paper", level=Audience.OPEN),))
 
 
 def embargo(starts_at: datetime, ends_at: datetime) -> tuple[Embargo, ...]:
@@ -124,11 +125,11 @@ CASES = [
         for why, fields in STALE.items()
     ),
     case("predecessor_released", PASS, {}, "124M is open"),
-    case("predecessor_released", FAIL, {}, "124M is on request, 355M would be open", sizes=small(Level.GATED)),
-    case("predecessor_released", PASS, {}, "both on request", sizes=small(Level.GATED), stage=GATED),
-    case("predecessor_released", PASS, {}, "124M is wider", sizes=small(Level.OPEN), stage=GATED),
-    case("predecessor_released", FAIL, {}, "124M is with partners", sizes=small(Level.PARTNER), stage=GATED),
-    case("predecessor_released", FAIL, {}, "124M is closed", sizes=(replace(SMALL, standings=()), LARGE)),
+    case("predecessor_released", FAIL, {}, "124M is on request, 355M would be open", sizes=small(Audience.GATED)),
+    case("predecessor_released", PASS, {}, "both on request", sizes=small(Audience.GATED), stage=GATED),
+    case("predecessor_released", PASS, {}, "124M is wider", sizes=small(Audience.OPEN), stage=GATED),
+    case("predecessor_released", FAIL, {}, "124M is with partners", sizes=small(Audience.PARTNER), stage=GATED),
+    case("predecessor_released", FAIL, {}, "124M is closed", sizes=(replace(SMALL, levels=()), LARGE)),
     case("predecessor_released", PASS, {"size": "124M"}, "the size that is named"),
     case("predecessor_released", UNKNOWN, {"size": "200M"}, "a size that nobody recorded"),
     case("predecessor_released", UNKNOWN, {}, "the stage's size is not recorded", stage=STRANGE),
@@ -171,7 +172,7 @@ def test_the_check_says(check, expected, given, facts) -> None:
 
 
 def test_a_smaller_size_that_fewer_have_is_named() -> None:
-    outcome = ask("predecessor_released", {}, {"sizes": small(Level.PARTNER)})
+    outcome = ask("predecessor_released", {}, {"sizes": small(Audience.PARTNER)})
     assert outcome.sentence == (
         "Who has it now, weights of 124M: partners; who would have it, weights of 355M: everybody."
     )

@@ -21,8 +21,8 @@ from release_portal.gates.policy import (
     write_policy,
 )
 from release_portal.gates.presets import preset, preset_text, presets
-from release_portal.gates.records import COMPONENTS, Level
 from release_portal.lib.states import Refused
+from release_portal.releases.models import Audience, Component
 
 POLICY = """\
 policy: small
@@ -53,8 +53,8 @@ def test_a_policy_is_read() -> None:
     policy = read_policy(POLICY)
     second = policy.stage("second")
     assert (policy.name, policy.version, policy.roles) == ("small", 1, ("legal", "security"))
-    assert second.release == {"weights/355M": Level.OPEN, "paper": Level.OPEN}
-    assert second.partner_access == {"weights/774M": Level.PARTNER}
+    assert second.release == {"weights/355M": Audience.OPEN, "paper": Audience.OPEN}
+    assert second.partner_access == {"weights/774M": Audience.PARTNER}
     assert second.checks[0] == Requirement(CheckUse("min_days_in_stage", {"days": 60, "stage": "first"}), True)
     assert second.named_stages() == {"first"}
     assert list(second.requirements()) == ["min_days_in_stage", "any", "signoffs"]
@@ -371,8 +371,8 @@ def combined(inside: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 REQUIREMENTS = st.builds(Requirement, st.recursive(USES, combined, max_leaves=4), st.booleans())
 LEVELS = st.dictionaries(
-    st.builds(lambda component, size: f"{component}/{size}", st.sampled_from(COMPONENTS), NAMES),
-    st.sampled_from(Level),
+    st.builds(lambda component, size: f"{component}/{size}", st.sampled_from(Component.values), NAMES),
+    st.sampled_from(Audience),
     min_size=1,
     max_size=3,
 )

@@ -8,11 +8,11 @@ import pytest
 from release_portal.gates.presets import preset
 from release_portal.gates.records import (
     Artefact,
+    ComponentLevel,
     Evaluation,
     Finding,
     FindingStatus,
     Kind,
-    Level,
     Opened,
     OtherStage,
     Records,
@@ -20,11 +20,11 @@ from release_portal.gates.records import (
     Signoff,
     Size,
     Stage,
-    Standing,
     Waiver,
     WatchCondition,
 )
 from release_portal.gates.run import StageResult, evaluate
+from release_portal.releases.models import Audience
 
 from .stage import PASS, UNKNOWN
 
@@ -37,8 +37,8 @@ NOT_SHOWN = ("detectability", "bias_not_worse", "memorisation")
 
 def size(name: str) -> Size:
     is_open = name != "1558M"
-    standing = Standing(component="weights", level=Level.OPEN if is_open else Level.PARTNER, since=AUGUST)
-    return Size(name=name, parameters=PARAMETERS[name], standings=(standing,))
+    standing = ComponentLevel(component="weights", level=Audience.OPEN if is_open else Audience.PARTNER, since=AUGUST)
+    return Size(name=name, parameters=PARAMETERS[name], levels=(standing,))
 
 
 def weights(name: str) -> Artefact:
@@ -93,8 +93,8 @@ def signed() -> tuple[Signoff, ...]:
 
 
 def november(*waived: str, signoffs: tuple[Signoff, ...] = ()) -> Records:
-    weights_open = Opened(component="weights", size="1558M", level=Level.OPEN)
-    opens = (weights_open, Opened(component="detector", level=Level.OPEN))
+    weights_open = Opened(component="weights", size="1558M", level=Audience.OPEN)
+    opens = (weights_open, Opened(component="detector", level=Audience.OPEN))
     tripped = WatchCondition(id="c", condition="finding_severity>=high@1558M", tripped=True, reviewed=True)
     return Records(
         at=NOVEMBER,

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from release_portal.releases.models import Audience
+
 from ..intervals import precision
 from ..logic import Result, all_of, any_of
-from ..records import Evaluation, Kind, Level, Records
+from ..records import Evaluation, Kind, Records
 from .registry import Count, Days, Name, Names, Outcome, Share, Some, check, for_each, not_recorded, unknown
 from .wording import count, decimal, listed, percent
 
@@ -108,7 +110,9 @@ def forward_transfer(on: Records, *, min: Share, trained_on: Names | None = None
 
 
 def _transferred(on: Records, target: str, named: set[str], least: float) -> Outcome:
-    released = named or {each.name for each in on.sizes if each.name != target and each.level("weights") is Level.OPEN}
+    released = named or {
+        each.name for each in on.sizes if each.name != target and each.level("weights") is Audience.OPEN
+    }
     if not released:
         return Outcome(Result.NOT_APPLICABLE, "No other size is public, so no detector could be trained on one.", {})
     measured = [
@@ -158,7 +162,7 @@ def _dropped(on: Records, size: str, domains_min: int, limit: float) -> Outcome:
 @check
 def detector_public(on: Records, *, days_before: Days = 0) -> Outcome:
     """Everybody has a detector enough days before the weights, or with them where no days are asked for."""
-    if not days_before and any(each.component == "detector" and each.level is Level.OPEN for each in on.stage.opens):
+    if not days_before and any(each.component == "detector" and each.level is Audience.OPEN for each in on.stage.opens):
         return Outcome(Result.PASS, "This stage opens a detector together with the rest.", {"required": 0})
     if on.artefacts is None:
         return not_recorded("Artefacts")

@@ -48,7 +48,7 @@ def signoffs(
 def _signed(valid: list[Signoff], people: int, roles: dict[str, int], distinct_people: bool) -> Outcome:
     held: dict[str, set[str]] = {}
     for each in valid:
-        held.setdefault(each.person, set()).update(each.roles)
+        held[each.person] = held.get(each.person, set()) | set(each.roles)
     places = [role for role, needed in sorted(roles.items()) for _ in range(needed)]
     if distinct_people:
         signed, filled = len(held), _filled(places, held)

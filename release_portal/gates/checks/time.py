@@ -5,8 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from release_portal.releases.models import Audience
+
 from ..logic import Result
-from ..records import Embargo, Kind, Level, Opened, Records
+from ..records import Embargo, Kind, Opened, Records
 from .registry import Count, Days, Name, Names, Outcome, StageName, check, for_each, not_recorded, unknown
 from .wording import count
 
@@ -93,12 +95,12 @@ def _opened_before(on: Records, named: str, opened: Opened) -> Outcome:
     )
 
 
-def _words(level: Level) -> str:
+def _words(level: Audience) -> str:
     return {
-        Level.CLOSED: "nobody",
-        Level.PARTNER: "partners",
-        Level.GATED: "those whose request is granted",
-        Level.OPEN: "everybody",
+        Audience.CLOSED: "nobody",
+        Audience.PARTNER: "partners",
+        Audience.GATED: "those whose request is granted",
+        Audience.OPEN: "everybody",
     }[level]
 
 

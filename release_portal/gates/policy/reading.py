@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from release_portal.releases.models import Audience, Component
+
 from ..checks import CHECKS
-from ..records import COMPONENTS, Level, Severity
+from ..records import Severity
 from .nodes import node_of_document, node_of_text
 from .problems import MAX_WORD, PolicyError, Problem, nearest, short, wrong_parameter
 from .tree import (
@@ -165,21 +167,21 @@ class _Reader:
             watch=tuple(self.watch(each) for each in self.sequence(keys.get("watch"), "watch")),
         )
 
-    def levels(self, node: yaml.Node | None, what: str) -> dict[str, Level]:
+    def levels(self, node: yaml.Node | None, what: str) -> dict[str, Audience]:
         if node is None:
             return {}
         levels = {}
         for name, value in self.mapping(node, None, what).items():
             component, _, of = name.partition("/")
-            if component not in COMPONENTS:
-                self.say(value, name, f"“{short(component)}” is no component.{nearest(component, COMPONENTS)}")
+            if component not in Component.values:
+                self.say(value, name, f"“{short(component)}” is no component.{nearest(component, Component.values)}")
             if "/" in name and not of:
                 self.say(value, name, f"“{short(name)}” names no size after the stroke.")
             level = self.text(value, name)
-            if level in set(Level):
-                levels[name] = Level(level)
+            if level in set(Audience):
+                levels[name] = Audience(level)
             elif level:
-                self.say(value, level, f"“{level}” is no level.{nearest(level, Level)}")
+                self.say(value, level, f"“{level}” is no level.{nearest(level, Audience)}")
         return levels
 
     def watch(self, node: yaml.Node) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from release_portal.releases.models import Audience
+
 from ..checks import CHECKS
-from ..records import Level
 
 COMBINATORS = ("all", "any", "at_least", "not")
 KEYS = ("policy", "version", "locked_at", "roles", "stages")
@@ -81,10 +82,10 @@ class StagePolicy:
     """`release` and `partner_access` are levels by component, as in weights/355M."""
 
     id: str
-    release: Mapping[str, Level]
+    release: Mapping[str, Audience]
     checks: tuple[Requirement, ...]
     after: tuple[str, ...] = ()
-    partner_access: Mapping[str, Level] = field(default_factory=dict)
+    partner_access: Mapping[str, Audience] = field(default_factory=dict)
     watch: tuple[str, ...] = ()
 
     def requirements(self) -> dict[str, Requirement]:

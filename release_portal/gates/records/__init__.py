@@ -13,17 +13,17 @@ from .evidence import (
     PublicModel,
 )
 from .gathered import Records
-from .levels import COMPONENTS, FindingStatus, Kind, Level, Producer, Severity
+from .levels import FindingStatus, Kind, Producer, Severity
 from .misuse import Incident, Monitoring, OverdueClock, RemovalQueue, RevocationDrill, SecurityControl, WatchCondition
 from .partners import DeletionAttestation, Finding, Grant, NamedUser, PartnerCopy
 from .process import Consultation, DecisionRecord, Dissent, Embargo, Notice, PanelVote, Signoff, Waiver
-from .stage import Opened, OtherStage, Size, Stage, Standing
+from .stage import ComponentLevel, Opened, OtherStage, Size, Stage
 
 __all__ = [
-    "COMPONENTS",
     "ActorAssessment",
     "Artefact",
     "Benefit",
+    "ComponentLevel",
     "Consultation",
     "DecisionRecord",
     "DeletionAttestation",
@@ -41,7 +41,6 @@ __all__ = [
     "Guidelines",
     "Incident",
     "Kind",
-    "Level",
     "LogScan",
     "Monitoring",
     "NamedUser",
@@ -61,7 +60,6 @@ __all__ = [
     "Signoff",
     "Size",
     "Stage",
-    "Standing",
     "Waiver",
     "WatchCondition",
 ]

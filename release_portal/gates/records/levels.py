@@ -2,47 +2,18 @@
 
 from enum import StrEnum
 
-COMPONENTS = (
-    "weights",
-    "generation",
-    "logprobs",
-    "outputs",
-    "detector",
-    "code",
-    "paper",
-    "card",
-    "data_summary",
-    "agreement_template",
-    "report",
-)
-"""What a stage can open, of a size or of the family as a whole."""
 
+class Severity(StrEnum):
+    """In their order, the least first."""
 
-class _Ordered(StrEnum):
-    """Members in the order in which they are written, least first."""
-
-    @property
-    def rank(self) -> int:
-        return list(type(self)).index(self)
-
-    def reaches(self, other: str) -> bool:
-        return self.rank >= type(self)(other).rank
-
-
-class Level(_Ordered):
-    """Who may have a component, from nobody to everybody."""
-
-    CLOSED = "closed"
-    PARTNER = "partner"
-    GATED = "gated"
-    OPEN = "open"
-
-
-class Severity(_Ordered):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+    def reaches(self, other: str) -> bool:
+        order = list(Severity)
+        return order.index(self) >= order.index(Severity(other))
 
 
 class Kind(StrEnum):

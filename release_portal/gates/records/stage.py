@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .levels import Level
+from release_portal.releases.models import Audience
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ComponentLevel:
     """The level of a component now, and since when it has it."""
 
     component: str
-    level: Level
+    level: Audience
     since: datetime
 
 
@@ -19,10 +19,10 @@ class Standing:
 class Size:
     name: str
     parameters: int
-    standings: tuple[Standing, ...] = ()
+    levels: tuple[ComponentLevel, ...] = ()
 
-    def level(self, component: str) -> Level:
-        return next((each.level for each in self.standings if each.component == component), Level.CLOSED)
+    def level(self, component: str) -> Audience:
+        return next((each.level for each in self.levels if each.component == component), Audience.CLOSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Opened:
     """A component that the stage opens; `size` is empty where it is of the whole family."""
 
     component: str
-    level: Level
+    level: Audience
     size: str = ""
 
 

@@ -13,6 +13,11 @@ class Audience(models.TextChoices):
     GATED = "gated", "On request"
     OPEN = "open", "Open"
 
+    def reaches(self, other: str) -> bool:
+        """Whether everybody whom the other lets in is let in by this."""
+        order = list(Audience)
+        return order.index(self) >= order.index(Audience(other))
+
 
 @dataclass(frozen=True)
 class Words:
