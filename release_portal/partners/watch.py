@@ -22,7 +22,7 @@ from .models import User
 
 Kind = SecurityEvent.Kind
 
-THINGS = frozenset({"slug", "pk", "job_id", "family", "name", "number", "kind"})
+THINGS = frozenset({"slug", "pk", "job_id", "family", "component", "name", "number", "kind"})
 """Parts of addresses that name a thing and may be kept. Others are secrets, such as the key of an invitation."""
 LONGEST_ADDRESS = 200  # characters that are kept
 STOPPED_IS_NOTED_EVERY = timedelta(minutes=1)
