@@ -43,6 +43,7 @@ app.conf.update(
         "forget": {"task": "jobs.forget_seen", "schedule": 600.0, "options": {"expires": 1200}},
         "deliver": {"task": "partners.deliver_mail", "schedule": 5.0, "options": {"expires": 10}},
         "digests": {"task": "partners.send_digests", "schedule": 600.0, "options": {"expires": 1200}},
+        "hash": {"task": "releases.hash_artefacts", "schedule": 30.0, "options": {"expires": 60}},
         "expire": {"task": "access.expire_grants", "schedule": 30.0, "options": {"expires": 60}},
         "warn": {"task": "access.warn_of_ends", "schedule": 600.0, "options": {"expires": 1200}},
         "escalate": {"task": "access.escalate_requests", "schedule": 600.0, "options": {"expires": 1200}},
@@ -50,7 +51,9 @@ app.conf.update(
 )
 
 
-app.autodiscover_tasks(["release_portal.partners", "release_portal.access", "release_portal.jobs"])
+app.autodiscover_tasks(
+    ["release_portal.partners", "release_portal.releases", "release_portal.access", "release_portal.jobs"]
+)
 
 
 @signals.worker_init.connect

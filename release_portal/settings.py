@@ -74,6 +74,8 @@ if "BEHIND_PROXY" in env.ENVIRON:
 # A broker that lets the site make none has one account for all workers, which is then written into this address.
 WORKER_ACCOUNTS = env.bool("WORKER_ACCOUNTS", default=True)
 WORKER_REDIS_URL = env("WORKER_REDIS_URL", default=REDIS_URL) if WORKER_ACCOUNTS else env("WORKER_REDIS_URL")
+# Where artefacts lie that are registered by naming a folder. What stands outside of it cannot be named.
+ARTEFACTS_ROOT = Path(env("ARTEFACTS_ROOT", default=str(PORTAL_HOME / "artefacts")))
 WEIGHTS_ROOT = Path(env("WEIGHTS_ROOT", default=str(PORTAL_HOME / "weights")))
 LEASE_SECONDS = env.float(
     "LEASE_SECONDS", default=20.0

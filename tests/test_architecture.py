@@ -300,6 +300,7 @@ def test_registered_page_has_its_route(route):
 READ_LIKE_THE_BOOK = {"record", "note"}
 """The functions whose calls read as a line of the book: they take it by position."""
 WITHOUT_ACTOR = {
+    "changed_files": "it reads files, and changes nothing",
     "deliver_letters": "it carries letters; the verbs that wrote them named who acts",
     "keep_accounts": "it makes the broker's accounts what the rows of workers say",
     "one_letter_each": "a bulk act wraps its verbs in it, and each names who acts",

@@ -15,7 +15,7 @@ from release_portal.lib.schemas import LONGEST_WORD
 from release_portal.partners import api as partner_api
 from release_portal.partners import forms as partner_forms
 from release_portal.review import forms as lab_forms
-from release_portal.review.api import fleet, grants, people, register, requests, rules, suspensions
+from release_portal.review.api import artefacts, fleet, grants, people, register, requests, rules, suspensions
 
 from . import factories
 
@@ -45,6 +45,8 @@ FORMS = {
     lab_forms.NewSizeForm: [register.SizeIn],
     lab_forms.ErratumForm: [register.ErratumIn],
     lab_forms.OpeningForm: [register.OpeningIn],
+    lab_forms.ArtefactForm: [artefacts.ArtefactIn],
+    lab_forms.LicenceForm: [artefacts.LicenceIn],
     access_forms.AccessRequestForm: [RequestIn],
     access_forms.FindingForm: [FindingIn],
     access_forms.RemarkForm: [RemarkIn],

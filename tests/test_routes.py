@@ -11,6 +11,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
@@ -21,6 +22,8 @@ from release_portal.audit.models import SecurityEvent
 from release_portal.jobs.models import Share
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter, Membership, Role
+from release_portal.releases import actions as releases
+from release_portal.releases.models import Component
 
 from . import factories
 from .tables import undone
@@ -164,6 +167,13 @@ review:open_component               GET     in   404  404  404  403  200  403
 review:open_component               POST    in   404  404  404  403  302  403
 review:open_of_family               GET     in   404  404  404  403  200  403
 review:open_of_family               POST    in   404  404  404  403  302  403
+review:register_artefact            GET     in   404  404  404  403  200  403
+review:register_artefact            POST    in   404  404  404  403  302  403
+review:register_of_family           GET     in   404  404  404  403  200  403
+review:register_of_family           POST    in   404  404  404  403  302  403
+review:artefact                     GET     in   404  404  404  200  200  200
+review:licences                     GET     in   404  404  404  200  200  200
+review:licences                     POST    in   404  404  404  403  302  403
 review:findings                     GET     in   404  404  404  200  200  403
 review:finding                      GET     in   404  404  404  200  200  403
 review:finding                      POST    in   404  404  404  302  302  403
@@ -295,6 +305,12 @@ api-1:edit_size                     PUT     401  404  404  404  403  200  403
 api-1:correct_size                  POST    401  404  404  404  403  201  403
 api-1:list_openings                 GET     401  404  404  404  200  200  200
 api-1:open_component                POST    401  404  404  404  403  201  403
+api-1:list_licences                 GET     401  404  404  404  200  200  200
+api-1:add_licence                   POST    401  404  404  404  403  201  403
+api-1:list_artefacts                GET     401  404  404  404  200  200  200
+api-1:register_artefact             POST    401  404  404  404  403  201  403
+api-1:get_artefact                  GET     401  404  404  404  200  200  200
+api-1:list_artefact_files           GET     401  404  404  404  200  200  200
 api-1:list_rules                    GET     401  404  404  404  200  200  200
 api-1:set_rule                      POST    401  404  404  404  403  201  403
 api-1:review_findings               GET     401  404  404  404  200  200  403
@@ -352,7 +368,21 @@ def clients(ada, ben, cleo, rita, mara, otto, client_of) -> dict[str, Client]:
 
 @pytest.fixture
 def world(
-    gpt2, northlake, southbank, grant, job, ada, ben, cleo, mara, size_355m, asking, application, signing
+    gpt2,
+    northlake,
+    southbank,
+    grant,
+    job,
+    ada,
+    ben,
+    cleo,
+    mara,
+    size_355m,
+    asking,
+    application,
+    signing,
+    tmp_path,
+    monkeypatch,
 ) -> dict:
     """For each route: what its address names; and for each POST, what is sent."""
     viewer = list(Role.objects.filter(code="viewer"))
@@ -371,6 +401,13 @@ def world(
     org = {"slug": northlake.slug}
     family = {"name": "GPT-2", "summary": "Four sizes.", "description": "", "licence": "MIT"}
     size = {"context_tokens": 1024, "hub_id": ""}
+    monkeypatch.setattr(django_settings, "ARTEFACTS_ROOT", tmp_path)
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "paper.pdf").write_bytes(b"%PDF")
+    files = {"version": "1", "folder": "papers"}
+    artefact = releases.register_artefact(
+        by=mara, of=grant.size, component=Component.DETECTOR, version="1", folder="papers"
+    )
     opening = {"audience": "partner", "reason": "For partners."}
     risk = {"reason_code": "risk", "reason": "A leak was reported."}
     stop = access.suspend(by=mara, subject=gpt2.sizes.get(name="774M"), **risk)
@@ -429,15 +466,25 @@ def world(
             "api-1:revoke_worker": {"name": "route-worker"},
             "review:share": {"pk": Share.objects.get(partner=northlake, size=grant.size).pk},
             "review:rule": {"family": "gpt2", "name": "355M"},
-            **{f"review:{name}": {"slug": "gpt2"} for name in ("register_family", "edit_family", "new_size")},
-            **{f"api-1:{name}": {"slug": "gpt2"} for name in ("edit_family", "add_size", "list_openings")},
+            **{
+                f"review:{name}": {"slug": "gpt2"}
+                for name in ("register_family", "edit_family", "new_size", "register_of_family")
+            },
+            **{
+                f"api-1:{name}": {"slug": "gpt2"}
+                for name in ("edit_family", "add_size", "list_openings", "list_artefacts", "register_artefact")
+            },
             "api-1:open_component": {"slug": "gpt2"},
+            **{
+                route: {"pk": artefact.pk}
+                for route in ("review:artefact", "api-1:get_artefact", "api-1:list_artefact_files")
+            },
             "review:open_of_family": {"slug": "gpt2", "component": "paper"},
             "review:open_component": {"slug": "gpt2", "name": "355M", "component": "weights"},
             **{
                 route: {"slug": "gpt2", "name": "355M"}
                 for route in (
-                    *("review:register_size", "review:edit_size", "review:correct_size"),
+                    *("review:register_size", "review:edit_size", "review:correct_size", "review:register_artefact"),
                     *("api-1:edit_size", "api-1:correct_size"),
                 )
             },
@@ -529,6 +576,13 @@ def world(
             },
             **{f"review:{name}": opening for name in ("open_of_family", "open_component")},
             "api-1:open_component": opening | {"component": "weights", "size": "355M"},
+            "review:register_artefact": files | {"component": "outputs"},
+            "review:register_of_family": files | {"component": "paper"},
+            "api-1:register_artefact": files | {"component": "paper"},
+            **{
+                route: {"name": "MIT", "version": "1", "text": "Use it."}
+                for route in ("review:licences", "api-1:add_licence")
+            },
             "review:rule": {"approvals": 2, "after_days": 0, "findings": 0, "reason": "It is large."},
             "jobs:new": settings | {"grant": grant.pk, "prompts": "Once upon a time", "idempotency_key": "k"},
             "review:organisation": {"admit": "1"},
@@ -641,6 +695,8 @@ def test_table_has_every_way_to_write(clients, world, subtests):
         "api-1:list_suspensions",
         "api-1:list_rules",
         "api-1:list_openings",
+        "api-1:list_licences",
+        "api-1:list_artefacts",
     }  # something can be posted to their addresses, under the names of other routes
     for row in ROWS:
         if row.route in written | only_read or row.route.startswith(("account_", "mfa_", "usersessions_", "review:")):

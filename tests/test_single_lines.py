@@ -115,6 +115,18 @@ def _size(request):
     return [first, size.hub_id]
 
 
+def _artefact(request):
+    mara, family = request.getfixturevalue("mara"), request.getfixturevalue("gpt2")
+    folder, settings = request.getfixturevalue("tmp_path"), request.getfixturevalue("settings")
+    settings.ARTEFACTS_ROOT = folder
+    (folder / "paper").mkdir()
+    (folder / "paper" / "paper.pdf").write_bytes(b"%PDF")
+    details = {"component": Component.PAPER, "folder": "paper"}
+    licence = releases.add_licence(by=mara, name=BROKEN, version=BROKEN, text="Use it.")
+    artefact = releases.register_artefact(by=mara, of=family, version=BROKEN, **details)
+    return [licence.name, licence.version, artefact.version]
+
+
 def _erratum(request):
     size, mara = request.getfixturevalue("size_124m"), request.getfixturevalue("mara")
     erratum = {"name": "125M", "on": date(2019, 8, 20), "reason": BROKEN}
@@ -158,6 +170,7 @@ WRITTEN = {
     _family: ["releases.Family.name", "releases.Family.summary", "releases.Family.licence"],
     _size: ["releases.ModelSize.hub_id"],
     _erratum: ["releases.Erratum.reason"],
+    _artefact: ["releases.Licence.name", "releases.Licence.version", "releases.Artefact.version"],
     _waiver: [],
     _finding: ["access.Finding.title"],
     _search: ["access.SavedSearch.name"],
@@ -186,7 +199,8 @@ MADE = {
         *("Role.title", "Role.explanation"),
     ],
     "releases": [
-        *("Artefact.manifest_sha256", "Artefact.first_seen_on"),
+        *("Artefact.manifest_sha256", "Artefact.first_seen_on", "Artefact.error", "Licence.text_sha256"),
+        *("Artefact.folder", "ArtefactFile.path", "ArtefactFile.sha256"),  # as they are on the disk
         *("ModelSize.name", "Erratum.name_was"),  # which have no spaces (test_register.py)
     ],
 }

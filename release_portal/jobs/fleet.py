@@ -33,6 +33,7 @@ ACTS = {
     "jobs.dispatch:rule": "Holding or stopping a job",
     "jobs.dispatch:abandoned": "Taking back an order",
     "jobs.fill": "Handing out orders",
+    "releases.hash_artefacts": "Hashing a file of an artefact",
     "jobs.keep_accounts": "Making a worker's account on the broker",
     "jobs.watch_fleet:begins": "Noting an outage",
     "jobs.watch_fleet:ends": "Noting the end of an outage",

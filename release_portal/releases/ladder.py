@@ -77,7 +77,7 @@ def state_of(component: Component, opening: Opening | None) -> ComponentState:
 
 
 def _rung(size: ModelSize, components: list[ComponentState]) -> Rung:
-    installed = any(True for _ in size.artefacts.all())
+    installed = any(artefact.first_seen_at for artefact in size.artefacts.all())
     return Rung(
         name=size.name,
         parameters=size.parameters_in_words,

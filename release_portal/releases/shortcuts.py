@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest
 
 from release_portal.lib.states import Refused
+from release_portal.lib.text import shortened
 
 from .models import ModelSize
 
@@ -20,7 +21,7 @@ def size_named(request: HttpRequest, path: str, field: str = "size") -> ModelSiz
     """The size called `family/size`, for the API. Raises Refused where there is none, naming the field."""
     size = _size(request, path)
     if size is None:
-        raise Refused(f"There is no size “{path}”.", field=field, given=path)
+        raise Refused(f"There is no size “{shortened(path)}”.", field=field, given=path)
     return size
 
 

@@ -40,7 +40,7 @@ def size(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     context = {
         "size": size,
         "rung": rung_of(size, at=timezone.now()),
-        "artefacts": size.artefacts.all(),
+        "artefacts": size.artefacts.on_workers(),
         "errata": size.errata.newest_first(),
         "events": _public_events(size),
     }

@@ -11,7 +11,7 @@ class ReviewConfig(AppConfig):
         from release_portal import checks  # noqa: F401
 
         register_pages(desk="review:desk", fleet="review:fleet", book="review:book")
-        register_pages(batch="review:batch", suspension="review:suspension")
+        register_pages(batch="review:batch", suspension="review:suspension", artefact="review:artefact")
         register_pages(
             lab_organisation="review:organisation", lab_request="review:request", lab_finding="review:finding"
         )

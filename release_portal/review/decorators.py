@@ -14,6 +14,9 @@ from release_portal.partners.shortcuts import SignedIn, require_fresh
 
 View = Callable[..., HttpResponse]
 
+REGISTER_READERS = (Permission.RELEASE_EDIT, Permission.SIZE_OPEN, Permission.REQUEST_DECIDE, Permission.BOOK_READ)
+"""Who reads the register."""
+
 
 def staff(*permissions: Permission, routine: bool = False) -> Callable[[View], View]:
     """For people with one of these permissions at the lab. Outsiders get 404, other staff 403.

@@ -213,6 +213,8 @@ FREE = {
     "confirm_suspension": "only the gravest wait for a second person, and anybody may stop those",
     "pause_intake": "it concerns all organisations alike",
     "resume_intake": "it concerns all organisations alike",
+    "add_licence": "licences belong to no organisation",
+    "register_artefact": "files belong to no organisation",
     "open_component": "it concerns all organisations alike",
     "enroll_worker": "workers belong to no organisation",
     "revoke_worker": "workers belong to no organisation",

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agreements import actions as agreements
 from release_portal.access import actions as access
+from release_portal.access.models import AccessRequest
 from release_portal.audit.actions import record
 from release_portal.audit.models import Event, key_of
 from release_portal.jobs import actions as jobs
@@ -205,6 +206,31 @@ def _edit_size(cast):
 def _correct_size(cast):
     erratum = {"name": "125M", "on": date(2019, 8, 20), "reason": "It was counted wrongly."}
     return lambda size=cast.size_124m, by=cast.mara: releases.correct_size(by=by, size=size, **erratum)
+
+
+def _add_licence(cast):
+    details = {"name": "MIT", "version": "1", "text": "Use it."}
+    return lambda by=cast.mara: releases.add_licence(by=by, **details)
+
+
+def _register_artefact(cast):
+    folder, settings = cast.tmp_path, cast.settings
+    settings.ARTEFACTS_ROOT = folder
+    (folder / "paper").mkdir()
+    (folder / "paper" / "paper.pdf").write_bytes(b"%PDF")
+    details = {"component": Component.PAPER, "version": "1", "folder": "paper"}
+    return lambda family=cast.gpt2, by=cast.mara: releases.register_artefact(by=by, of=family, **details)
+
+
+def _hash_artefacts(cast):
+    _register_artefact(cast)()
+    return lambda: releases.hash_artefacts(by=None)
+
+
+def _fail_artefact(cast):
+    _register_artefact(cast)()
+    (cast.tmp_path / "paper" / "paper.pdf").write_bytes(b"%PDF, and more")
+    return lambda: releases.hash_artefacts(by=None)
 
 
 def _open_component(cast):
@@ -516,7 +542,10 @@ def _answer(cast):
 
 
 def _escalate(cast):
-    at = cast.access_request.promised_at + timedelta(days=1)
+    """Of this request alone: others are about where tests left rows."""
+    request = cast.access_request
+    at = request.promised_at + timedelta(days=1)
+    AccessRequest.objects.exclude(pk=request.pk).filter(promised_at__lt=at).update(promised_at=at + timedelta(days=1))
     return lambda: access.escalate_requests(by=None, at=at)
 
 
@@ -574,6 +603,10 @@ VERBS = {
     "family.edited": _edit_family,
     "size.edited": _edit_size,
     "size.corrected": _correct_size,
+    "licence.added": _add_licence,
+    "artefact.registered": _register_artefact,
+    "artefact.hashed": _hash_artefacts,
+    "artefact.failed": _fail_artefact,
     "component.opened": _open_component,
     "weights.found": _note_weights,
     "agreement.published": _publish_version,
@@ -627,7 +660,7 @@ REFUSED_TWICE = {
     "suspension.lifted", "batch.applied", "batch.dropped", "worker.enrolled", "worker.revoked", "partner.returned",
     "partner.corrected", "partner.closed", "member.joined", "service.created", "service.closed", "intake.resumed",
     "access.returned", "access.corrected", "review.released", "review.recused", "finding.accepted",
-    "family.added", "size.added", "size.corrected",
+    "family.added", "size.added", "size.corrected", "licence.added", "artefact.registered",
 }  # fmt: skip
 AS_OFTEN_AS_ASKED = {
     "member.invited",

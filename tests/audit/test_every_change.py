@@ -42,6 +42,7 @@ NO_TERMS = {
     "partners.apitoken": {"last_used_at"},  # noted at its use
     "access.grant": {"tokens_used", "tokens_reserved", "samples_used", "samples_reserved"},  # the quota's ledger
     "jobs.job": {"texts_done", "texts_refused", "tokens_done", "served_at"},  # how far it is
+    "releases.artefactfile": {"sha256"},  # how far the hashing is
     "jobs.share": {"tokens", "handed_out"},  # a place in the queue
     "jobs.worker": {  # as it last introduced itself
         "host", "device", "dtype", "sizes", "names", "loaded", "plain", "tokens", "tokens_per_s", "dropped", "seen_at",
@@ -52,6 +53,7 @@ PARTS_OF = {  # rows that are part of another, by the column that names it
     "partners.membership_roles": ("partners.membership", "membership_id"),
     "partners.invitation_roles": ("partners.invitation", "invitation_id"),
     "partners.user_lab_roles": ("partners.user", "user_id"),
+    "releases.artefactfile": ("releases.artefact", "artefact_id"),
     "account.emailaddress": ("partners.user", "user_id"),
 }
 UNSENT = {"access.accessrequest": {"draft"}, "access.requestitem": {"asked"}}

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from release_portal.access.models import AccessRequest, Batch, Finding, Review, Suspension
 from release_portal.lib.owner import as_owner
+from release_portal.releases.models import Artefact, ArtefactFile
 
 from .. import factories
 from ..remembered import memory
@@ -32,10 +33,13 @@ KEPT = {  # the columns that may change, and those that change once
     ),
     "access.batch": (("status",), ("applied_by_id", "applied_at", "results")),
     "agreements.agreement": ((), ("ended_at", "ended_by_id")),
+    "releases.artefact": (("status",), ("manifest_sha256", "error", "first_seen_at", "first_seen_on")),
+    "releases.artefactfile": ((), ("sha256",)),
 }
 ONLY_GROWS = {
     "audit.event", "audit.securityevent", "access.submission", "access.remark", "access.recusal", "access.sizerule",
     "agreements.agreementversion", "agreements.signature", "partners.pause", "releases.opening",
+    "releases.erratum", "releases.licence",
 }  # fmt: skip
 CHANGES = {
     "audit.failure": "what a loop tries again; it is gone once it is done",
@@ -58,7 +62,6 @@ CHANGES = {
     "partners.cached": "counters of the rate limits",
     "releases.family": "its texts are corrected",
     "releases.modelsize": "its facts are corrected; what is open is kept apart",
-    "releases.artefact": "an observation, not a decision",
     "jobs.job": "it is worked on; how it ended is in the book",
     "jobs.prompt": "removed once texts are no longer kept",
     "jobs.completion": "it is written while the job runs",
@@ -166,8 +169,13 @@ def decided(django_db_setup, django_db_blocker) -> dict[str, int]:
         suspension.save()
         details = {"verb": "grant", "rows": [[1, 1]], "staged_by": who, "staged_at": at, "status": "applied"}
         batch = Batch.objects.create(**details, applied_by=who, applied_at=at, results=[{"id": 1}])
-        rows = [review, old, item, finding, suspension, batch, agreement]
+        seen = {"first_seen_at": at, "first_seen_on": "w", "manifest_sha256": "ab" * 32, "error": "So."}
+        place = {"family": grant.size.family, "size": grant.size, "component": "outputs", "status": "ready"}
+        artefact = Artefact.objects.create(**place, **seen, version="1", folder="f", by=who, at=at)
+        file = ArtefactFile.objects.create(artefact=artefact, path="a", bytes=1, changed_ns=1, sha256="ab" * 32)
+        rows = [review, old, item, finding, suspension, batch, agreement, artefact]
         factories.recorded(*rows)
+        rows.append(file)
         made = {row._meta.label_lower: row.pk for row in rows}
     memory.forget()  # these rows stay
     yield made

@@ -25,7 +25,7 @@ from release_portal.lib.states import Refused
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Partner, Role, User
 from release_portal.releases import actions as releases
-from release_portal.releases.models import Audience, Component, Family, ModelSize
+from release_portal.releases.models import Artefact, Audience, Component, Family, ModelSize
 
 from .. import factories
 from ..patience import PATIENCE, until
@@ -279,8 +279,8 @@ def test_look_at_a_grant_of_less_than_was_asked_for(page, newcomer, organisation
 
 
 @pytest.fixture
-def corrected(mara) -> Family:
-    """A family with a size that was stated wrongly twice, one that nobody opened, and a paper."""
+def corrected(mara, tmp_path, settings) -> Family:
+    """A family with a size that was stated wrongly twice, one that nobody opened, a paper, and registered files."""
     if family := Family.objects.filter(slug="pico").first():
         return family
     family = releases.add_family(by=mara, slug="pico", name="Pico", summary=LONG[:200])
@@ -292,6 +292,14 @@ def corrected(mara) -> Family:
     opening = {"by": mara, "audience": Audience.OPEN, "reason": "It was published with the smallest size."}
     releases.open_component(of=family, component=Component.PAPER, **opening)
     releases.open_component(of=size, component=Component.OUTPUTS, **opening)
+    settings.ARTEFACTS_ROOT = tmp_path
+    (tmp_path / "outputs").mkdir()
+    for number in range(3):
+        (tmp_path / "outputs" / f"{'a-long-name-of-a-file-' * 6}{number}.jsonl").write_text("{}" * number)
+    licence = releases.add_licence(by=mara, name="Modified MIT", version="2020-01-03", text=LONG)
+    files = {"component": Component.OUTPUTS, "version": "nucleus", "folder": "outputs", "licence": licence}
+    releases.register_artefact(by=mara, of=size, **files)
+    releases.hash_artefacts(by=None)
     return family
 
 
@@ -300,6 +308,7 @@ def test_look_at_register(page, mara, corrected):
     family, one = "/review/register/families/pico/", "/review/register/families/pico/sizes/12M/"
     paths = ["/review/register/", "/review/register/new/", family, f"{family}edit/", f"{family}add/"]
     paths += [one, f"{one}edit/", f"{one}correct/", f"{one}open/generation/", f"{one}open/weights/"]
+    paths += [f"{one}files/", "/review/register/licences/", Artefact.objects.get(version="nucleus").get_absolute_url()]
     paths += [f"{family}open/paper/", "/families/pico/", "/families/pico/10M/", "/families/pico/20M/"]
     assert [wrong for path in paths for wrong in look(page, path, "register")] == []
     page.goto(f"{one}open/weights/")

@@ -14,6 +14,7 @@ from release_portal.partners.models import User
 from release_portal.partners.permissions import Permission
 
 from ..models import Audience, Component, Family, ModelSize, Opening
+from .places import check_place
 
 LONGEST_REASON_OF_OPENING = 300  # characters
 
@@ -46,10 +47,7 @@ def open_component(
 
 
 def _refuse_what_cannot_be(of: ModelSize | Family, component: Component, audience: Audience, at: datetime) -> None:
-    is_family = isinstance(of, Family)
-    if component.words.of_family != is_family:
-        one, other = ("a size", "a family") if is_family else ("a family", "a size")
-        raise Refused(f"“{component.label}” is a component of {one}, not of {other}.", field="component")
+    check_place(of=of, component=component)
     now = of.openings.holding(at=at).filter(component=component).first()
     if now is None or component.words.is_hosted or now.audience != Audience.OPEN:
         return

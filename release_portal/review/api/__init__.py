@@ -2,8 +2,8 @@
 
 from ninja import Router
 
-from . import grants, people, register, requests, rules, suspensions
+from . import artefacts, grants, people, register, requests, rules, suspensions
 
 router = Router(tags=["review"])
-for nouns in (requests, grants, suspensions, rules, people, register):
+for nouns in (requests, grants, suspensions, rules, people, register, artefacts):
     router.add_router("", nouns.router)

@@ -17,7 +17,7 @@ from release_portal.releases.actions.openings import LONGEST_REASON_OF_OPENING
 from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 from release_portal.releases.shortcuts import size_named
 
-from ..decorators import staff
+from ..decorators import REGISTER_READERS, staff
 
 router = Router(tags=["review"])
 
@@ -136,7 +136,7 @@ def correct_size(request: SignedIn, slug: str, name: str, body: ErratumIn) -> An
 
 @router.get("/families/{slug:slug}/openings", response=list[OpeningOut], summary="Who could have what, newest first")
 @paginate
-@staff(Permission.RELEASE_EDIT, Permission.SIZE_OPEN, Permission.REQUEST_DECIDE, Permission.BOOK_READ)
+@staff(*REGISTER_READERS)
 def list_openings(request: SignedIn, slug: str) -> Any:
     return Opening.objects.in_family(_family(slug)).newest_first()
 

@@ -11,13 +11,24 @@ from .desk import (
     SuspendForm,
     TimeForm,
 )
-from .register import ErratumForm, FamilyForm, NewFamilyForm, NewSizeForm, OpeningForm, SizeForm
+from .register import (
+    ArtefactForm,
+    ErratumForm,
+    FamilyForm,
+    LicenceForm,
+    NewFamilyForm,
+    NewSizeForm,
+    OpeningForm,
+    SizeForm,
+)
 
 __all__ = [
     "AnswerForm",
+    "ArtefactForm",
     "BatchForm",
     "ErratumForm",
     "FamilyForm",
+    "LicenceForm",
     "NewFamilyForm",
     "NewSizeForm",
     "OpeningForm",

@@ -6,6 +6,7 @@ from django import forms
 
 from release_portal.access.forms import DayField, TokensField, typed_as, unmark
 from release_portal.partners.shortcuts import PlainWords
+from release_portal.releases.actions.artefacts import LONGEST_LICENCE, LONGEST_LICENCE_TEXT, LONGEST_VERSION
 from release_portal.releases.actions.families import (
     LONGEST,
     LONGEST_DESCRIPTION,
@@ -13,7 +14,8 @@ from release_portal.releases.actions.families import (
     LONGEST_REASON_OF_ERRATUM,
 )
 from release_portal.releases.actions.openings import LONGEST_REASON_OF_OPENING
-from release_portal.releases.models import Audience, Component, Family, ModelSize
+from release_portal.releases.models import Audience, Component, Family, Licence, ModelSize
+from release_portal.releases.store import LONGEST_PATH
 
 
 class FamilyForm(PlainWords, forms.Form):
@@ -76,6 +78,33 @@ class ErratumForm(PlainWords, forms.Form):
     reason = forms.CharField(
         label="What was wrong", max_length=LONGEST_REASON_OF_ERRATUM, help_text="Everybody reads it."
     )
+
+
+class ArtefactForm(PlainWords, forms.Form):
+    """A folder whose files are a version of a component."""
+
+    component = forms.ChoiceField(label="What it is", choices=())
+    version = forms.CharField(max_length=LONGEST_VERSION, help_text="Such as “1”, “2019-08-20” or “nucleus”.")
+    folder = forms.CharField(
+        max_length=LONGEST_PATH,
+        help_text="Below ARTEFACTS_ROOT on the machine of the site, such as “gpt2/774M/outputs”. Its files are hashed.",
+    )
+    licence = forms.ModelChoiceField(queryset=Licence.objects.all(), required=False, empty_label="None yet")
+
+    def __init__(self, *args: Any, of: Family | ModelSize, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        parts = Component.of_families() if isinstance(of, Family) else Component.of_sizes()
+        copies = [(part.value, part.label) for part in parts if not part.words.is_hosted]
+        self.fields["component"].choices = [("", "Choose one"), *copies]  # type: ignore[attr-defined]
+
+    def clean_component(self) -> Component:
+        return Component(self.cleaned_data["component"])
+
+
+class LicenceForm(PlainWords, forms.Form):
+    name = forms.CharField(max_length=LONGEST_LICENCE, help_text="Such as “Modified MIT”.")
+    version = forms.CharField(max_length=LONGEST_VERSION, help_text="Such as “2020-01-03”.")
+    text = forms.CharField(max_length=LONGEST_LICENCE_TEXT, widget=forms.Textarea(attrs={"rows": 12}))
 
 
 class OpeningForm(PlainWords, forms.Form):

@@ -1,5 +1,6 @@
 """The pages of the staff door."""
 
+from .artefacts import artefact, licences, register_artefact
 from .batches import batch, bulk
 from .desk import columns, desk, saved
 from .fleet import enroll_worker, fleet, revoke_worker, share, try_now
@@ -25,6 +26,7 @@ from .suspensions import access_at, suspend, suspension, suspensions
 __all__ = [
     "access_at",
     "access_request",
+    "artefact",
     "batch",
     "book",
     "bulk",
@@ -40,6 +42,7 @@ __all__ = [
     "fleet",
     "grants",
     "intake",
+    "licences",
     "new_family",
     "new_size",
     "open_component",
@@ -47,6 +50,7 @@ __all__ = [
     "people",
     "person",
     "register",
+    "register_artefact",
     "register_family",
     "register_size",
     "remove_factors",

@@ -11,17 +11,15 @@ from release_portal.partners.permissions import Permission
 from release_portal.partners.shortcuts import SignedIn, refusals_on
 from release_portal.releases import actions as releases
 from release_portal.releases.ladder import family_components, ladder_of, rung_of, state_of
-from release_portal.releases.models import Audience, Component, Family, ModelSize
+from release_portal.releases.models import Artefact, Audience, Component, Family, ModelSize
 from release_portal.releases.shortcuts import size_or_404
 
 from ..blast import blast_of_component
-from ..decorators import staff
+from ..decorators import REGISTER_READERS, staff
 from ..forms import ErratumForm, FamilyForm, NewFamilyForm, NewSizeForm, OpeningForm, SizeForm
 
-READERS = (Permission.RELEASE_EDIT, Permission.SIZE_OPEN, Permission.REQUEST_DECIDE, Permission.BOOK_READ)
 
-
-@staff(*READERS)
+@staff(*REGISTER_READERS)
 def register(request: SignedIn) -> HttpResponse:
     """Every family with its ladder; the way to edit each."""
     now = timezone.now()
@@ -44,7 +42,7 @@ def new_family(request: SignedIn) -> HttpResponse:
     return render(request, "review/register_form.html", context)
 
 
-@staff(*READERS)
+@staff(*REGISTER_READERS)
 def register_family(request: SignedIn, slug: str) -> HttpResponse:
     """What belongs to a family: its page, its sizes, its own components."""
     family = get_object_or_404(Family, slug=slug)
@@ -54,6 +52,7 @@ def register_family(request: SignedIn, slug: str) -> HttpResponse:
         "family": family,
         "ladder": ladder_of(family, at=now),
         "components": [state_of(component, opened.get(component)) for component in Component.of_families()],
+        "artefacts": Artefact.objects.of(family).newest_first(),
         "errata": family.errata.newest_first(),
         **_rights(request),
     }
@@ -85,14 +84,20 @@ def new_size(request: SignedIn, slug: str) -> HttpResponse:
     return _form(request, form, f"Add a size to {family}", "Add it", family)
 
 
-@staff(*READERS)
+@staff(*REGISTER_READERS)
 def register_size(request: SignedIn, slug: str, name: str) -> HttpResponse:
     """A size: who may have what of it, its facts, and what was corrected."""
     size = size_or_404(request, f"{slug}/{name}")
     if (slug, name) != (size.family.slug, size.name):
         return redirect("review:register_size", slug=size.family.slug, name=size.name)
     rung = rung_of(size, at=timezone.now())
-    context = {"size": size, "rung": rung, "errata": size.errata.newest_first(), **_rights(request)}
+    context = {
+        "size": size,
+        "rung": rung,
+        "errata": size.errata.newest_first(),
+        "artefacts": Artefact.objects.of(size).newest_first(),
+        **_rights(request),
+    }
     return render(request, "review/register_size.html", context)
 
 
@@ -136,14 +141,14 @@ def open_component(request: SignedIn, slug: str, component: str, name: str = "")
         with refusals_on(form):
             releases.open_component(by=request.user, of=of, component=part, **why)
             messages.success(request, part.sentence(why["audience"]))
-            return redirect(_page_of(of))
+            return redirect(page_of(of))
     context = {
         "form": form,
         "of": of,
         "component": part,
         "state": state_of(part, now),
         "blast": blast_of_component(of, part) if isinstance(of, ModelSize) and part.words.is_hosted else None,
-        "back": _page_of(of),
+        "back": page_of(of),
     }
     return render(request, "review/open_component.html", context)
 
@@ -153,12 +158,13 @@ def _rights(request: SignedIn) -> dict[str, bool]:
     return {"may_edit": may(Permission.RELEASE_EDIT), "may_open": may(Permission.SIZE_OPEN)}
 
 
-def _page_of(of: Family | ModelSize) -> str:
+def page_of(of: Family | ModelSize) -> str:
+    """Where the register has it."""
     if isinstance(of, Family):
         return reverse("review:register_family", args=[of.slug])
     return reverse("review:register_size", args=[of.family.slug, of.name])
 
 
 def _form(request: SignedIn, form: Form, title: str, action: str, of: Family | ModelSize) -> HttpResponse:
-    context = {"form": form, "title": title, "action": action, "of": of, "back": _page_of(of)}
+    context = {"form": form, "title": title, "action": action, "of": of, "back": page_of(of)}
     return render(request, "review/register_form.html", context)
