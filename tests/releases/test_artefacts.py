@@ -180,8 +180,10 @@ def test_one_artefact_that_cannot_be_read_keeps_no_other_waiting(outputs, folder
     actions.hash_artefacts(by=None)
     paper.refresh_from_db()
     outputs.refresh_from_db()
-    assert (paper.status, outputs.status) == ("ready", "hashing")
-    assert {failure.task for failure in Failure.objects.all()} == {"releases.hash_artefacts"}
+    assert (paper.status, outputs.status) == ("ready", "failed")
+    assert outputs.error == "The folder “gpt2/outputs” is no longer there."
+    assert actions.hash_artefacts(by=None) == 0
+    assert not Failure.objects.exists()
 
 
 def test_component_of_a_family_is_registered_at_the_family(folder, gpt2, size_124m, mara):

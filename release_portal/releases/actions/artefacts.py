@@ -25,6 +25,7 @@ LONGEST_VERSION = 40  # characters
 LONGEST_LICENCE = 80  # characters
 LONGEST_LICENCE_TEXT = 100_000  # characters
 CHANGED = "“{}” was changed or removed while it was hashed."
+GONE = "The folder “{}” is no longer there."
 
 
 @transaction.atomic
@@ -89,7 +90,7 @@ def hash_artefacts(*, by: User | None, at: datetime | None = None) -> int:
     """Hash the files that were not yet, one in a transaction; returns how many. What is left is for the next round."""
     files = ArtefactFile.objects.filter(artefact__status=Artefact.Status.HASHING, sha256="").order_by("pk")
     return each(
-        files.select_related("artefact").iterator(),
+        files,
         lambda file: _hash(file, by=by),
         task="releases.hash_artefacts",
         at=at or timezone.now(),
@@ -131,17 +132,21 @@ def note_weights(*, by: User | None, size: ModelSize, manifest_sha256: str, work
 
 
 def _hash(file: ArtefactFile, *, by: User | None) -> int | None:
-    """Hash one file, and with the last one of an artefact name the whole. None where another round has it in hand."""
-    held = ArtefactFile.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk=file.pk, sha256="").first()
-    if held is None:
+    """Hash one file, and with the last one of an artefact name the whole. None where another round has it in hand, or
+    the artefact failed meanwhile."""
+    held = Artefact.objects.select_for_update(skip_locked=True, no_key=True)
+    artefact = held.filter(pk=file.artefact_id, status=Artefact.Status.HASHING).first()
+    waiting = ArtefactFile.objects.filter(pk=file.pk, sha256="")
+    if artefact is None or not waiting.exists():
         return None
-    folder = folder_named(file.artefact.folder)
-    content = _content_of(folder / held.path)
-    if not content or not _is_as_found(folder, held):
-        return _fail(file.artefact, CHANGED.format(held.path[:200]), by=by)
-    held.sha256 = content
-    held.save(update_fields=["sha256"])
-    artefact = Artefact.objects.select_for_update(no_key=True).get(pk=file.artefact_id)
+    try:
+        folder = folder_named(artefact.folder)
+    except Refused:
+        return _fail(artefact, GONE.format(artefact.folder[:200]), by=by)
+    content = _content_of(folder / file.path)
+    if not content or not _is_as_found(folder, file):
+        return _fail(artefact, CHANGED.format(file.path[:200]), by=by)
+    waiting.update(sha256=content)
     if not artefact.files.filter(sha256="").exists():
         _finish(artefact, by=by)
     return 1

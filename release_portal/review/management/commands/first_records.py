@@ -1,12 +1,13 @@
 """manage.py first_records: what a new site starts with. Running it again adds only what is missing."""
 
+from datetime import date
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from agreements.actions import publish_version
-from release_portal.releases.actions import add_family, add_size, open_component
+from release_portal.releases.actions import add_family, add_size, correct_size, open_component
 from release_portal.releases.models import Audience, Component, Family, ModelSize, Opening
 
 AGREEMENT = settings.BASE_DIR / "agreements" / "texts" / "model-sharing-agreement-1.md"
@@ -38,6 +39,10 @@ SIZES = [
     ("gpt2", "1558M", 1_558_000_000, 1024, "openai-community/gpt2-xl", "partner", "closed", STUDIED),
     ("smollm2", "135M", 135_000_000, 2048, "HuggingFaceTB/SmolLM2-135M-Instruct", "partner", "open", SMOLLM2),
 ]
+# what was stated first, by the size: its name, and with it its number of parameters in millions
+FIRST_STATED = {"124M": 117, "355M": 345, "774M": 762, "1558M": 1542}
+CORRECTED = date(2019, 8, 20)
+WRONG = "The first count was wrong. OpenAI said so with 774M, and renamed the sizes in its code."
 
 
 class Command(BaseCommand):
@@ -51,17 +56,22 @@ class Command(BaseCommand):
             for slug, facts in FAMILIES.items()
         }
         for slug, name, parameters, context, hub_id, generation, weights, reason in SIZES:
-            size = ModelSize.objects.named(f"{slug}/{name}").first() or add_size(
-                by=None,
-                family=families[slug],
-                name=name,
-                parameters=parameters,
-                context_tokens=context,
-                hub_id=hub_id,
+            facts = {"name": name, "parameters": parameters}
+            size = ModelSize.objects.named(f"{slug}/{name}").first() or _add(
+                families[slug], FIRST_STATED.get(name), facts, context_tokens=context, hub_id=hub_id
             )
             _open(size, Component.GENERATION, Audience(generation), reason)
             _open(size, Component.WEIGHTS, Audience(weights), reason)
             self.stdout.write(f"{size}, {size.parameters_in_words}")
+
+
+def _add(family: Family, first_stated: int | None, facts: dict[str, Any], **others: Any) -> ModelSize:
+    """A size as it was stated first, and corrected where that was wrong."""
+    stated = {"name": f"{first_stated}M", "parameters": first_stated * 10**6} if first_stated else facts
+    size = add_size(by=None, family=family, **stated, **others)
+    if first_stated:
+        correct_size(by=None, size=size, on=CORRECTED, reason=WRONG, **facts)
+    return size
 
 
 def _open(size: ModelSize, component: Component, audience: Audience, reason: str) -> None:
