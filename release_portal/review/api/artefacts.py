@@ -100,11 +100,18 @@ def list_artefacts(request: SignedIn, slug: str) -> Any:
 def register_artefact(request: SignedIn, slug: str, body: ArtefactIn) -> Any:
     family = get_object_or_404(Family, slug=slug)
     of = size_named(request, f"{slug}/{body.size}") if body.size else family
-    licence = Licence.objects.filter(pk=body.licence).first()
+    licence = None if body.licence is None else Licence.objects.filter(pk=body.licence).first()
     if body.licence is not None and licence is None:
         raise Refused(f"There is no licence {body.licence}.", field="licence", given=body.licence)
-    details = {"component": body.component, "version": body.version, "folder": body.folder, "licence": licence}
-    return Status(201, releases.register_artefact(by=request.user, of=of, **details))
+    artefact = releases.register_artefact(
+        by=request.user,
+        of=of,
+        component=body.component,
+        version=body.version,
+        folder=body.folder,
+        licence=licence,
+    )
+    return Status(201, artefact)
 
 
 @router.get("/artefacts/{int:pk}", response=ArtefactOut, summary="An artefact, and how its hashing stands")
