@@ -24,7 +24,8 @@ from release_portal.jobs.models import Job, Outage, Worker, WorkOrder
 from release_portal.lib.broker import broker
 from release_portal.partners import actions as partners
 from release_portal.partners.models import Letter
-from release_portal.releases.models import ModelSize
+from release_portal.releases import actions as releases
+from release_portal.releases.models import ArtefactFile, Component, ModelSize
 
 from .. import factories
 
@@ -174,6 +175,24 @@ def _outages_end(request) -> Story:
     )
 
 
+def _hashes(request) -> Story:
+    mara, root = request.getfixturevalue("mara"), request.getfixturevalue("tmp_path")
+    request.getfixturevalue("settings").ARTEFACTS_ROOT = root
+    for number in range(3):
+        (root / f"paper-{number}").mkdir()
+        (root / f"paper-{number}" / f"{number}.pdf").write_text(f"{number}")
+        details = {"component": Component.PAPER, "version": "1", "folder": f"paper-{number}"}
+        releases.register_artefact(by=mara, of=factories.SizeFactory().family, **details)
+    return Story(
+        rows=list(ArtefactFile.objects.order_by("-pk")[:3]),
+        loop=lambda at: releases.hash_artefacts(by=None, at=at),
+        at=timezone.now(),
+        fails="release_portal.releases.actions.artefacts._content_of",
+        concerns=lambda file, given: given[0].name == file.path,
+        is_done=lambda file: file.sha256,
+    )
+
+
 def _accounts(request) -> Story:
     request.getfixturevalue("quiet")
     Worker.objects.all().delete()
@@ -199,6 +218,7 @@ STORIES = {
     "jobs.dispatch:rule": _rule,
     "jobs.dispatch:abandoned": _abandoned,
     "jobs.fill": _fill,
+    "releases.hash_artefacts": _hashes,
     "jobs.keep_accounts": _accounts,
     "jobs.watch_fleet:begins": _outages_begin,
     "jobs.watch_fleet:ends": _outages_end,
@@ -321,7 +341,7 @@ def test_interruption_is_not_held_up(sizes):
 
 def verbs_of_the_clock() -> dict[str, Any]:
     """By task: the module of the verbs that it calls."""
-    rooms = {"partners": partners, "access": access, "jobs": jobs}
+    rooms = {"partners": partners, "access": access, "jobs": jobs, "releases": releases}
     return {entry["task"]: rooms[entry["task"].partition(".")[0]] for entry in app.conf.beat_schedule.values()}
 
 
